@@ -1,0 +1,45 @@
+"""Graph: a Network with its constants and quantization, which is what an int8 .tflite holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mcu_nas.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """real = scale * (q - zero_point); per tensor (one scale) or per output channel along ``axis``.
+
+    Scales are float32 values as the file holds them, kept in Python floats. TFLite int8 specification:
+    activations per tensor, weights symmetric (zero point 0) per channel, bias int32 with s_in * s_w.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int = 0
+
+    @property
+    def scale(self) -> float:
+        """The only scale of a per-tensor quantization."""
+        (scale,) = self.scales
+        return scale
+
+    @property
+    def zero_point(self) -> int:
+        """The only zero point of a per-tensor quantization."""
+        (zero_point,) = self.zero_points
+        return zero_point
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network, the value of each constant tensor by id, and the quantization of each quantized tensor."""
+
+    network: Network
+    constants: Mapping[int, np.ndarray] = field(repr=False)
+    quantization: Mapping[int, Quantization] = field(repr=False)
+    labels: tuple[str, ...] = ()
