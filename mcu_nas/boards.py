@@ -1,0 +1,296 @@
+"""Boards: what a microcontroller board offers, read from one TOML file each.
+
+A board is data. Code never asks for a board's name: what differs between boards is a key of the file, or
+lives in firmware/ports/. Files are looked for in ./boards, in the user's configuration folder, and among
+the shipped ones; the first that has the name wins. The sub-folder ``cores`` of a board folder holds
+latency profiles and is none of this module's business.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mcu_nas.errors import BoardError, did_you_mean
+from mcu_nas.resources import boards_dir, firmware_dir
+
+# The cores that firmware can be built for, and the compiler flags that select each. Floats are never
+# used on the device, so the soft ABI leaves the FPU switched off.
+CORE_FLAGS = {
+    "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
+    "cortex-m7": ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"),
+}
+
+
+class _Table(BaseModel):
+    """A table of a board file: no unknown keys, no silent conversions, no changes afterwards."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Region(_Table):
+    """A contiguous range of addresses."""
+
+    name: str = Field(min_length=1, description="the datasheet's name of the region")
+    origin: int = Field(ge=0, description="first address, see the datasheet's memory map")
+    bytes: int = Field(gt=0, description="size of the region in bytes, see the datasheet")
+    kind: Literal["flash", "ram"] = Field(description='"flash" or "ram"')
+
+    @property
+    def end(self) -> int:
+        """The address after the last one."""
+        return self.origin + self.bytes
+
+    @model_validator(mode="after")
+    def region_lies_within_the_address_space(self) -> Region:
+        if self.end > 1 << 32:
+            raise ValueError(f"ends at {self.end:#x}, beyond the 32-bit address space")
+        return self
+
+    @field_validator("origin")
+    @classmethod
+    def origin_is_aligned_to_eight_bytes(cls, origin: int) -> int:
+        if origin % 8:
+            raise ValueError(f"is {origin:#x}: must be a multiple of 8")
+        return origin
+
+
+class Reserve(_Table):
+    """What the firmware takes for itself, so that a search leaves it free."""
+
+    stack_bytes: int = Field(gt=0, description="stack of the firmware in bytes")
+    harness_bytes: int = Field(
+        ge=0, description="static data of harness and port in bytes, without the arena"
+    )
+    flash_bytes: int = Field(ge=0, description="code and constants of harness and port in bytes")
+
+    @field_validator("stack_bytes", "harness_bytes")
+    @classmethod
+    def reserve_is_a_multiple_of_eight_bytes(cls, size: int) -> int:
+        if size % 8:
+            raise ValueError(f"is {size}: must be a multiple of 8, the alignment of an Arm stack")
+        return size
+
+
+class Serial(_Table):
+    """The serial line to the host."""
+
+    baud: int = Field(gt=0, description="bits per second, e.g. 115_200")
+
+
+class Board(_Table):
+    """A board. Memories are in bytes, clocks in hertz."""
+
+    name: str = Field(description="the file's name without .toml")
+    title: str = Field(min_length=1, description="what the board is called in reports")
+    core: str = Field(description=f"processor core, one of {', '.join(sorted(CORE_FLAGS))}")
+    clock_hz: int = Field(gt=0, description="clock of the core in hertz once the firmware has set it up")
+    port: str = Field(description="folder of firmware/ports/ that starts this microcontroller")
+    port_constants: dict[str, int] = Field(
+        default={}, description="numbers of this board that the port is compiled with"
+    )
+    memory: tuple[Region, ...] = Field(strict=False, description="the [[memory]] regions, see the datasheet")
+    reserve: Reserve = Field(description="the [reserve] table: stack_bytes, harness_bytes, flash_bytes")
+    serial: Serial = Field(description="the [serial] table: baud")
+    emulator: str | None = Field(default=None, description="QEMU's machine, where QEMU has this board")
+    flash_tool: str | None = Field(default=None, description="the program that writes this board's flash")
+
+    @field_validator("name")
+    @classmethod
+    def name_is_lower_case_words_joined_by_hyphens(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+            raise ValueError(f"is '{name}': use lower-case letters and digits, joined by single hyphens")
+        return name
+
+    @field_validator("core")
+    @classmethod
+    def core_is_one_that_firmware_can_be_built_for(cls, core: str) -> str:
+        if core not in CORE_FLAGS:
+            raise ValueError(
+                f"is '{core}': {did_you_mean(core, CORE_FLAGS)}known are {', '.join(CORE_FLAGS)}"
+            )
+        return core
+
+    @field_validator("port")
+    @classmethod
+    def port_exists_in_the_firmware(cls, port: str) -> str:
+        known = sorted(path.name for path in (firmware_dir() / "ports").iterdir() if path.is_dir())
+        if port not in known:
+            raise ValueError(f"is '{port}': {did_you_mean(port, known)}known are {', '.join(known)}")
+        return port
+
+    @field_validator("port_constants")
+    @classmethod
+    def port_constants_are_upper_case_identifiers(cls, constants: dict[str, int]) -> dict[str, int]:
+        for name in constants:
+            if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+                raise ValueError(f"has the key '{name}': use upper-case letters, digits and underscores")
+        return constants
+
+    @field_validator("memory")
+    @classmethod
+    def regions_do_not_overlap(cls, memory: tuple[Region, ...]) -> tuple[Region, ...]:
+        ordered = sorted(memory, key=lambda region: region.origin)
+        for below, above in pairwise(ordered):
+            if above.origin < below.end:
+                raise ValueError(f"has overlapping regions: {below.name} ends after {above.name} begins")
+        return memory
+
+    @field_validator("memory")
+    @classmethod
+    def memory_has_flash_and_ram(cls, memory: tuple[Region, ...]) -> tuple[Region, ...]:
+        for kind in ("flash", "ram"):
+            if not any(region.kind == kind for region in memory):
+                raise ValueError(f'has no region of kind "{kind}": code and data need one each')
+        return memory
+
+    @model_validator(mode="after")
+    def reserve_leaves_room_for_a_model(self) -> Board:
+        if self.usable_sram_bytes <= 0:
+            taken = self.reserve.stack_bytes + self.reserve.harness_bytes
+            raise ValueError(
+                f"reserve takes {taken:,} B of {self.sram_bytes:,} B SRAM: nothing is left for a model"
+            )
+        if self.usable_flash_bytes <= 0:
+            raise ValueError(
+                f"reserve takes {self.reserve.flash_bytes:,} B of {self.flash_bytes:,} B flash:"
+                " nothing is left for a model"
+            )
+        return self
+
+    def largest_region(self, kind: Literal["flash", "ram"]) -> Region:
+        """The largest contiguous memory of a kind, adjacent regions merged; of equals, the lowest."""
+        return max(merge_adjacent(self.memory, kind), key=lambda region: (region.bytes, -region.origin))
+
+    @property
+    def sram_bytes(self) -> int:
+        """Bytes of the largest contiguous RAM: the one that the firmware links into."""
+        return self.largest_region("ram").bytes
+
+    @property
+    def flash_bytes(self) -> int:
+        """Bytes of the largest contiguous flash."""
+        return self.largest_region("flash").bytes
+
+    @property
+    def usable_sram_bytes(self) -> int:
+        """What an arena may use: SRAM less the stack and the harness's data."""
+        return self.sram_bytes - self.reserve.stack_bytes - self.reserve.harness_bytes
+
+    @property
+    def usable_flash_bytes(self) -> int:
+        """What weights, constants and kernels may use: flash less harness and port."""
+        return self.flash_bytes - self.reserve.flash_bytes
+
+
+def merge_adjacent(memory: tuple[Region, ...], kind: str) -> list[Region]:
+    """The regions of one kind in the order of their addresses, each run without gaps as one region."""
+    merged: list[Region] = []
+    for region in sorted(memory, key=lambda region: region.origin):
+        if region.kind != kind:
+            continue
+        if merged and merged[-1].end == region.origin:
+            below = merged.pop()
+            region = Region(
+                name=f"{below.name}+{region.name}",
+                origin=below.origin,
+                bytes=below.bytes + region.bytes,
+                kind=region.kind,
+            )
+        merged.append(region)
+    return merged
+
+
+def board_names() -> list[str]:
+    """The names of all boards that can be loaded, sorted. Their files are not read."""
+    return sorted({path.stem for path in _board_files()})
+
+
+def load_board(name: str) -> Board:
+    """The board of that name.
+
+    Raises:
+        BoardError: no file has that name (near names are offered), or the file breaks its schema.
+    """
+    for path in _board_files():
+        if path.stem == name:
+            return read_board(path)
+    raise BoardError(f"unknown board '{name}': {did_you_mean(name, board_names())}`mcu-nas boards` lists all")
+
+
+def read_board(path: Path) -> Board:
+    """The board in one TOML file.
+
+    Raises:
+        BoardError: unreadable, not TOML, or against the schema; names the file and the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BoardError(f"{_shown(path)}: cannot be read as TOML: {error}") from error
+    try:
+        board = Board.model_validate(table)
+    except ValidationError as error:
+        raise BoardError(f"{_shown(path)}: {_first_fault(error)}") from error
+    if board.name != path.stem:
+        raise BoardError(
+            f"{_shown(path)}: name is '{board.name}': must be '{path.stem}', as the file is called"
+        )
+    return board
+
+
+def _board_folders() -> tuple[Path, ...]:
+    config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return (Path("boards"), Path(config) / "mcu_nas" / "boards", boards_dir())
+
+
+def _board_files() -> Iterator[Path]:
+    for folder in _board_folders():
+        yield from sorted(folder.glob("*.toml"))
+
+
+def _shown(path: Path) -> str:
+    """The path as a user would type it: relative where it lies below the current folder."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
+
+
+def _first_fault(error: ValidationError) -> str:
+    """``key is wrong: what it must be`` for the first fault that pydantic found."""
+    fault = error.errors(include_url=False)[0]
+    location = fault["loc"]
+    key = _key(location)
+    match fault["type"]:
+        case "missing":
+            return f"{key} is missing: {_field(location).description}"
+        case "extra_forbidden":
+            known = _model_at(location[:-1]).model_fields
+            guess = did_you_mean(str(location[-1]), known)
+            return f"{key} is not a key of a board: {guess}known here are {', '.join(known)}"
+        case "value_error":
+            return f"{key} {fault['ctx']['error']}".lstrip()
+        case _:
+            wanted = fault["msg"][0].lower() + fault["msg"][1:]
+            return f"{key} is {fault['input']!r}: {wanted}"
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """``memory[0].bytes`` for ("memory", 0, "bytes")."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The table class that holds the keys at a location."""
+    tables: dict[Any, type[BaseModel]] = {"memory": Region, "reserve": Reserve, "serial": Serial}
+    return tables[location[0]] if location else Board
+
+
+def _field(location: tuple[int | str, ...]) -> Any:
+    return _model_at(location[:-1]).model_fields[str(location[-1])]
