@@ -1,0 +1,30 @@
+"""What every loader returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An image classification data set.
+
+    Images are uint8 (N, H, W, C); labels int64 (N,), indices into ``labels``. A network sees pixel / 255
+    and nothing else: its first batch norm absorbs any normalisation, so that zero padding is black
+    everywhere.
+    """
+
+    name: str
+    train_images: np.ndarray = field(repr=False)
+    train_labels: np.ndarray = field(repr=False)
+    test_images: np.ndarray = field(repr=False)
+    test_labels: np.ndarray = field(repr=False)
+    labels: tuple[str, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of one image."""
+        _, height, width, channels = self.train_images.shape
+        return height, width, channels

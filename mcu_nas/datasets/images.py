@@ -1,0 +1,60 @@
+"""Bringing images to a network's resolution: one function for training, calibration, test and device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_nas.errors import DataError
+
+# Shares of the data's own size that stage one may choose from (design: n, ¾n, ⅝n, ½n).
+_SHARES = ((1, 1), (3, 4), (5, 8), (1, 2))
+_MULTIPLE = 4  # resolutions are rounded to it, so that two strides of 2 divide them
+_SMALLEST = 8
+
+
+def usable_resolutions(size: int) -> tuple[int, ...]:
+    """Input resolutions in px that data of ``size`` px serves, largest first: no image is enlarged."""
+    rounded = {max(_SMALLEST, (size * num // den + _MULTIPLE // 2) // _MULTIPLE * _MULTIPLE) for num, den in _SHARES}
+    return tuple(sorted((r for r in rounded if r <= size), reverse=True)) or (size,)
+
+
+def resize(images: np.ndarray, resolution: int) -> np.ndarray:
+    """uint8 (N, H, W, C) to uint8 (N, resolution, resolution, C) by area averaging.
+
+    An output pixel is the mean of the input area under it, in integer arithmetic rounded half up, so that
+    every machine gets the same bytes. Images of the right size come back as they are.
+
+    Raises:
+        DataError: ``resolution`` is larger than the images.
+    """
+    _, height, width, _ = images.shape
+    if (height, width) == (resolution, resolution):
+        return images
+    if resolution > min(height, width) or resolution < 1:
+        raise DataError(
+            f"resolution {resolution} px is not usable with images of {height}×{width} px: "
+            f"choose one of {', '.join(map(str, usable_resolutions(min(height, width))))}"
+        )
+    rows = _area_weights(height, resolution)  # (resolution, H), each row sums to H
+    columns = _area_weights(width, resolution)  # (resolution, W)
+    chunks = [
+        _average(images[start : start + 1024], rows, columns) for start in range(0, max(len(images), 1), 1024)
+    ]
+    return np.concatenate(chunks)
+
+
+def _average(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    # float64 matrix products of integers below 2^53 are exact.
+    total = np.einsum("rh,nhwc->nrwc", rows, images.astype(np.float64), optimize=True)
+    total = np.einsum("sw,nrwc->nrsc", columns, total, optimize=True)
+    area = rows.shape[1] * columns.shape[1]
+    return ((2 * total.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
+
+
+def _area_weights(size: int, resolution: int) -> np.ndarray:
+    """Overlap of output cell [i*size, (i+1)*size) with input cell [j*resolution, (j+1)*resolution)."""
+    out_edges = np.arange(resolution + 1) * size
+    in_edges = np.arange(size + 1) * resolution
+    low = np.maximum(out_edges[:-1, None], in_edges[None, :-1])
+    high = np.minimum(out_edges[1:, None], in_edges[None, 1:])
+    return np.maximum(high - low, 0).astype(np.float64)

@@ -1,0 +1,55 @@
+"""The training data in three: what trains, what evolution looks at, what neither may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mcu_nas.errors import DataError
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Disjoint index arrays int64 into the training images, each balanced over the classes.
+
+    ``train`` trains; ``recalibration`` is the part of it that batch-norm statistics and activation ranges
+    come from; ``validation`` is evolution's fitness; ``holdout`` judges the search itself.
+    """
+
+    train: np.ndarray = field(repr=False)
+    recalibration: np.ndarray = field(repr=False)
+    validation: np.ndarray = field(repr=False)
+    holdout: np.ndarray = field(repr=False)
+
+
+def split(labels: np.ndarray, *, recalibration: int, validation: int, holdout: int, seed: int) -> Splits:
+    """Splits training ``labels`` int64 (N,); what is neither validation nor holdout trains.
+
+    Raises:
+        DataError: the sizes leave nothing to train on.
+    """
+    order = _stratified_order(labels, np.random.default_rng(seed))
+    train = order[validation + holdout :]
+    if len(train) < max(recalibration, 1):
+        raise DataError(
+            f"{validation:,} validation and {holdout:,} holdout images leave {len(train):,} of "
+            f"{len(labels):,} to train and recalibrate on: choose smaller splits"
+        )
+    return Splits(
+        train=np.sort(train),
+        recalibration=train[:recalibration],
+        validation=order[:validation],
+        holdout=order[validation : validation + holdout],
+    )
+
+
+def _stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A seeded order of all indices in which every run of consecutive indices holds each class in
+    proportion: an index's place is its rank in its class, relative to the size of the class."""
+    shuffled = rng.permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        place[members] = (np.arange(len(members)) + rng.random()) / len(members)
+    return np.argsort(place, kind="stable")
