@@ -1,0 +1,42 @@
+/* Elementwise addition of two int8 tensors of one shape, portable: the specification of add_s8*.
+ *   a [count]   b [count]   out [count]
+ * All byte arrays, no alignment, no scratch. out may be a or b: element i is written after element i of
+ * both is read, and nothing else of a or b is needed afterwards.
+ * Both inputs are brought to a shared scale with 20 bits of headroom, added, then scaled to the output.
+ * Bound: |a - zero point| <= 255 < 2^8, so that the shifted value is below 2^28; both factors are at most
+ * 1/2 (the shared scale is twice the larger one), so that the sum is below 2^28 + 1.
+ * Spec: TFLite int8 quantization, ADD (left shift 20, as TFLM's ADD); requantize.h rounds. */
+#ifndef MCU_ADD_H
+#define MCU_ADD_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How one input reaches the shared scale. shift <= 0. */
+struct mcu_add_input {
+    int32_t zero_point;
+    int32_t multiplier;
+    int32_t shift;
+};
+
+struct mcu_add_s8 {
+    int32_t count;
+    struct mcu_add_input a;
+    struct mcu_add_input b;
+    int32_t out_multiplier;
+    int32_t out_shift;
+    int32_t out_zero_point;
+    int32_t out_min; /* activation's range within int8 */
+    int32_t out_max;
+};
+
+void mcu_add_s8(const struct mcu_add_s8 *layer, const int8_t *a, const int8_t *b, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

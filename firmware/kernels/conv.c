@@ -1,0 +1,84 @@
+#include "conv.h"
+
+#include "dot.h"
+#include "requantize.h"
+
+/* The part of one output pixel's window that lies inside the input, as contiguous pieces: rows of the
+ * window where dilation is 1, else single taps. */
+struct patch {
+    const int8_t *in;      /* first piece */
+    int32_t weight_offset; /* of the first piece, from an output channel's weights */
+    int32_t rows;
+    int32_t pieces; /* a row */
+    int32_t length; /* of a piece, in elements */
+    int32_t in_row; /* distances between rows and pieces, in elements */
+    int32_t in_piece;
+    int32_t weight_row;
+};
+
+static struct patch patch_at(const struct mcu_conv_s8 *layer, const int8_t *in, struct mcu_span y,
+                             struct mcu_span x) {
+    const int32_t channels = layer->in_channels;
+    const int32_t taps = x.end - x.first;
+    const int32_t in_row = layer->x.in_size * channels;
+    struct patch patch;
+    patch.in = in + (y.origin + y.first * layer->y.dilation) * in_row +
+               (x.origin + x.first * layer->x.dilation) * channels;
+    patch.weight_row = layer->x.taps * channels;
+    patch.weight_offset = y.first * patch.weight_row + x.first * channels;
+    patch.rows = y.end - y.first;
+    patch.pieces = layer->x.dilation == 1 ? 1 : taps;
+    patch.length = layer->x.dilation == 1 ? taps * channels : channels;
+    patch.in_row = layer->y.dilation * in_row;
+    patch.in_piece = layer->x.dilation * channels;
+    return patch;
+}
+
+/* All output channels of one pixel. offset is added to each input. */
+static inline void pixel(const struct mcu_conv_s8 *layer, const struct patch *patch, const int32_t *bias,
+                         int16_t offset, int8_t *out) {
+    const int32_t filter = layer->y.taps * patch->weight_row; /* weights of one output channel */
+    for (int32_t o = 0; o < layer->out_channels; o += 4) {
+        const int32_t group = layer->out_channels - o < 4 ? layer->out_channels - o : 4;
+        int32_t acc[4] = {0, 0, 0, 0};
+        for (int32_t k = 0; k < group; k++) {
+            acc[k] = bias[o + k];
+        }
+        for (int32_t row = 0; row < patch->rows; row++) {
+            const int8_t *x = patch->in + row * patch->in_row;
+            const int8_t *w = layer->weights + o * filter + patch->weight_offset + row * patch->weight_row;
+            for (int32_t piece = 0; piece < patch->pieces; piece++) {
+                if (group == 4) {
+                    mcu_dot4_s8(acc, x, w, filter, patch->length, offset);
+                } else {
+                    for (int32_t k = 0; k < group; k++) {
+                        acc[k] = mcu_dot_s8(acc[k], x, w + k * filter, patch->length, offset);
+                    }
+                }
+                x += patch->in_piece;
+                w += patch->length;
+            }
+        }
+        for (int32_t k = 0; k < group; k++) {
+            out[o + k] = mcu_requantize_s8(acc[k], layer->multiplier[o + k], layer->shift[o + k],
+                                           layer->out_zero_point, layer->out_min, layer->out_max);
+        }
+    }
+}
+
+void mcu_conv_s8(const struct mcu_conv_s8 *layer, const int8_t *in, int8_t *out) {
+    const int16_t offset = (int16_t)-layer->in_zero_point;
+    for (int32_t out_y = 0; out_y < layer->y.out_size; out_y++) {
+        const struct mcu_span y = mcu_span_at(&layer->y, out_y);
+        for (int32_t out_x = 0; out_x < layer->x.out_size; out_x++) {
+            const struct mcu_span x = mcu_span_at(&layer->x, out_x);
+            const struct patch patch = patch_at(layer, in, y, x);
+            if (y.end - y.first == layer->y.taps && x.end - x.first == layer->x.taps) {
+                pixel(layer, &patch, layer->interior_bias, 0, out);
+            } else {
+                pixel(layer, &patch, layer->bias, offset, out);
+            }
+            out += layer->out_channels;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/* Convolution of any window, stride and dilation, int8, portable: the specification of conv_s8*.
+ *   in [y.in_size][x.in_size][in_channels]   weights [out_channels][y.taps][x.taps][in_channels]
+ *   out [y.out_size][x.out_size][out_channels]
+ * All byte arrays, no alignment; in and out do not overlap; no scratch.
+ * A tap outside the input reads the real value 0, i.e. the input's zero point. Windows wholly inside use
+ * interior_bias[o] = bias[o] - zero_point * sum of weights[o] on raw inputs; windows at the border skip the
+ * taps outside and subtract the zero point from each input.
+ * Bound: the compiler refuses a channel in which max(|bias[o]|, |interior_bias[o]|) + 255 * sum |weights[o]|
+ * reaches 2^31; hence no partial sum overflows int32, in whatever order it is added.
+ * Spec: TFLite int8 quantization, CONV_2D (weights symmetric per output channel); requantize.h rounds. */
+#ifndef MCU_CONV_H
+#define MCU_CONV_H
+
+#include <stdint.h>
+
+#include "window.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mcu_conv_s8 {
+    struct mcu_axis y;
+    struct mcu_axis x;
+    int32_t in_channels;
+    int32_t out_channels;
+    int32_t in_zero_point;
+    int32_t out_zero_point;
+    int32_t out_min; /* activation's range within int8 */
+    int32_t out_max;
+    const int8_t *weights;
+    const int32_t *bias;          /* [out_channels] */
+    const int32_t *interior_bias; /* [out_channels], zero point folded in */
+    const int32_t *multiplier;    /* [out_channels] */
+    const int8_t *shift;          /* [out_channels] */
+};
+
+void mcu_conv_s8(const struct mcu_conv_s8 *layer, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
