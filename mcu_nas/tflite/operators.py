@@ -1,0 +1,93 @@
+"""An operator record of a .tflite file to an operator of network.py: counts of tensors, attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcu_nas.network import (
+    Activation,
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mean,
+    Op,
+    Padding,
+)
+from mcu_nas.tflite.faults import Place
+from mcu_nas.tflite.raw import RawOperator
+from mcu_nas.tflite.schema import ACTIVATION_CODES, ACTIVATION_NAMES, KIND_BY_CODE, PADDING_CODES
+
+_INPUT_COUNT: dict[type, int] = {
+    Conv2D: 3,
+    DepthwiseConv2D: 3,
+    FullyConnected: 3,
+    Add: 2,
+    Mean: 2,
+    AveragePool2D: 1,
+}
+_MAX_STEP = 1 << 16  # strides, dilations, windows: beyond any shape that is accepted
+
+
+def read_operator(raw: RawOperator, place: Place) -> Op:
+    """The operator, its tensors still numbered as in the file. Shapes are checked later.
+
+    Raises:
+        ModelError: a wrong number of tensors, or attributes that are missing or out of range.
+        UnsupportedError: an attribute's value that this version cannot compile.
+    """
+    kind = KIND_BY_CODE[raw.code].op
+    inputs, outputs, options = raw.inputs, raw.outputs, raw.options
+    if len(inputs) != _INPUT_COUNT[kind] or len(outputs) != 1:
+        counts = f"{len(inputs)} inputs and {len(outputs)} outputs, not {_INPUT_COUNT[kind]} and 1"
+        raise place.unsupported(f"has {counts}")
+    if options is None:
+        raise place.error("its attributes are missing or belong to another operator")
+    if kind is Conv2D or kind is DepthwiseConv2D:
+        window_op = Conv2D if kind is Conv2D else DepthwiseConv2D
+        return window_op(
+            inputs,
+            outputs,
+            _pair(options.strideH, options.strideW, "stride", place),
+            _padding(options, place),
+            _activation(options, place),
+            _pair(options.dilationHFactor, options.dilationWFactor, "dilation", place),
+        )
+    if kind is FullyConnected:
+        if options.weightsFormat != 0:
+            raise place.unsupported("has shuffled weights")
+        return FullyConnected(inputs, outputs, _activation(options, place))
+    if kind is Add:
+        return Add(inputs, outputs, _activation(options, place))
+    if kind is Mean:
+        return Mean(inputs, outputs, bool(options.keepDims))
+    return AveragePool2D(
+        inputs,
+        outputs,
+        _pair(options.filterHeight, options.filterWidth, "window", place),
+        _pair(options.strideH, options.strideW, "stride", place),
+        _padding(options, place),
+        _activation(options, place),
+    )
+
+
+def _pair(vertical: int, horizontal: int, what: str, place: Place) -> tuple[int, int]:
+    if not (1 <= vertical <= _MAX_STEP and 1 <= horizontal <= _MAX_STEP):
+        raise place.error(f"has a {what} of {vertical}×{horizontal}")
+    return vertical, horizontal
+
+
+def _padding(options: Any, place: Place) -> Padding:
+    for padding, code in PADDING_CODES.items():
+        if options.padding == code:
+            return padding
+    raise place.error(f"has padding number {options.padding}")
+
+
+def _activation(options: Any, place: Place) -> Activation:
+    code = options.fusedActivationFunction
+    for activation, known in ACTIVATION_CODES.items():
+        if code == known:
+            return activation
+    raise place.unsupported(f"has fused activation {ACTIVATION_NAMES.get(code, f'number {code}')}")

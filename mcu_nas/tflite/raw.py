@@ -1,0 +1,212 @@
+"""A .tflite file as plain records, decoded from bytes that nobody vouches for.
+
+Here only the FlatBuffer's structure is trusted step by step; what the values mean is checked in
+reader.py and checks.py. Tables may be shared in a hostile file so that a few bytes describe a huge model;
+a budget of decoded elements, proportional to the file's size, ends that.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers.table import Table
+
+from mcu_nas.errors import ModelError, UnsupportedError
+from mcu_nas.tflite.schema import FILE_IDENTIFIER, KIND_BY_CODE, LABELS_METADATA, OPERATOR_NAMES
+
+# What the accessors of the flatbuffers package raise on offsets that lead nowhere.
+_DAMAGE = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
+_MAX_RECORDS = 65_536  # tensors, operators, buffers: far beyond what any microcontroller runs
+
+
+@dataclass(frozen=True)
+class RawTensor:
+    """One tensor. ``data`` is a uint8 view of its buffer, or None where it has none."""
+
+    name: str
+    shape: tuple[int, ...]
+    shape_signature: tuple[int, ...]
+    type_code: int
+    data: np.ndarray | None
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    odd_feature: str  # what this project never reads ("sparsity", ...), or empty
+
+
+@dataclass(frozen=True)
+class RawOperator:
+    """One operator; ``options`` is the attribute table, None where missing or of another operator."""
+
+    code: int
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+
+
+@dataclass(frozen=True)
+class RawModel:
+    """The only subgraph of a file, and its class names."""
+
+    tensors: tuple[RawTensor, ...]
+    operators: tuple[RawOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    labels: tuple[str, ...]
+
+
+def decode(data: bytes, name: str) -> RawModel:
+    """The records of a .tflite file called ``name`` in messages.
+
+    Raises:
+        ModelError: truncated, damaged, not a .tflite.
+        UnsupportedError: another schema version, or several subgraphs.
+    """
+    if len(data) < 8 or data[4:8] != FILE_IDENTIFIER:
+        raise ModelError(f"{name}: not a .tflite file: bytes 4 to 7 are not 'TFL3'")
+    try:
+        return _Decoder(data, name).model()
+    except _DAMAGE as error:
+        raise ModelError(f"{name}: truncated or damaged: an offset inside the file leads nowhere") from error
+
+
+class _Decoder:
+    def __init__(self, data: bytes, name: str) -> None:
+        self._data = data
+        self._file = name
+        self._root = schema.Model.GetRootAs(data)
+        self._budget = 16 * len(data) + 65_536
+        self._codes: tuple[tuple[int, str], ...] = ()
+
+    def model(self) -> RawModel:
+        if self._root.Version() != 3:
+            raise UnsupportedError(f"{self._file}: schema version {self._root.Version()}, only 3 is supported")
+        subgraphs = self._root.SubgraphsLength()
+        if subgraphs != 1:
+            raise UnsupportedError(f"{self._file}: {subgraphs} subgraphs, only models with one are supported")
+        graph = self._root.Subgraphs(0)
+        self._codes = self._records(self._root.OperatorCodesLength(), self._operator_code)
+        return RawModel(
+            tensors=self._records(graph.TensorsLength(), lambda i: self._tensor(graph.Tensors(i))),
+            operators=self._records(graph.OperatorsLength(), lambda i: self._operator(graph.Operators(i))),
+            inputs=self._integers(graph.InputsIsNone(), graph.InputsAsNumpy),
+            outputs=self._integers(graph.OutputsIsNone(), graph.OutputsAsNumpy),
+            labels=self._labels(),
+        )
+
+    def _records(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
+        if count > _MAX_RECORDS:
+            raise ModelError(f"{self._file}: truncated or damaged: a list claims {count} entries")
+        return tuple(read(index) for index in range(count))
+
+    def _spend(self, elements: int) -> None:
+        self._budget -= elements + 8
+        if self._budget < 0:
+            raise ModelError(f"{self._file}: damaged: its tables overlap each other many times over")
+
+    def _vector(self, is_none: bool, read: Callable[[], Any]) -> list[Any]:
+        if is_none:
+            return []
+        view = read()  # a view of the file: costs nothing until it is converted
+        self._spend(len(view))
+        return view.tolist()
+
+    def _integers(self, is_none: bool, read: Callable[[], Any]) -> tuple[int, ...]:
+        return tuple(self._vector(is_none, read))
+
+    def _text(self, value: bytes | None) -> str:
+        self._spend(len(value or b""))
+        return (value or b"").decode("utf-8", errors="replace")
+
+    def _operator_code(self, index: int) -> tuple[int, str]:
+        entry = self._root.OperatorCodes(index)
+        code = max(entry.BuiltinCode(), entry.DeprecatedBuiltinCode())
+        name = OPERATOR_NAMES.get(code, f"number {code}")
+        if name == "CUSTOM":
+            name = f"CUSTOM {self._text(entry.CustomCode())!r}"
+        return code, name
+
+    def _tensor(self, tensor: Any) -> RawTensor:
+        quantization = tensor.Quantization()
+        scales: tuple[float, ...] = ()
+        zero_points: tuple[int, ...] = ()
+        axis = 0
+        if quantization is not None:
+            scales = tuple(self._vector(quantization.ScaleIsNone(), quantization.ScaleAsNumpy))
+            zero_points = self._integers(quantization.ZeroPointIsNone(), quantization.ZeroPointAsNumpy)
+            axis = quantization.QuantizedDimension()
+        odd = ""
+        if tensor.IsVariable():
+            odd = "a variable"
+        elif tensor.Sparsity() is not None:
+            odd = "sparse"
+        elif quantization is not None and quantization.DetailsType() != 0:
+            odd = "quantized in a custom, blockwise or multi-axis way"
+        elif tensor.ExternalBuffer() != 0:
+            odd = "stored in an external file"
+        return RawTensor(
+            self._text(tensor.Name()),
+            self._integers(tensor.ShapeIsNone(), tensor.ShapeAsNumpy),
+            self._integers(tensor.ShapeSignatureIsNone(), tensor.ShapeSignatureAsNumpy),
+            tensor.Type(),
+            self._buffer(tensor.Buffer()),
+            scales,
+            zero_points,
+            axis,
+            odd,
+        )
+
+    def _buffer(self, index: int) -> np.ndarray | None:
+        if not 0 <= index < self._root.BuffersLength():
+            raise ModelError(f"{self._file}: damaged: buffer {index} does not exist")
+        self._spend(0)
+        buffer = self._root.Buffers(index)
+        if buffer.Offset() > 1 or buffer.Size() > 1:
+            raise UnsupportedError(f"{self._file}: buffer {index} lies outside the FlatBuffer: not supported")
+        if buffer.DataIsNone() or buffer.DataLength() == 0:
+            return None
+        return buffer.DataAsNumpy()
+
+    def _operator(self, operator: Any) -> RawOperator:
+        index = operator.OpcodeIndex()
+        if not 0 <= index < len(self._codes):
+            raise ModelError(f"{self._file}: damaged: operator code {index} does not exist")
+        code, name = self._codes[index]
+        return RawOperator(
+            code,
+            name,
+            self._integers(operator.InputsIsNone(), operator.InputsAsNumpy),
+            self._integers(operator.OutputsIsNone(), operator.OutputsAsNumpy),
+            self._options(code, operator),
+        )
+
+    def _options(self, code: int, operator: Any) -> Any:
+        kind = KIND_BY_CODE.get(code)
+        table: Table | None = operator.BuiltinOptions()
+        if kind is None or table is None or operator.BuiltinOptionsType() != kind.options_tag:
+            return None
+        self._spend(0)
+        return kind.options.InitFromBuf(table.Bytes, table.Pos)  # type: ignore[attr-defined]
+
+    def _labels(self) -> tuple[str, ...]:
+        for index in range(min(self._root.MetadataLength(), _MAX_RECORDS)):
+            entry = self._root.Metadata(index)
+            self._spend(0)
+            if entry.Name() != LABELS_METADATA.encode():
+                continue
+            buffer = self._buffer(entry.Buffer())
+            try:
+                labels = json.loads(bytes(buffer).decode()) if buffer is not None else []
+            except (ValueError, RecursionError):
+                labels = None
+            if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+                raise ModelError(f"{self._file}: metadata '{LABELS_METADATA}' is not a JSON list of class names")
+            return tuple(labels)
+        return ()

@@ -1,0 +1,219 @@
+"""The .tflite file to a Graph, trusting nothing in it.
+
+Whatever a file holds, the answer is a Graph that satisfies the TFLite int8 specification as far as this
+project compiles it, or one line that names file, operator and tensor.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mcu_nas.errors import ModelError, UnsupportedError
+from mcu_nas.graph import Graph, Quantization
+from mcu_nas.network import Network, Op, Tensor
+from mcu_nas.tflite.checks import check_operator
+from mcu_nas.tflite.faults import Place
+from mcu_nas.tflite.operators import read_operator
+from mcu_nas.tflite.raw import RawModel, RawTensor, decode
+from mcu_nas.tflite.schema import CHANNEL_AXIS, DTYPE_NAMES, KIND_BY_CODE, OPERATOR_NAMES
+
+MAX_FILE_BYTES = 1 << 28  # 256 MiB: no microcontroller holds more
+_MAX_TENSOR_BYTES = 1 << 30
+_DTYPES = {"int8": np.dtype("<i1"), "int32": np.dtype("<i4")}
+_FLOATS = ("float32", "float16", "float64", "bfloat16")
+
+
+def read_tflite(path: Path) -> Graph:
+    """The graph in a .tflite file.
+
+    Raises:
+        ModelError: the file is missing, unreadable, truncated, damaged or inconsistent.
+        UnsupportedError: a sound model with an operator, type or attribute that is not compiled.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, no microcontroller holds that")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+    return parse_tflite(data, str(path))
+
+
+def parse_tflite(data: bytes, name: str) -> Graph:
+    """The graph in the bytes of a .tflite file that messages call ``name``.
+
+    Tensors keep their order; those that no operator uses are dropped. Constants are read-only views of
+    ``data``. Weights' quantization axis is the operator's channel axis, every other axis is 0.
+
+    Raises:
+        ModelError: truncated, damaged or inconsistent.
+        UnsupportedError: a sound model with an operator, type or attribute that is not compiled.
+    """
+    raw = decode(data, name)
+    _check_interface(raw, name)
+    places = [Place.of(name, raw, index) for index in range(len(raw.operators))]
+    for place, operator in zip(places, raw.operators, strict=True):
+        if operator.code not in KIND_BY_CODE:
+            raise UnsupportedError(
+                f"{place} is not supported: `mcu-nas compile --help` lists those that are"
+            )
+        _check_references(raw, place, operator.inputs + operator.outputs)
+    ops = [read_operator(operator, place) for operator, place in zip(raw.operators, places, strict=True)]
+    graph = _assemble(raw, ops, name)
+    _check_order(graph.network, places)
+    for op, place in zip(graph.network.ops, places, strict=True):
+        check_operator(graph, op, place)
+    _check_labels(graph, name)
+    return graph
+
+
+def _check_interface(raw: RawModel, name: str) -> None:
+    if not raw.operators or not raw.inputs or not raw.outputs:
+        raise ModelError(f"{name}: the model has no operators, no input or no output")
+    for role, tensors in (("input", raw.inputs), ("output", raw.outputs)):
+        if len(set(tensors)) != len(tensors):
+            raise ModelError(f"{name}: an {role} is listed twice")
+        for index in tensors:
+            if not 0 <= index < len(raw.tensors):
+                raise ModelError(f"{name}: {role} tensor {index} does not exist")
+            tensor = raw.tensors[index]
+            if (dtype := _dtype_name(tensor)) in _FLOATS:
+                raise UnsupportedError(
+                    f"{name}: {role} {tensor.name!r} is {dtype}: the model is not fully quantized, "
+                    "convert it with int8 input and output"
+                )
+            if tensor.data is not None:
+                raise ModelError(f"{name}: {role} {tensor.name!r} is a constant")
+
+
+def _check_references(raw: RawModel, place: Place, tensors: tuple[int, ...]) -> None:
+    for index in tensors:
+        if not 0 <= index < len(raw.tensors):
+            what = "leaves out an optional tensor" if index == -1 else f"refers to missing tensor {index}"
+            raise place.unsupported(what) if index == -1 else place.error(what)
+
+
+def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
+    """The graph of the tensors in use, renumbered without gaps."""
+    used = sorted({t for op in ops for t in op.inputs + op.outputs} | {*raw.inputs, *raw.outputs})
+    number = {old: new for new, old in enumerate(used)}
+    axes = {op.inputs[1]: CHANNEL_AXIS[type(op)] for op in ops if type(op) in CHANNEL_AXIS}
+    tensors: list[Tensor] = []
+    constants: dict[int, np.ndarray] = {}
+    quantization: dict[int, Quantization] = {}
+    for old in used:
+        tensor = raw.tensors[old]
+        where = f"{name}: {_user(raw, old)}tensor {tensor.name!r}"
+        tensors.append(_tensor(tensor, where))
+        if tensor.data is not None:
+            constants[number[old]] = _values(tensor, tensors[-1], where)
+        if tensor.scales:
+            quantization[number[old]] = _quantization(tensor, axes.get(old, 0), where)
+    network = Network(
+        tuple(tensors),
+        tuple(_renumbered(op, number) for op in ops),
+        tuple(number[t] for t in raw.inputs),
+        tuple(number[t] for t in raw.outputs),
+        frozenset(constants),
+    )
+    return Graph(network, constants, quantization, raw.labels)
+
+
+def _user(raw: RawModel, tensor: int) -> str:
+    """``op 3 ADD, `` for the first operator that touches a tensor."""
+    for index, operator in enumerate(raw.operators):
+        if tensor in operator.inputs + operator.outputs:
+            return f"op {index} {OPERATOR_NAMES[operator.code]}, "
+    return ""
+
+
+def _dtype_name(tensor: RawTensor) -> str:
+    return DTYPE_NAMES.get(tensor.type_code, f"of type number {tensor.type_code}")
+
+
+def _tensor(tensor: RawTensor, where: str) -> Tensor:
+    dtype = _dtype_name(tensor)
+    if tensor.odd_feature:
+        raise UnsupportedError(f"{where} is {tensor.odd_feature}: not supported")
+    if dtype not in _DTYPES:
+        raise UnsupportedError(f"{where} is {dtype}: only int8 models with int32 biases are supported")
+    if len(tensor.shape) > 4:
+        raise UnsupportedError(f"{where} has {len(tensor.shape)} dimensions, at most 4 are supported")
+    # Converters write -1 for the batch of a model that runs with any; the shape then says 1.
+    if any(size < 0 for size in (*tensor.shape, *tensor.shape_signature[1:])):
+        raise UnsupportedError(f"{where} has a dynamic shape {_shown(tensor.shape_signature or tensor.shape)}")
+    if 0 in tensor.shape:
+        raise ModelError(f"{where} is empty: shape {_shown(tensor.shape)}")
+    result = Tensor(tensor.name, tensor.shape, dtype)
+    if result.bytes > _MAX_TENSOR_BYTES:
+        raise ModelError(f"{where} would take {result.bytes:,} bytes: shape {_shown(tensor.shape)}")
+    if tensor.data is None and (len(tensor.shape) < 2 or dtype != "int8"):
+        raise UnsupportedError(
+            f"{where} is an activation of {dtype} {_shown(tensor.shape)}: only int8 with a batch is supported"
+        )
+    if tensor.data is None and tensor.shape[0] != 1:
+        raise UnsupportedError(f"{where} has a batch of {tensor.shape[0]}: only 1 is supported")
+    return result
+
+
+def _values(tensor: RawTensor, declared: Tensor, where: str) -> np.ndarray:
+    assert tensor.data is not None
+    if len(tensor.data) != declared.bytes:
+        raise ModelError(
+            f"{where} has {len(tensor.data):,} bytes of data, its shape {_shown(tensor.shape)} "
+            f"needs {declared.bytes:,}"
+        )
+    values = tensor.data.view(_DTYPES[declared.dtype]).reshape(declared.shape)
+    values.flags.writeable = False
+    return values
+
+
+def _quantization(tensor: RawTensor, axis: int, where: str) -> Quantization:
+    zero_points = tensor.zero_points
+    if len(zero_points) == 1:
+        zero_points *= len(tensor.scales)
+    if len(zero_points) != len(tensor.scales):
+        raise ModelError(f"{where} has {len(tensor.scales)} scales but {len(zero_points)} zero points")
+    if not all(0 < scale < float("inf") for scale in tensor.scales):
+        raise ModelError(f"{where} has a scale that is not a positive number")
+    if len(tensor.scales) > 1 and tensor.axis != axis:
+        raise ModelError(f"{where} is quantized along axis {tensor.axis}, its channels lie along axis {axis}")
+    return Quantization(tensor.scales, zero_points, axis)
+
+
+def _renumbered(op: Op, number: dict[int, int]) -> Op:
+    from dataclasses import replace
+
+    return replace(
+        op,
+        inputs=tuple(number[t] for t in op.inputs),
+        outputs=tuple(number[t] for t in op.outputs),
+    )
+
+
+def _check_order(network: Network, places: list[Place]) -> None:
+    """Every activation is written once, before it is read, and never a constant or an input."""
+    written = set(network.inputs)
+    for op, place in zip(network.ops, places, strict=True):
+        for tensor in network.activations_in(op):
+            if tensor not in written:
+                raise place.error(f"reads {network.tensors[tensor].name!r} before any operator wrote it")
+        for tensor in op.outputs:
+            if tensor in written or tensor in network.constants:
+                raise place.error(f"writes {network.tensors[tensor].name!r}, which already has a value")
+            written.add(tensor)
+    for tensor in network.outputs:
+        if tensor not in written:
+            raise ModelError(f"{places[0].file}: no operator writes output {network.tensors[tensor].name!r}")
+
+
+def _check_labels(graph: Graph, name: str) -> None:
+    classes = graph.network.shape(graph.network.outputs[0])[-1]
+    if graph.labels and len(graph.labels) != classes:
+        raise ModelError(f"{name}: {len(graph.labels)} labels for {classes} classes")
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "×".join(str(size) for size in shape) or "()"

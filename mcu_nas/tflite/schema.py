@@ -1,0 +1,85 @@
+"""The words of the .tflite schema that reader and writer share: operators, padding, activations, types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ai_edge_litert import schema_py_generated as schema
+
+from mcu_nas.network import (
+    Activation,
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mean,
+    Op,
+    Padding,
+)
+
+FILE_IDENTIFIER = b"TFL3"
+SCHEMA_VERSION = 3
+LABELS_METADATA = "mcu_nas.labels"  # a buffer of UTF-8 JSON: the list of class names
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorKind:
+    """An operator of network.py, its builtin code, and the table and union tag of its attributes."""
+
+    op: type[Op]
+    code: int
+    options: type
+    options_tag: int
+
+
+_CODES, _TAGS = schema.BuiltinOperator, schema.BuiltinOptions
+
+OPERATOR_KINDS = (
+    OperatorKind(Conv2D, _CODES.CONV_2D, schema.Conv2DOptionsT, _TAGS.Conv2DOptions),
+    OperatorKind(
+        DepthwiseConv2D,
+        _CODES.DEPTHWISE_CONV_2D,
+        schema.DepthwiseConv2DOptionsT,
+        _TAGS.DepthwiseConv2DOptions,
+    ),
+    OperatorKind(
+        FullyConnected, _CODES.FULLY_CONNECTED, schema.FullyConnectedOptionsT, _TAGS.FullyConnectedOptions
+    ),
+    OperatorKind(Add, _CODES.ADD, schema.AddOptionsT, _TAGS.AddOptions),
+    OperatorKind(Mean, _CODES.MEAN, schema.ReducerOptionsT, _TAGS.ReducerOptions),
+    OperatorKind(AveragePool2D, _CODES.AVERAGE_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
+)
+KIND_BY_CODE: Mapping[int, OperatorKind] = {kind.code: kind for kind in OPERATOR_KINDS}
+KIND_BY_OP: Mapping[type, OperatorKind] = {kind.op: kind for kind in OPERATOR_KINDS}
+
+SUPPORTED_OPERATORS = tuple(kind.op.tflite_name for kind in OPERATOR_KINDS)
+
+# Axis of the output channels, along which weights are quantized (TFLite int8 specification).
+CHANNEL_AXIS: Mapping[type, int] = {Conv2D: 0, DepthwiseConv2D: 3, FullyConnected: 0}
+
+PADDING_CODES: Mapping[Padding, int] = {
+    Padding.SAME: schema.Padding.SAME,
+    Padding.VALID: schema.Padding.VALID,
+}
+ACTIVATION_CODES: Mapping[Activation, int] = {
+    Activation.NONE: schema.ActivationFunctionType.NONE,
+    Activation.RELU: schema.ActivationFunctionType.RELU,
+    Activation.RELU6: schema.ActivationFunctionType.RELU6,
+}
+DTYPE_CODES: Mapping[str, int] = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {code: name for name, code in vars(enumeration).items() if isinstance(code, int)}
+
+
+OPERATOR_NAMES: Mapping[int, str] = _names(schema.BuiltinOperator)
+DTYPE_NAMES: Mapping[int, str] = {code: name.lower() for code, name in _names(schema.TensorType).items()}
+ACTIVATION_NAMES: Mapping[int, str] = _names(schema.ActivationFunctionType)

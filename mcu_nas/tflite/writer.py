@@ -1,0 +1,184 @@
+"""Graph to .tflite: the official FlatBuffer schema, written directly, without TensorFlow or a converter.
+
+The bytes depend on the graph alone. The file runs unchanged in LiteRT, tflite_runtime and TFLite Micro.
+"""
+
+from __future__ import annotations
+
+import json
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from mcu_nas.graph import Graph, Quantization
+from mcu_nas.network import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mean,
+    Network,
+    Op,
+)
+from mcu_nas.tflite.schema import (
+    ACTIVATION_CODES,
+    DTYPE_CODES,
+    FILE_IDENTIFIER,
+    KIND_BY_OP,
+    LABELS_METADATA,
+    PADDING_CODES,
+    SCHEMA_VERSION,
+)
+
+BUFFER_ALIGNMENT = 16  # schema.fbs: Buffer.data (force_align: 16); runtimes use the data where it lies
+_SIGNATURE = "serving_default"
+_EMPTY_BUFFER = 0  # by convention buffer 0 is empty, and tensors without data refer to it
+
+
+class _Buffer(schema.BufferT):
+    """A buffer packed at BUFFER_ALIGNMENT, which the generated Python code does not honour."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (overrides the generated name)
+        if not self.data:
+            return super().Pack(builder)
+        builder.StartVector(1, len(self.data), BUFFER_ALIGNMENT)
+        builder.head -= len(self.data)
+        builder.Bytes[builder.head : builder.head + len(self.data)] = self.data
+        data = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, data)
+        return schema.BufferEnd(builder)
+
+
+def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
+    """The .tflite file of a graph: one subgraph, signature ``serving_default``, labels as metadata.
+
+    Every operator carries its inputs in TFLite's order; MEAN needs its axes constant. Constants are
+    written in their tensor's shape and dtype.
+    """
+    network = graph.network
+    buffers = [_Buffer()]
+    buffer_of: dict[int, int] = {}
+    for tensor in sorted(network.constants):
+        buffer_of[tensor] = len(buffers)
+        buffers.append(_Buffer(data=_little_endian(graph, tensor)))
+    metadata = None
+    if graph.labels:
+        metadata = [schema.MetadataT(name=LABELS_METADATA, buffer=len(buffers))]
+        buffers.append(_Buffer(data=json.dumps(graph.labels, ensure_ascii=False).encode()))
+
+    codes = sorted({(KIND_BY_OP[type(op)].code, _version(graph, op)) for op in network.ops})
+    model = schema.ModelT(
+        version=SCHEMA_VERSION,
+        description=description,
+        operatorCodes=[
+            # Readers older than schema 3a look only at the deprecated field, which ends at 127.
+            schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=version)
+            for code, version in codes
+        ],
+        subgraphs=[_subgraph(graph, codes, buffer_of)],
+        buffers=buffers,
+        metadata=metadata,
+        signatureDefs=[_signature(network)],
+    )
+    builder = flatbuffers.Builder(sum(len(b.data or b"") for b in buffers) + 65536)
+    builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _little_endian(graph: Graph, tensor: int) -> bytes:
+    declared = graph.network.tensors[tensor]
+    values = np.asarray(graph.constants[tensor])
+    if values.shape != declared.shape or values.dtype != np.dtype(declared.dtype):
+        raise ValueError(
+            f"constant {declared.name!r} is {values.dtype}{list(values.shape)}, "
+            f"its tensor says {declared.dtype}{list(declared.shape)}"
+        )
+    return values.astype(values.dtype.newbyteorder("<")).tobytes()
+
+
+def _version(graph: Graph, op: Op) -> int:
+    """The version of an int8 operator, as lite/tools/versioning/op_version.cc in TensorFlow counts."""
+    match op:
+        case Conv2D() | DepthwiseConv2D():
+            return 3
+        case FullyConnected():
+            return 12 if len(graph.quantization[op.inputs[1]].scales) > 1 else 4
+        case _:
+            return 2
+
+
+def _subgraph(graph: Graph, codes: list[tuple[int, int]], buffer_of: dict[int, int]) -> schema.SubGraphT:
+    network = graph.network
+    tensors = [
+        schema.TensorT(
+            name=tensor.name,
+            shape=np.array(tensor.shape, np.int32),
+            type=DTYPE_CODES[tensor.dtype],
+            buffer=buffer_of.get(index, _EMPTY_BUFFER),
+            quantization=_quantization(graph.quantization.get(index)),
+            hasRank=True,
+        )
+        for index, tensor in enumerate(network.tensors)
+    ]
+    operators = [
+        schema.OperatorT(
+            opcodeIndex=codes.index((KIND_BY_OP[type(op)].code, _version(graph, op))),
+            inputs=list(op.inputs),
+            outputs=list(op.outputs),
+            builtinOptionsType=KIND_BY_OP[type(op)].options_tag,
+            builtinOptions=_options(network, op),
+        )
+        for op in network.ops
+    ]
+    return schema.SubGraphT(
+        name="main",
+        tensors=tensors,
+        inputs=list(network.inputs),
+        outputs=list(network.outputs),
+        operators=operators,
+    )
+
+
+def _quantization(quantization: Quantization | None) -> schema.QuantizationParametersT | None:
+    if quantization is None:
+        return None
+    return schema.QuantizationParametersT(
+        scale=np.array(quantization.scales, np.float32),
+        zeroPoint=np.array(quantization.zero_points, np.int64),
+        quantizedDimension=quantization.axis,
+    )
+
+
+def _options(network: Network, op: Op) -> object:
+    """The attribute table of an operator."""
+    options = KIND_BY_OP[type(op)].options()
+    if isinstance(op, Conv2D | DepthwiseConv2D | AveragePool2D):
+        options.padding = PADDING_CODES[op.padding]
+        options.strideH, options.strideW = op.stride
+    if isinstance(op, Conv2D | DepthwiseConv2D):
+        options.dilationHFactor, options.dilationWFactor = op.dilation
+    if isinstance(op, Conv2D | DepthwiseConv2D | AveragePool2D | FullyConnected | Add):
+        options.fusedActivationFunction = ACTIVATION_CODES[op.activation]
+    match op:
+        case DepthwiseConv2D():
+            options.depthMultiplier = network.shape(op.inputs[1])[3] // network.shape(op.inputs[0])[3]
+        case AveragePool2D():
+            options.filterHeight, options.filterWidth = op.window
+        case Mean():
+            options.keepDims = op.keep_dims
+    return options
+
+
+def _signature(network: Network) -> schema.SignatureDefT:
+    def names(tensors: tuple[int, ...]) -> list[schema.TensorMapT]:
+        return [schema.TensorMapT(name=network.tensors[t].name, tensorIndex=t) for t in tensors]
+
+    return schema.SignatureDefT(
+        signatureKey=_SIGNATURE,
+        subgraphIndex=0,
+        inputs=names(network.inputs),
+        outputs=names(network.outputs),
+    )
