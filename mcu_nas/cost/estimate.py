@@ -1,0 +1,85 @@
+"""The cost of a network on a core: peak SRAM, MACs, flash, instructions.
+
+Peaks are exact (the planner that lays out the firmware's arena is asked). Instructions are estimated from
+the kernels' measured profile. Costs of consecutive segments combine: peaks by maximum, the rest by sum,
+which is how a search space of 10^19 networks is scored from a few thousand segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mcu_nas.compiler.catalogue import LATENCY_FEATURES, Kernel, latency_features
+from mcu_nas.compiler.planner import plan
+from mcu_nas.cost.core_profile import CoreProfile
+from mcu_nas.cost.flash import constants_bytes
+from mcu_nas.cost.macs import network_macs
+from mcu_nas.network import Network, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network needs. ``constants_bytes`` holds weights, biases, multipliers and layer code."""
+
+    peak_bytes: int
+    macs: int
+    constants_bytes: int
+    instructions: int
+    kernels: frozenset[str]
+
+    def flash_bytes(self, profile: CoreProfile) -> int:
+        """Constants plus each kernel's code once; the harness is the board's reserve."""
+        return self.constants_bytes + sum(profile.kernels[name].code_bytes for name in self.kernels)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """An estimated latency in milliseconds, with the range of what is not known about the core."""
+
+    low_ms: float
+    central_ms: float
+    high_ms: float
+
+
+def cost(network: Network, profile: CoreProfile) -> Cost:
+    """The cost of a network, or of a segment of one."""
+    layout = plan(network)
+    return Cost(
+        peak_bytes=layout.arena_bytes,
+        macs=network_macs(network),
+        constants_bytes=constants_bytes(network) + profile.layer_code_bytes * len(network.ops),
+        instructions=sum(
+            instructions(network, op, kernel, profile)
+            for op, kernel in zip(network.ops, layout.kernels, strict=True)
+        ),
+        kernels=frozenset(kernel.name for kernel in layout.kernels),
+    )
+
+
+def combine(costs: Iterable[Cost]) -> Cost:
+    """The cost of segments that follow one another."""
+    parts = list(costs)
+    return Cost(
+        peak_bytes=max(c.peak_bytes for c in parts),
+        macs=sum(c.macs for c in parts),
+        constants_bytes=sum(c.constants_bytes for c in parts),
+        instructions=sum(c.instructions for c in parts),
+        kernels=frozenset().union(*(c.kernels for c in parts)),
+    )
+
+
+def instructions(network: Network, op: Op, kernel: Kernel, profile: CoreProfile) -> int:
+    """Estimated instructions of one layer, rounded so that sums do not depend on their order."""
+    coefficients = profile.kernels[kernel.name].instructions
+    amounts = latency_features(network, op)
+    return round(
+        sum(coefficients[name] * amount for name, amount in zip(LATENCY_FEATURES, amounts, strict=True))
+    )
+
+
+def latency(instruction_count: int, profile: CoreProfile, clock_hz: int) -> Latency:
+    """Estimated milliseconds: counted instructions × cycles per instruction ÷ clock."""
+    per_cpi_ms = instruction_count / clock_hz * 1000
+    cpi = profile.cycles_per_instruction
+    return Latency(per_cpi_ms * cpi.low, per_cpi_ms * cpi.central, per_cpi_ms * cpi.high)
