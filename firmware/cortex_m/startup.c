@@ -1,0 +1,110 @@
+/* Startup of a Cortex-M core: vector table, memory initialisation, and the handler of every exception.
+ *
+ * No interrupt is ever enabled, so that the table ends with the sixteen exceptions of the core. The stack
+ * lies lowest in RAM: overflowing it leaves the memory and ends in a fault, instead of in the arena. */
+#include <stdint.h>
+
+#include "port.h"
+
+/* From the linker script. */
+extern uint32_t stack_low[], stack_high[];
+extern uint32_t data_load[], data_start[], data_end[];
+extern uint32_t zero_start[], zero_end[];
+extern uint32_t arena_start[], arena_end[];
+
+int main(void);
+void reset_handler(void);
+void fault_handler(void);
+void report_fault(const uint32_t *frame);
+
+#define EXCEPTIONS 16
+typedef void (*vector)(void);
+
+/* The core loads the stack pointer from entry 0 and the program counter from entry 1. */
+__attribute__((section(".vectors"), used)) static const struct {
+    uint32_t *stack_top;
+    vector handlers[EXCEPTIONS - 1];
+} vectors = {
+    stack_high,
+    {
+        reset_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+        fault_handler,
+    },
+};
+
+static void clear(uint32_t *word, const uint32_t *end) {
+    while (word < end) {
+        *word++ = 0;
+    }
+}
+
+__attribute__((noreturn)) void reset_handler(void) {
+    const uint32_t *from = data_load;
+    for (uint32_t *to = data_start; to < data_end;) {
+        *to++ = *from++;
+    }
+    clear(zero_start, zero_end);
+    clear(arena_start, arena_end);
+    main();
+    for (;;) {
+    }
+}
+
+uint8_t *port_stack_low(void) {
+    return (uint8_t *)stack_low;
+}
+
+uint8_t *port_stack_high(void) {
+    return (uint8_t *)stack_high;
+}
+
+static void write_text(const char *text) {
+    while (*text != '\0') {
+        port_write((uint8_t)*text++);
+    }
+}
+
+static void write_hex(uint32_t value) {
+    for (int shift = 28; shift >= 0; shift -= 4) {
+        port_write((uint8_t) "0123456789abcdef"[(value >> shift) & 15u]);
+    }
+}
+
+/* Says on the serial line which exception ended the program, and where, as an error of the protocol. */
+__attribute__((noreturn, used)) void report_fault(const uint32_t *frame) {
+    enum { FRAME_PC = 6, FRAME_WORDS = 8 };
+    uint32_t exception;
+    __asm volatile("mrs %0, ipsr" : "=r"(exception));
+    const uint32_t pc = frame + FRAME_WORDS <= stack_high && frame >= stack_low ? frame[FRAME_PC] : 0;
+    write_text("\r\ne-[Fault: exception 0x");
+    write_hex(exception);
+    write_text(", pc 0x");
+    write_hex(pc);
+    write_text(frame < stack_low ? ", stack overflow]\r\n" : "]\r\n");
+    for (;;) {
+    }
+}
+
+/* After a stack overflow the stack pointer is useless, so the report gets the stack from its top. */
+__attribute__((naked)) void fault_handler(void) {
+    __asm volatile("mov   r0, sp             \n"
+                   "ldr   r1, =stack_low     \n"
+                   "cmp   r0, r1             \n"
+                   "bhs   1f                 \n"
+                   "ldr   r1, =stack_high    \n"
+                   "mov   sp, r1             \n"
+                   "1: b  report_fault       \n");
+}

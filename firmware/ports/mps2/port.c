@@ -1,0 +1,74 @@
+/* Port to Arm's MPS2 boards with a Cortex-M (AN385, AN386, AN500), which QEMU models.
+ *
+ * UART and timer are those of the Cortex-M System Design Kit (Arm DDI 0479, chapter 4). The system clock
+ * is fixed. The time is the core's cycle counter where it moves, else timer 0, which in QEMU with
+ * -icount shift=0 counts instructions: one tick per 10^9 / port_timer_hz. */
+#include "port.h"
+
+#include "cycle_counter.h"
+
+struct cmsdk_uart {
+    volatile uint32_t data;
+    volatile uint32_t state;
+    volatile uint32_t control;
+    volatile uint32_t interrupts;
+    volatile uint32_t baud_divider;
+};
+#define UART0 ((struct cmsdk_uart *)0x40004000u)
+#define UART_STATE_TX_FULL 1u
+#define UART_STATE_RX_FULL 2u
+#define UART_CONTROL_TX_RX 3u
+#define UART_LEAST_DIVIDER 16u
+
+struct cmsdk_timer {
+    volatile uint32_t control;
+    volatile uint32_t value; /* counts down */
+    volatile uint32_t reload;
+    volatile uint32_t interrupts;
+};
+#define TIMER0 ((struct cmsdk_timer *)0x40000000u)
+#define TIMER_CONTROL_ENABLE 1u
+
+static enum port_timer timer;
+static struct wide_counter counter;
+
+void port_init(uint32_t baud) {
+    const uint32_t divider = BOARD_CLOCK_HZ / baud;
+    UART0->baud_divider = divider < UART_LEAST_DIVIDER ? UART_LEAST_DIVIDER : divider;
+    UART0->control = UART_CONTROL_TX_RX;
+
+    timer = cycle_counter_start() ? PORT_TIMER_DWT : PORT_TIMER_TICKS;
+    TIMER0->reload = UINT32_MAX;
+    TIMER0->value = UINT32_MAX;
+    TIMER0->control = TIMER_CONTROL_ENABLE;
+}
+
+uint32_t port_clock_hz(void) {
+    return BOARD_CLOCK_HZ;
+}
+
+enum port_timer port_timer(void) {
+    return timer;
+}
+
+uint32_t port_timer_hz(void) {
+    return BOARD_CLOCK_HZ;
+}
+
+uint64_t port_timer_now(void) {
+    const uint32_t now = timer == PORT_TIMER_DWT ? cycle_counter_now() : UINT32_MAX - TIMER0->value;
+    return wide_counter_update(&counter, now);
+}
+
+int port_read(void) {
+    while ((UART0->state & UART_STATE_RX_FULL) == 0) {
+        (void)port_timer_now(); /* so that no wrap goes unseen while the host is silent */
+    }
+    return (int)(UART0->data & 0xFFu);
+}
+
+void port_write(uint8_t byte) {
+    while ((UART0->state & UART_STATE_TX_FULL) != 0) {
+    }
+    UART0->data = byte;
+}
