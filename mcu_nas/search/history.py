@@ -1,0 +1,90 @@
+"""History: the log of a run's evaluations, in the order of asking, kept in search.sqlite as they happen.
+
+Strategies see nothing but this log, so that resuming a search is replaying it. Each evaluation is its own
+transaction: whoever opens the file while the search runs sees all that is finished.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcu_nas.errors import RunFolderError
+from mcu_nas.spaces.architecture import Architecture
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS evaluations (
+    number       INTEGER PRIMARY KEY,  -- order of asking, from 0
+    generation   INTEGER NOT NULL,
+    architecture TEXT NOT NULL,        -- JSON: position -> choice
+    accuracy     REAL NOT NULL,        -- validation accuracy with shared weights, 0..1
+    macs         INTEGER NOT NULL,
+    peak_bytes   INTEGER NOT NULL,
+    flash_bytes  INTEGER NOT NULL,
+    instructions INTEGER NOT NULL      -- estimated for the board's core
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluated architecture."""
+
+    generation: int
+    architecture: Architecture
+    accuracy: float
+    macs: int
+    peak_bytes: int
+    flash_bytes: int
+    instructions: int
+
+
+class History(Sequence[Evaluation]):
+    """The evaluations of a run; appending writes to the file before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(_SCHEMA)
+            rows = self._connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
+        self._evaluations = [Evaluation(row[1], Architecture.from_json(row[2]), *row[3:]) for row in rows]
+
+    def append(self, evaluation: Evaluation) -> None:
+        """Add the next evaluation."""
+        self._connection.execute(
+            "INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                len(self._evaluations),
+                evaluation.generation,
+                evaluation.architecture.to_json(),
+                evaluation.accuracy,
+                evaluation.macs,
+                evaluation.peak_bytes,
+                evaluation.flash_bytes,
+                evaluation.instructions,
+            ),
+        )
+        self._evaluations.append(evaluation)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __len__(self) -> int:
+        return len(self._evaluations)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self._evaluations[index]
+
+    def __iter__(self) -> Iterator[Evaluation]:
+        return iter(self._evaluations)
+
+
+def best(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
+    """The ``count`` most accurate; of equals, the one with fewer instructions, then the older."""
+    return sorted(evaluations, key=lambda e: (-e.accuracy, e.instructions))[:count]

@@ -1,0 +1,110 @@
+"""The run folder: the database of one search (layout in docs/run_folder.md).
+
+run.json        what was asked, with which versions, and what each stage found
+search.sqlite   every evaluation, as it happens
+checkpoints/    supernet and winner in training
+winner/         architecture.json, model.tflite, c/, firmware/<board>/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mcu_nas.errors import RunFolderError
+from mcu_nas.files import write_text
+
+SCHEMA = 1
+
+
+class RunFolder:
+    """Paths of a run folder, and its run.json as sections that are replaced whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.search_log = path / "search.sqlite"
+        self.checkpoints = path / "checkpoints"
+        self.winner = path / "winner"
+        self.model = self.winner / "model.tflite"
+        self.architecture = self.winner / "architecture.json"
+
+    @staticmethod
+    def create(path: Path, request: Mapping[str, Any]) -> RunFolder:
+        """A new run folder that records what was asked.
+
+        Raises:
+            RunFolderError: the folder holds something already.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / "run.json", _dump({"schema": SCHEMA, "request": dict(request)}))
+        return RunFolder(path)
+
+    @staticmethod
+    def open(path: Path) -> RunFolder:
+        """An existing run folder.
+
+        Raises:
+            RunFolderError: not a run folder, or one of another version.
+        """
+        folder = RunFolder(path)
+        schema = folder.read().get("schema")
+        if schema != SCHEMA:
+            raise RunFolderError(f"{path}/run.json: schema {schema!r}, this version reads {SCHEMA}")
+        return folder
+
+    def read(self) -> dict[str, Any]:
+        """The whole of run.json."""
+        try:
+            record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunFolderError(
+                f"{self.path} is not a run folder: run.json is missing; `mcu-nas search --run {self.path}`"
+                " makes one"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"{self.path}/run.json cannot be read: {error}") from None
+        if not isinstance(record, dict):
+            raise RunFolderError(f"{self.path}/run.json does not hold an object")
+        return record
+
+    def section(self, name: str) -> Any:
+        """One section of run.json.
+
+        Raises:
+            RunFolderError: the run has not come that far.
+        """
+        record = self.read()
+        if name not in record:
+            raise RunFolderError(
+                f"{self.path} is unfinished ('{name}' is missing from run.json):"
+                f" `mcu-nas search --resume --run {self.path}` continues it"
+            )
+        return record[name]
+
+    def record(self, name: str, content: Any) -> None:
+        """Replace one section of run.json."""
+        write_text(self.path / "run.json", _dump({**self.read(), name: content}))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second search out of this folder; the lock dies with the process.
+
+        Raises:
+            RunFolderError: another process is at work in it.
+        """
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunFolderError(f"{self.path}: another search is running in this folder") from None
+            yield
+
+
+def _dump(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, indent=2) + "\n"
