@@ -1,0 +1,35 @@
+# Each target sets up what it needs: see scripts/setup.sh. `make help` is made from the ## comments.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+C_SOURCES = $(shell find firmware -name '*.[ch]' | sort)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+
+setup: $(READY) ## Make .venv from requirements.lock; install missing Debian packages where allowed
+
+demo: $(READY) ## Search a network for the STM32F746, export it, run it on an emulated M7 (10 minutes)
+	@$(BIN)/mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 40ms --effort quick
+
+test: lint ## Check the sources, then run all tests on two cores
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: $(READY) ## ruff, mypy and clang-format, changing nothing
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@clang-format --dry-run --Werror $(C_SOURCES)
+
+lock: ## Resolve pyproject.toml afresh into requirements.lock
+	@scripts/lock.sh
+
+clean: ## Remove .venv, caches and build leftovers; runs/ stays
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
