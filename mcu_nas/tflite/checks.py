@@ -21,6 +21,7 @@ from mcu_nas.tflite.schema import CHANNEL_AXIS
 # The converter computes s_in * s_w in float32; files with a larger difference mean something else.
 _BIAS_SCALE_TOLERANCE = 1e-3
 _SMALLEST_FLOAT32 = 1.2e-38
+_MAX_SIDE = 4096  # pixels; bounds the time that cost models spend on a damaged file
 
 
 def check_operator(graph: Graph, op: Op, place: Place) -> None:
@@ -76,7 +77,9 @@ class _Check:
         self._constant(1, "weights", "int8", 2)
         features, taken = self._shapes[1]
         if math.prod(self._shapes[0]) != taken:
-            raise self._place.error(f"its weights take {taken} values, the input has {_shown(self._shapes[0])}")
+            raise self._place.error(
+                f"its weights take {taken} values, the input has {_shown(self._shapes[0])}"
+            )
         self._output((1, features))
         self._weights_and_bias(features)
 
@@ -94,7 +97,7 @@ class _Check:
             raise self._place.unsupported("its axes are not an int32 constant")
         self._image(0)
         values = self._graph.constants[axes].reshape(-1).tolist()
-        if len(values) > 4 or {axis + 4 if axis < 0 else axis for axis in values} != {1, 2}:
+        if len(values) > 4 or set(values) != {1, 2}:
             raise self._place.unsupported(f"averages over axes {values[:4]}, not height and width")
         channels = self._shapes[0][3]
         self._output((1, 1, 1, channels) if op.keep_dims else (1, channels))
@@ -137,6 +140,10 @@ class _Check:
     def _image(self, position: int) -> None:
         if len(self._shapes[position]) != 4:
             raise self._place.error(f"its input has shape {_shown(self._shapes[position])}, not 1×H×W×C")
+        if max(self._shapes[position][1:3]) > _MAX_SIDE:
+            raise self._place.unsupported(
+                f"its input is {_shown(self._shapes[position])}, beyond {_MAX_SIDE} px"
+            )
 
     def _window_output(
         self,
@@ -148,9 +155,7 @@ class _Check:
         _, height, width, _ = self._shapes[0]
         size = tuple(
             output_size(op.padding, length, kernel, stride, step)
-            for length, kernel, stride, step in zip(
-                (height, width), window, op.stride, dilation, strict=True
-            )
+            for length, kernel, stride, step in zip((height, width), window, op.stride, dilation, strict=True)
         )
         if min(size) < 1:
             raise self._place.error(f"its {window[0]}×{window[1]} window exceeds the {height}×{width} input")

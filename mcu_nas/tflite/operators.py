@@ -27,7 +27,7 @@ _INPUT_COUNT: dict[type, int] = {
     Mean: 2,
     AveragePool2D: 1,
 }
-_MAX_STEP = 1 << 16  # strides, dilations, windows: beyond any shape that is accepted
+_MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks.py)
 
 
 def read_operator(raw: RawOperator, place: Place) -> Op:

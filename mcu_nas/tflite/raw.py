@@ -87,7 +87,9 @@ class _Decoder:
 
     def model(self) -> RawModel:
         if self._root.Version() != 3:
-            raise UnsupportedError(f"{self._file}: schema version {self._root.Version()}, only 3 is supported")
+            raise UnsupportedError(
+                f"{self._file}: schema version {self._root.Version()}, only 3 is supported"
+            )
         subgraphs = self._root.SubgraphsLength()
         if subgraphs != 1:
             raise UnsupportedError(f"{self._file}: {subgraphs} subgraphs, only models with one are supported")
@@ -207,6 +209,8 @@ class _Decoder:
             except (ValueError, RecursionError):
                 labels = None
             if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-                raise ModelError(f"{self._file}: metadata '{LABELS_METADATA}' is not a JSON list of class names")
+                raise ModelError(
+                    f"{self._file}: metadata '{LABELS_METADATA}' is not a JSON list of class names"
+                )
             return tuple(labels)
         return ()

@@ -6,22 +6,23 @@ project compiles it, or one line that names file, operator and tensor.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mcu_nas.errors import ModelError, UnsupportedError
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import Network, Op, Tensor
+from mcu_nas.network import Mean, Network, Op, Tensor
 from mcu_nas.tflite.checks import check_operator
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.operators import read_operator
 from mcu_nas.tflite.raw import RawModel, RawTensor, decode
-from mcu_nas.tflite.schema import CHANNEL_AXIS, DTYPE_NAMES, KIND_BY_CODE, OPERATOR_NAMES
+from mcu_nas.tflite.schema import CHANNEL_AXIS, DTYPE_NAMES, KIND_BY_CODE
 
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: no microcontroller holds more
 _MAX_TENSOR_BYTES = 1 << 30
-_DTYPES = {"int8": np.dtype("<i1"), "int32": np.dtype("<i4")}
+_DTYPES: dict[str, np.dtype] = {"int8": np.dtype("<i1"), "int32": np.dtype("<i4")}
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
 
 
@@ -44,8 +45,9 @@ def read_tflite(path: Path) -> Graph:
 def parse_tflite(data: bytes, name: str) -> Graph:
     """The graph in the bytes of a .tflite file that messages call ``name``.
 
-    Tensors keep their order; those that no operator uses are dropped. Constants are read-only views of
-    ``data``. Weights' quantization axis is the operator's channel axis, every other axis is 0.
+    Tensors keep their order; those that no operator uses are dropped. Axes of MEAN are counted from the
+    front, the quantization axis of weights is the operator's channel axis, every other axis is 0. Constants
+    are views of ``data`` where they can be.
 
     Raises:
         ModelError: truncated, damaged or inconsistent.
@@ -56,9 +58,7 @@ def parse_tflite(data: bytes, name: str) -> Graph:
     places = [Place.of(name, raw, index) for index in range(len(raw.operators))]
     for place, operator in zip(places, raw.operators, strict=True):
         if operator.code not in KIND_BY_CODE:
-            raise UnsupportedError(
-                f"{place} is not supported: `mcu-nas compile --help` lists those that are"
-            )
+            raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --help` lists those that are")
         _check_references(raw, place, operator.inputs + operator.outputs)
     ops = [read_operator(operator, place) for operator, place in zip(raw.operators, places, strict=True)]
     graph = _assemble(raw, ops, name)
@@ -90,9 +90,10 @@ def _check_interface(raw: RawModel, name: str) -> None:
 
 def _check_references(raw: RawModel, place: Place, tensors: tuple[int, ...]) -> None:
     for index in tensors:
+        if index == -1:
+            raise place.unsupported("leaves out an optional tensor")
         if not 0 <= index < len(raw.tensors):
-            what = "leaves out an optional tensor" if index == -1 else f"refers to missing tensor {index}"
-            raise place.unsupported(what) if index == -1 else place.error(what)
+            raise place.error(f"tensor {index} does not exist")
 
 
 def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
@@ -100,6 +101,7 @@ def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
     used = sorted({t for op in ops for t in op.inputs + op.outputs} | {*raw.inputs, *raw.outputs})
     number = {old: new for new, old in enumerate(used)}
     axes = {op.inputs[1]: CHANNEL_AXIS[type(op)] for op in ops if type(op) in CHANNEL_AXIS}
+    mean_axes = {op.inputs[1] for op in ops if isinstance(op, Mean)}
     tensors: list[Tensor] = []
     constants: dict[int, np.ndarray] = {}
     quantization: dict[int, Quantization] = {}
@@ -108,7 +110,8 @@ def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
         where = f"{name}: {_user(raw, old)}tensor {tensor.name!r}"
         tensors.append(_tensor(tensor, where))
         if tensor.data is not None:
-            constants[number[old]] = _values(tensor, tensors[-1], where)
+            values = _values(tensor, tensors[-1], where)
+            constants[number[old]] = _from_the_front(values) if old in mean_axes else values
         if tensor.scales:
             quantization[number[old]] = _quantization(tensor, axes.get(old, 0), where)
     network = Network(
@@ -125,7 +128,7 @@ def _user(raw: RawModel, tensor: int) -> str:
     """``op 3 ADD, `` for the first operator that touches a tensor."""
     for index, operator in enumerate(raw.operators):
         if tensor in operator.inputs + operator.outputs:
-            return f"op {index} {OPERATOR_NAMES[operator.code]}, "
+            return f"op {index} {operator.name}, "
     return ""
 
 
@@ -143,7 +146,9 @@ def _tensor(tensor: RawTensor, where: str) -> Tensor:
         raise UnsupportedError(f"{where} has {len(tensor.shape)} dimensions, at most 4 are supported")
     # Converters write -1 for the batch of a model that runs with any; the shape then says 1.
     if any(size < 0 for size in (*tensor.shape, *tensor.shape_signature[1:])):
-        raise UnsupportedError(f"{where} has a dynamic shape {_shown(tensor.shape_signature or tensor.shape)}")
+        raise UnsupportedError(
+            f"{where} has a dynamic shape {_shown(tensor.shape_signature or tensor.shape)}"
+        )
     if 0 in tensor.shape:
         raise ModelError(f"{where} is empty: shape {_shown(tensor.shape)}")
     result = Tensor(tensor.name, tensor.shape, dtype)
@@ -170,6 +175,11 @@ def _values(tensor: RawTensor, declared: Tensor, where: str) -> np.ndarray:
     return values
 
 
+def _from_the_front(axes: np.ndarray) -> np.ndarray:
+    """Axes of an image (rank 4) counted from the front, where a file counts from the back."""
+    return np.where(axes < 0, axes + np.int32(4), axes)
+
+
 def _quantization(tensor: RawTensor, axis: int, where: str) -> Quantization:
     zero_points = tensor.zero_points
     if len(zero_points) == 1:
@@ -184,8 +194,6 @@ def _quantization(tensor: RawTensor, axis: int, where: str) -> Quantization:
 
 
 def _renumbered(op: Op, number: dict[int, int]) -> Op:
-    from dataclasses import replace
-
     return replace(
         op,
         inputs=tuple(number[t] for t in op.inputs),
