@@ -1,4 +1,4 @@
-"""Random small int8 graphs, and equality of graphs, for the tests that need any model rather than a real one."""
+"""Random small int8 graphs, and equality of graphs, for tests that need any model, not a real one."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def graphs(draw: st.DrawFn, branched: bool = True, max_ops: int = 6) -> Graph:
 
 def _append(draw: st.DrawFn, maker: GraphMaker, x: int, branched: bool) -> int:
     """One more operator after ``x``; its output."""
-    _, height, width, channels = maker.tensors[x].shape
+    height, width = maker.tensors[x].shape[1:3]
     written = [t for op in maker.ops for t in (op.inputs[0], op.outputs[0])]
     partners = [t for t in written if maker.tensors[t].shape == maker.tensors[x].shape]
     kinds = ["conv", "pointwise", "depthwise", "pool", "mean", "fully_connected"]
