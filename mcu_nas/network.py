@@ -179,3 +179,17 @@ def output_size(padding: Padding, size: int, kernel: int, stride: int, dilation:
     """Output length of a window operator along one axis (TFLite's ComputeOutSize)."""
     window = (kernel - 1) * dilation + 1
     return -(-size // stride) if padding is Padding.SAME else -(-(size - window + 1) // stride)
+
+
+def op_macs(network: Network, op: Op) -> int:
+    """Multiply-accumulates of one operator as published figures count them, taps in the padding included.
+
+    Operators without weights count 0.
+    """
+    match op:
+        case Conv2D() | DepthwiseConv2D() | FullyConnected():
+            weights = network.shape(op.inputs[1])
+            per_output = math.prod(weights[1:3] if isinstance(op, DepthwiseConv2D) else weights[1:])
+            return math.prod(network.shape(op.outputs[0])) * per_output
+        case _:
+            return 0

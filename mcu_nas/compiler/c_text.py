@@ -1,0 +1,89 @@
+"""Pieces of C source: identifiers, strings, comments and numbers from names that nobody vouches for.
+
+Model, tensor and class names come from files; nothing in them may end a comment or a string, or collide
+with a keyword.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+COLUMNS = 110
+C_TYPES = {np.dtype(np.int8): "int8_t", np.dtype(np.int32): "int32_t", np.dtype(np.uint8): "uint8_t"}
+
+# C11 and C++ keywords that a sanitised file stem could be.
+_KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const
+    consteval constexpr constinit continue co_await co_return co_yield decltype default delete do double
+    else enum explicit export extern false float for friend goto if inline int long main mutable namespace
+    new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
+    requires restrict return short signed sizeof static static_assert struct switch template this throw
+    true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
+        """,
+    )
+)
+
+
+def c_identifier(stem: str) -> str:
+    """A C and C++ identifier from a file's stem: other characters become ``_``; never reserved.
+
+    >>> c_identifier("kws-small.v2"), c_identifier("2nd"), c_identifier("int")
+    ('kws_small_v2', 'm_2nd', 'm_int')
+    """
+    name = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")
+    reserved = not name or name[0].isdigit() or name in _KEYWORDS or name.lower().startswith("mcu_")
+    return f"m_{name}" if reserved else name
+
+
+def c_string(text: str) -> str:
+    """A C string literal: printable ASCII as it is, all other bytes of the UTF-8 form in octal."""
+    plain = {ord(" ") + i for i in range(95)} - set(b'"\\?')
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
+
+
+def c_comment_text(text: str) -> str:
+    """``text`` as it may stand inside a comment: one line of printable ASCII without ``*`` and ``/``."""
+    return re.sub(r"[^ -~]|[*/\\]", "_", text)
+
+
+def c_float(value: float) -> str:
+    """A float literal that reads back as the same float32."""
+    digits = f"{value:.9g}"
+    return f"{digits}f" if any(mark in digits for mark in ".e") else f"{digits}.0f"
+
+
+def c_array(declaration: str, values: np.ndarray) -> str:
+    """``declaration`` (without the extent) with all values as an initialiser, lines kept short."""
+    flat = values.reshape(-1)
+    words = ", ".join(map(_literal, flat.tolist()))
+    body = textwrap.fill(words, COLUMNS, initial_indent="    ", subsequent_indent="    ")
+    return f"{declaration}[{flat.size}] = {{\n{body},\n}};\n"
+
+
+def c_initialiser(fields: Mapping[str, int | str | Mapping[str, int]], indent: str = "    ") -> str:
+    """Designated initialisers, one member a line; nested mappings become nested braces."""
+    lines = []
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            inner = ", ".join(f".{key} = {_literal(number)}" for key, number in value.items())
+            lines.append(f"{indent}.{name} = {{{inner}}},")
+        else:
+            lines.append(f"{indent}.{name} = {value if isinstance(value, str) else _literal(value)},")
+    return "\n".join(lines)
+
+
+def c_lines(lines: Iterable[str]) -> str:
+    """Lines joined, with a newline at the end."""
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: int) -> str:
+    # -2147483648 is the negation of a constant that does not fit an int.
+    return "(-2147483647 - 1)" if value == -(2**31) else str(value)

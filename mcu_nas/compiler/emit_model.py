@@ -1,0 +1,151 @@
+"""NAME.c: straight-line code, one function a layer, and the table that tells a host about it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from mcu_nas.compiler.c_text import COLUMNS, c_comment_text, c_initialiser, c_string
+from mcu_nas.compiler.emit_header import banner
+from mcu_nas.compiler.emit_weights import array_name
+from mcu_nas.compiler.kernel_calls import KernelCall
+from mcu_nas.compiler.program import InputEncoding, Program
+from mcu_nas.network import op_macs
+
+ENCODINGS = {InputEncoding.INT8: "MCU_INPUT_INT8", InputEncoding.PIXEL_U8: "MCU_INPUT_PIXEL_U8"}
+
+
+def emit_model(program: Program) -> str:
+    """Text of NAME.c."""
+    name = program.name
+    includes = "\n".join(f'#include "kernels/{stem}.h"' for stem in sorted(program.kernel_stems()))
+    layers = "\n".join(_layer(program, number, call) for number, call in enumerate(program.calls))
+    runs = "\n".join(f"    {_function(n, c)}(arena);" for n, c in enumerate(program.calls))
+    return f"""\
+{banner(program, "the model")}\
+#include "{name}.h"
+
+{includes}
+#include "{name}_weights.h"
+
+{layers}
+{_accessor(program, "void *", "input", "void *", program.graph.network.inputs)}
+{_accessor(program, "const void *", "output", "const void *", program.graph.network.outputs)}
+void {name}_run(void *memory) {{
+    uint8_t *arena = memory;
+{runs}
+}}
+
+{_model(program)}"""
+
+
+def _function(number: int, call: KernelCall) -> str:
+    return f"layer_{number:02d}_{call.kernel.stem}"
+
+
+def _layer(program: Program, number: int, call: KernelCall) -> str:
+    """One layer: its comment, its arguments, its function."""
+    network, offsets = program.graph.network, program.plan.offsets
+    struct = f"mcu_{call.kernel.name}"
+    arguments = f"layer_{number:02d}_arguments"
+    pointers = {member: array_name(program, number, member) for member in call.arrays}
+    places = [f"{_shape(program, tensor)} at {offsets[tensor]}" for tensor in (*call.inputs, call.output)]
+    macs = op_macs(network, call.op)
+    call_words = [
+        f"{struct}(&{arguments}",
+        *(f"(const int8_t *)(arena + {offsets[tensor]})" for tensor in call.inputs),
+        f"(int8_t *)(arena + {offsets[call.output]}));",
+    ]
+    indent = " " * (len(struct) + 5)
+    body = textwrap.fill(", ".join(call_words), COLUMNS, initial_indent="    ", subsequent_indent=indent)
+    return f"""\
+/* {call.op.tflite_name} {c_comment_text(network.tensors[call.output].name)}
+ * {", ".join(places[:-1])} -> {places[-1]}{f"; {macs} MACs" if macs else ""} */
+static const struct {struct} {arguments} = {{
+{c_initialiser({**call.fields, **pointers})}
+}};
+
+static void {_function(number, call)}(uint8_t *arena) {{
+{body}
+}}
+"""
+
+
+def _shape(program: Program, tensor: int) -> str:
+    return "x".join(map(str, program.graph.network.shape(tensor)[1:]))
+
+
+def _accessor(program: Program, result: str, kind: str, memory: str, tensors: tuple[int, ...]) -> str:
+    """NAME_input or NAME_output."""
+    byte = result.replace("void", "uint8_t")
+    cases = "\n".join(
+        f"    case {index}:\n        return ({byte})memory + {program.plan.offsets[tensor]};"
+        for index, tensor in enumerate(tensors)
+    )
+    return f"""\
+{result}{program.name}_{kind}({memory}memory, int index) {{
+    switch (index) {{
+{cases}
+    default:
+        return 0;
+    }}
+}}
+"""
+
+
+def _model(program: Program) -> str:
+    """The tables and struct mcu_model."""
+    graph, name = program.graph, program.name
+    network = graph.network
+    layers = "\n".join(
+        f"    {{{c_string(call.op.tflite_name)}, {_function(number, call)}, {op_macs(network, call.op)}u}},"
+        for number, call in enumerate(program.calls)
+    )
+    label_table = ""
+    if graph.labels:
+        lines = "\n".join(f"    {c_string(label)}," for label in graph.labels)
+        label_table = f"static const char *const labels[{len(graph.labels)}] = {{\n{lines}\n}};\n\n"
+    fields = {
+        "name": c_string(name),
+        "hash": c_string(program.model_hash),
+        "arena_bytes": f"{name}_ARENA_BYTES",
+        "arena_align": f"{name}_ARENA_ALIGN",
+        "input_encoding": ENCODINGS[program.input_encoding],
+        "input_count": f"{name}_INPUT_COUNT",
+        "output_count": f"{name}_OUTPUT_COUNT",
+        "layer_count": str(len(program.calls)),
+        "label_count": str(len(graph.labels)),
+        "inputs": "inputs",
+        "outputs": "outputs",
+        "layers": "layers",
+        "labels": "labels" if graph.labels else "0",
+        "run": f"{name}_run",
+    }
+    return f"""\
+{_tensor_table(program, "inputs", network.inputs)}
+{_tensor_table(program, "outputs", network.outputs)}
+static const struct mcu_layer layers[{len(program.calls)}] = {{
+{layers}
+}};
+
+{label_table}const struct mcu_model {name}_model = {{
+{c_initialiser(fields)}
+}};
+"""
+
+
+def _tensor_table(program: Program, table: str, tensors: tuple[int, ...]) -> str:
+    rows = []
+    for tensor in tensors:
+        quantization = program.graph.quantization[tensor]
+        fraction, exponent = math.frexp(quantization.scale)
+        fields = {
+            "offset": program.plan.offsets[tensor],
+            "bytes": program.graph.network.tensors[tensor].bytes,
+            "zero_point": quantization.zero_point,
+            "scale_mantissa": int(fraction * 2**31),  # exact: a float32 has 24 bits
+            "scale_shift": 31 - exponent,
+        }
+        rows.append(f"    {{\n{c_initialiser(fields, '        ')}\n    }},")
+    body = "\n".join(rows)
+    return f"static const struct mcu_tensor {table}[{len(tensors)}] = {{\n{body}\n}};\n"

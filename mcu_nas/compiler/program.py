@@ -1,0 +1,92 @@
+"""Program: a model as kernel calls at fixed arena offsets, which is all that the C emitter reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mcu_nas.compiler.c_text import c_identifier
+from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
+from mcu_nas.compiler.planner import Plan, plan
+from mcu_nas.errors import UnsupportedError
+from mcu_nas.graph import Graph, Quantization
+
+
+class InputEncoding(StrEnum):
+    """How the bytes that a host sends become the input tensor (``enum mcu_input_encoding``)."""
+
+    INT8 = "int8"
+    PIXEL_U8 = "pixel_u8"
+
+
+# Pixels 0..255 as real values 0..1: int8 = pixel - 128 (design: no floats on the device).
+PIXEL_SCALE, PIXEL_ZERO_POINT = 1.0 / 255.0, -128
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled model.
+
+    ``name`` is a C identifier, the prefix of every symbol; ``model_hash`` the first 16 hex digits of the
+    SHA-256 of the .tflite file; ``calls`` run in order.
+    """
+
+    graph: Graph
+    plan: Plan
+    name: str
+    model_hash: str
+    input_encoding: InputEncoding
+    calls: tuple[KernelCall, ...]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of the arena, exact."""
+        return self.plan.arena_bytes
+
+    def kernel_stems(self) -> list[str]:
+        """Stems of the kernels used, in order of first use."""
+        return list(dict.fromkeys(call.kernel.stem for call in self.calls))
+
+    def constants(self) -> Iterator[tuple[int, str]]:
+        """(call number, member name) of each array that goes to flash."""
+        for number, call in enumerate(self.calls):
+            for member in call.arrays:
+                yield number, member
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of all constant arrays."""
+        return sum(array.nbytes for call in self.calls for array in call.arrays.values())
+
+
+def compile_graph(
+    graph: Graph, name: str, model_hash: str, input_encoding: InputEncoding | None = None
+) -> Program:
+    """Choose kernels, plan the arena and compute every kernel's arguments.
+
+    ``name`` is made a C identifier. Without ``input_encoding`` a model whose input is quantized as pixels
+    (scale 1/255, zero point -128) takes pixels, any other its own int8 values.
+
+    Raises:
+        UnsupportedError: an operator or a value that this version cannot compile; names the operator.
+    """
+    network = graph.network
+    if not network.ops:
+        raise UnsupportedError("the model has no operators")
+    layout = plan(network)
+    calls = []
+    for number, (op, kernel) in enumerate(zip(network.ops, layout.kernels, strict=True)):
+        try:
+            calls.append(kernel_call(graph, op, kernel))
+        except UnsupportedError as error:
+            where = f"op {number} {op.tflite_name} (output {network.tensors[op.outputs[0]].name!r})"
+            raise UnsupportedError(f"{where}: {error}") from error
+    if input_encoding is None:
+        input_encoding = _encoding_of(graph.quantization[network.inputs[0]])
+    return Program(graph, layout, c_identifier(name), model_hash, input_encoding, tuple(calls))
+
+
+def _encoding_of(quantization: Quantization) -> InputEncoding:
+    pixels = quantization.zero_point == PIXEL_ZERO_POINT and abs(quantization.scale / PIXEL_SCALE - 1) < 1e-6
+    return InputEncoding.PIXEL_U8 if pixels else InputEncoding.INT8
