@@ -1,0 +1,43 @@
+"""Flash: the constants that the generated C holds, and the code that goes with them.
+
+Constants are exact: they are what compiler/kernel_calls.py emits for the chosen kernels. Code is a
+core profile's measurement of each kernel, plus an average for a layer's call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcu_nas.compiler.catalogue import choose
+from mcu_nas.cost.core_profile import CoreProfile
+from mcu_nas.cost.macs import op_weight_bytes
+from mcu_nas.network import Network, Op
+
+_MULTIPLIER = 4 + 1  # int32 multiplier and int8 shift
+_BIAS = 4  # int32
+
+# Per output channel. Kernels that meet padding hold a second bias, for windows inside the image.
+_CHANNEL_BYTES: Mapping[str, int] = {
+    "pointwise_s8": _MULTIPLIER + _BIAS,
+    "fully_connected_s8": _MULTIPLIER + _BIAS,
+    "conv_s8": _MULTIPLIER + 2 * _BIAS,
+    "depthwise_s8": _MULTIPLIER + 2 * _BIAS,
+}
+
+
+def op_constants_bytes(network: Network, op: Op) -> int:
+    """Bytes of the constant arrays of one layer: weights, biases, multipliers, shifts."""
+    per_channel = _CHANNEL_BYTES.get(choose(network, op).name, 0)
+    return op_weight_bytes(network, op) + per_channel * network.shape(op.outputs[0])[-1]
+
+
+def constants_bytes(network: Network) -> int:
+    """Bytes of the constant arrays of a network."""
+    return sum(op_constants_bytes(network, op) for op in network.ops)
+
+
+def code_bytes(network: Network, profile: CoreProfile) -> int:
+    """Estimated bytes of kernels (each once) and of the generated code of each layer."""
+    kernels = {choose(network, op).name for op in network.ops}
+    per_kernel = sum(profile.kernels[name].code_bytes for name in kernels)
+    return per_kernel + profile.layer_code_bytes * len(network.ops)
