@@ -16,7 +16,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mcu_nas.errors import BoardError, did_you_mean
 from mcu_nas.resources import boards_dir, firmware_dir
@@ -56,9 +64,9 @@ class Region(_Table):
 
     @field_validator("origin")
     @classmethod
-    def origin_is_aligned_to_eight_bytes(cls, origin: int) -> int:
-        if origin % 8:
-            raise ValueError(f"is {origin:#x}: must be a multiple of 8")
+    def origin_is_aligned_to_sixteen_bytes(cls, origin: int) -> int:
+        if origin % 16:
+            raise ValueError(f"is {origin:#x}: must be a multiple of 16, the alignment of an arena")
         return origin
 
 
@@ -73,9 +81,9 @@ class Reserve(_Table):
 
     @field_validator("stack_bytes", "harness_bytes")
     @classmethod
-    def reserve_is_a_multiple_of_eight_bytes(cls, size: int) -> int:
-        if size % 8:
-            raise ValueError(f"is {size}: must be a multiple of 8, the alignment of an Arm stack")
+    def reserve_is_a_multiple_of_sixteen_bytes(cls, size: int) -> int:
+        if size % 16:
+            raise ValueError(f"is {size}: must be a multiple of 16, the alignment of an arena")
         return size
 
 
@@ -89,11 +97,11 @@ class Board(_Table):
     """A board. Memories are in bytes, clocks in hertz."""
 
     name: str = Field(description="the file's name without .toml")
-    title: str = Field(min_length=1, description="what the board is called in reports")
+    title: str = Field(description="what the board is called in reports")
     core: str = Field(description=f"processor core, one of {', '.join(sorted(CORE_FLAGS))}")
     clock_hz: int = Field(gt=0, description="clock of the core in hertz once the firmware has set it up")
     port: str = Field(description="folder of firmware/ports/ that starts this microcontroller")
-    port_constants: dict[str, int] = Field(
+    port_constants: dict[str, NonNegativeInt] = Field(
         default={}, description="numbers of this board that the port is compiled with"
     )
     memory: tuple[Region, ...] = Field(strict=False, description="the [[memory]] regions, see the datasheet")
@@ -108,6 +116,13 @@ class Board(_Table):
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
             raise ValueError(f"is '{name}': use lower-case letters and digits, joined by single hyphens")
         return name
+
+    @field_validator("title")
+    @classmethod
+    def title_fits_a_line_of_the_serial_protocol(cls, title: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9 ().,/+_-]{1,60}", title):
+            raise ValueError(f"is '{title}': use up to 60 letters, digits, blanks and ().,/+_-")
+        return title
 
     @field_validator("core")
     @classmethod

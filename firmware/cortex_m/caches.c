@@ -10,10 +10,6 @@
 #define SCB_CSSELR REGISTER(0xE000ED84u)
 #define SCB_ICIALLU REGISTER(0xE000EF50u)
 #define SCB_DCISW REGISTER(0xE000EF60u)
-#define MPU_CTRL REGISTER(0xE000ED94u)
-#define MPU_RNR REGISTER(0xE000ED98u)
-#define MPU_RBAR REGISTER(0xE000ED9Cu)
-#define MPU_RASR REGISTER(0xE000EDA0u)
 
 static void barrier(void) {
     __asm volatile("dsb\n\tisb" ::: "memory");
@@ -43,20 +39,5 @@ void enable_caches(void) {
     barrier();
     invalidate_data_cache();
     SCB_CCR |= SCB_CCR_DC;
-    barrier();
-}
-
-void block_speculative_reads(void) {
-    const uint32_t never_executed = 1u << 28, strongly_ordered_no_access = 0;
-    const uint32_t all_of_the_address_space = 31u << 1, on = 1u;
-    /* Eighths of the address space that keep their default: 0 to 2 and 7. */
-    const uint32_t left_out = 0x87u << 8;
-
-    barrier();
-    MPU_CTRL = 0;
-    MPU_RNR = 0;
-    MPU_RBAR = 0;
-    MPU_RASR = never_executed | strongly_ordered_no_access | left_out | all_of_the_address_space | on;
-    MPU_CTRL = 1u << 2 | 1u; /* the default map elsewhere; on */
     barrier();
 }

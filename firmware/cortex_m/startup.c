@@ -1,9 +1,10 @@
 /* Startup of a Cortex-M core: vector table, memory initialisation, and the handler of every exception.
  *
  * No interrupt is ever enabled, so that the table ends with the sixteen exceptions of the core. The stack
- * lies lowest in RAM: overflowing it leaves the memory and ends in a fault, instead of in the arena. */
+ * lies lowest in RAM: overflowing it ends in a fault, instead of in the arena. */
 #include <stdint.h>
 
+#include "memory_protection.h"
 #include "port.h"
 
 /* From the linker script. */
@@ -18,6 +19,12 @@ void fault_handler(void);
 void report_fault(const uint32_t *frame);
 
 #define EXCEPTIONS 16
+
+/* System Handler Control and State Register: switches on memory, bus and usage faults. Otherwise each of
+ * them is a hard fault, and a hard fault whose frame finds no room on the stack locks the core up unseen. */
+#define SCB_SHCSR (*(volatile uint32_t *)0xE000ED24u)
+#define SCB_SHCSR_FAULTS (7u << 16)
+
 typedef void (*vector)(void);
 
 /* The core loads the stack pointer from entry 0 and the program counter from entry 1. */
@@ -52,6 +59,8 @@ static void clear(uint32_t *word, const uint32_t *end) {
 }
 
 __attribute__((noreturn)) void reset_handler(void) {
+    SCB_SHCSR |= SCB_SHCSR_FAULTS;
+    protect_memory((uintptr_t)stack_low);
     const uint32_t *from = data_load;
     for (uint32_t *to = data_start; to < data_end;) {
         *to++ = *from++;

@@ -1,8 +1,8 @@
 /* Port to Arm's MPS2 boards with a Cortex-M (AN385, AN386, AN500), which QEMU models.
  *
  * UART and timer are those of the Cortex-M System Design Kit (Arm DDI 0479, chapter 4). The system clock
- * is fixed. The time is the core's cycle counter where it moves, else timer 0, which in QEMU with
- * -icount shift=0 counts instructions: one tick per 10^9 / port_timer_hz. */
+ * is fixed. The time is the core's cycle counter where it moves, else timer 0, which under QEMU's -icount
+ * advances with the instructions. */
 #include "port.h"
 
 #include "cycle_counter.h"
@@ -27,20 +27,25 @@ struct cmsdk_timer {
     volatile uint32_t interrupts;
 };
 #define TIMER0 ((struct cmsdk_timer *)0x40000000u)
-#define TIMER_CONTROL_ENABLE 1u
+#define TIMER_CONTROL_ENABLE (1u << 0)
+#define TIMER_CONTROL_INTERRUPT (1u << 3)
+#define TIMER_WRAPPED 1u
 
 static enum port_timer timer;
-static struct wide_counter counter;
+static struct wide_counter cycles;
+static uint32_t timer_wraps;
 
 void port_init(uint32_t baud) {
     const uint32_t divider = BOARD_CLOCK_HZ / baud;
     UART0->baud_divider = divider < UART_LEAST_DIVIDER ? UART_LEAST_DIVIDER : divider;
     UART0->control = UART_CONTROL_TX_RX;
+    (void)UART0->data; /* drops a stale byte; QEMU looks for input only after a read */
 
     timer = cycle_counter_start() ? PORT_TIMER_DWT : PORT_TIMER_TICKS;
     TIMER0->reload = UINT32_MAX;
     TIMER0->value = UINT32_MAX;
-    TIMER0->control = TIMER_CONTROL_ENABLE;
+    TIMER0->control =
+        TIMER_CONTROL_ENABLE | TIMER_CONTROL_INTERRUPT; /* only noted: the NVIC lets none pass */
 }
 
 uint32_t port_clock_hz(void) {
@@ -55,9 +60,19 @@ uint32_t port_timer_hz(void) {
     return BOARD_CLOCK_HZ;
 }
 
+/* The unit notes a wrap by itself, so that this is right if called once per two wraps. */
+static uint64_t ticks_now(void) {
+    uint32_t now = UINT32_MAX - TIMER0->value;
+    if ((TIMER0->interrupts & TIMER_WRAPPED) != 0) {
+        TIMER0->interrupts = TIMER_WRAPPED;
+        timer_wraps++;
+        now = UINT32_MAX - TIMER0->value;
+    }
+    return (uint64_t)timer_wraps << 32 | now;
+}
+
 uint64_t port_timer_now(void) {
-    const uint32_t now = timer == PORT_TIMER_DWT ? cycle_counter_now() : UINT32_MAX - TIMER0->value;
-    return wide_counter_update(&counter, now);
+    return timer == PORT_TIMER_DWT ? wide_counter_update(&cycles, cycle_counter_now()) : ticks_now();
 }
 
 int port_read(void) {

@@ -40,7 +40,6 @@ static void start_tim2(void) {
 }
 
 void port_init(uint32_t baud) {
-    block_speculative_reads();
     enable_caches();
     clocks = clock_start();
     start_usart1(baud);

@@ -1,0 +1,42 @@
+"""The programs that build and emulate firmware: where they are, or what to install."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from mcu_nas.errors import ToolError
+
+# The Debian packages that bring the programs.
+_PACKAGES = {
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
+    "arm-none-eabi-size": "binutils-arm-none-eabi",
+    "gcc": "gcc libc6-dev",
+    "qemu-system-arm": "qemu-system-arm",
+    "setpriv": "util-linux",
+}
+
+
+def find_tool(program: str) -> Path:
+    """Where a program of _PACKAGES lies on the PATH.
+
+    Raises:
+        ToolError: it is not installed; says which Debian package brings it.
+    """
+    found = shutil.which(program)
+    if found is None:
+        raise ToolError(f"{program} is not installed: `apt install {_PACKAGES[program]}` brings it on Debian")
+    return Path(found)
+
+
+def run_tool(program: str, arguments: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end and captures what it writes; the caller judges its exit code.
+
+    Raises:
+        ToolError: it is not installed.
+    """
+    command = [str(find_tool(program)), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
