@@ -1,0 +1,212 @@
+"""The memory planner: nothing overlaps that must not, and the arena is as small as its bound says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcu_nas.compiler.planner import Plan, plan
+from mcu_nas.network import Activation, Add, Network
+from mcu_nas.spaces.builder import NetworkBuilder
+from mcu_nas.spaces.mbconv import BlockShape, add_block
+
+FREE = -1
+
+
+def run_on_paper(network: Network, planned: Plan) -> np.ndarray:
+    """Execute a network with tensor ids instead of values: arena as ids, checked at every read and write.
+
+    Raises AssertionError where an operator would read bytes that another tensor has overwritten, or write
+    into an input that it has not taken over.
+    """
+    arena = np.full(planned.arena_bytes, FREE)
+
+    def memory(tensor: int) -> np.ndarray:
+        begin, size = planned.offsets[tensor], network.tensors[tensor].bytes
+        assert begin >= 0
+        assert begin + size <= planned.arena_bytes
+        return arena[begin : begin + size]
+
+    for tensor in network.inputs:
+        memory(tensor)[:] = tensor
+    for index, op in enumerate(network.ops):
+        sources = network.activations_in(op)
+        for tensor in sources:
+            assert (memory(tensor) == tensor).all(), f"op {index} reads {tensor} after it was overwritten"
+        for tensor in op.outputs:
+            clobbered = set(np.unique(memory(tensor))) & set(sources)
+            taken = planned.takes_over.get(tensor)
+            assert clobbered <= {taken}, f"op {index} writes {tensor} over its input {clobbered}"
+            if taken in clobbered:
+                assert planned.offsets[taken] == planned.offsets[tensor]
+            memory(tensor)[:] = tensor
+    for tensor in network.outputs:
+        assert (memory(tensor) == tensor).all(), f"output {tensor} does not survive the run"
+    return arena
+
+
+def live_bytes(network: Network, planned: Plan) -> int:
+    """The largest sum of live bytes at one operator, a tensor written over its input counted once."""
+    return max(
+        sum(
+            network.tensors[tensor].bytes
+            for tensor in network.live_at(index)
+            if not (tensor in op.outputs and tensor in planned.takes_over)
+        )
+        for index, op in enumerate(network.ops)
+    )
+
+
+@st.composite
+def branching_networks(draw: st.DrawFn) -> Network:
+    """A DAG of convolutions and sums, each on any earlier tensors, with one or more outputs."""
+    builder = NetworkBuilder()
+    size, channels = draw(st.integers(2, 6)), draw(st.integers(1, 4))
+    shapes = {builder.input("pixels", (1, size, size, channels)): (size, channels)}
+    for number in range(draw(st.integers(1, 9))):
+        x = draw(st.sampled_from(sorted(shapes)))
+        if draw(st.booleans()):
+            alike = [tensor for tensor in shapes if shapes[tensor] == shapes[x]]
+            out, shape = builder.add(f"add{number}", draw(st.sampled_from(alike)), x), shapes[x]
+        else:
+            channels, stride = draw(st.integers(1, 4)), draw(st.sampled_from([1, 1, 2]))
+            out = builder.conv(f"conv{number}", x, channels, 3, stride, Activation.NONE)
+            shape = (-(-shapes[x][0] // stride), channels)
+        shapes[out] = shape
+    network = builder.build(max(shapes))
+    extra = draw(st.sets(st.sampled_from(sorted(set(shapes) - set(network.inputs))), max_size=2))
+    return replace(network, outputs=tuple(sorted({*network.outputs, *extra})))
+
+
+def mbconv_chain(shapes: list[BlockShape]) -> Network:
+    builder = NetworkBuilder()
+    first = shapes[0]
+    x = builder.input("in", (1, first.height, first.width, first.channels_in))
+    for number, shape in enumerate(shapes):
+        x = add_block(builder, f"block{number}", x, shape)
+    return builder.build(x)
+
+
+@st.composite
+def block_shapes(draw: st.DrawFn) -> list[BlockShape]:
+    """Consecutive MBConv blocks: sizes shrink, channels go up and down, some blocks have residuals."""
+    size, channels = draw(st.integers(1, 12)), draw(st.integers(1, 6))
+    shapes = []
+    for _ in range(draw(st.integers(1, 7))):
+        stride = draw(st.sampled_from([1, 1, 1, 2]))
+        out = channels if draw(st.booleans()) else draw(st.integers(1, 8))
+        expand = draw(st.sampled_from([1, 3, 4, 6]))
+        shapes.append(BlockShape(size, size, channels, out, stride, draw(st.sampled_from([3, 5])), expand))
+        size, channels = -(-size // stride), out
+    return shapes
+
+
+@given(branching_networks())
+def test_every_operator_of_a_branching_network_finds_its_inputs_intact(network: Network) -> None:
+    run_on_paper(network, plan(network))
+
+
+@given(block_shapes())
+def test_every_operator_of_a_mirrored_and_stretched_chain_finds_its_inputs_intact(
+    shapes: list[BlockShape],
+) -> None:
+    network = mbconv_chain(shapes)
+    run_on_paper(network, plan(network))
+
+
+@given(branching_networks())
+def test_arena_is_never_below_the_bound_and_the_bound_is_the_live_maximum(network: Network) -> None:
+    planned = plan(network)
+    assert planned.bound_bytes == live_bytes(network, planned)
+    assert planned.arena_bytes >= planned.bound_bytes
+
+
+@settings(max_examples=200)
+@given(block_shapes())
+def test_arena_of_mbconv_chains_reaches_the_bound(shapes: list[BlockShape]) -> None:
+    planned = plan(mbconv_chain(shapes))
+    assert planned.arena_bytes == planned.bound_bytes
+
+
+@given(block_shapes())
+def test_arena_of_a_chain_is_its_largest_segment(shapes: list[BlockShape]) -> None:
+    alone = [plan(mbconv_chain([shape])).arena_bytes for shape in shapes]
+    assert plan(mbconv_chain(shapes)).arena_bytes == max(alone)
+
+
+@given(block_shapes())
+def test_residual_sum_is_written_into_the_blocks_input(shapes: list[BlockShape]) -> None:
+    network = mbconv_chain(shapes)
+    planned = plan(network)
+    for op in network.ops:
+        if isinstance(op, Add):
+            block_input, sum_of_both = op.inputs[0], op.outputs[0]
+            assert planned.takes_over[sum_of_both] == block_input
+            assert planned.offsets[sum_of_both] == planned.offsets[block_input]
+
+
+@given(branching_networks())
+def test_taken_over_input_is_neither_a_network_output_nor_read_later(network: Network) -> None:
+    producer = {out: index for index, op in enumerate(network.ops) for out in op.outputs}
+    for output, taken in plan(network).takes_over.items():
+        assert taken not in network.outputs
+        assert network.lifetimes[taken][1] == producer[output]
+
+
+def test_sum_of_two_tensors_that_are_needed_again_gets_memory_of_its_own() -> None:
+    builder = NetworkBuilder()
+    x = builder.input("pixels", (1, 4, 4, 2))
+    a = builder.conv("a", x, 2, 3, 1, Activation.NONE)
+    b = builder.conv("b", x, 2, 3, 1, Activation.NONE)
+    first = builder.add("first", a, b)
+    second = builder.add("second", a, b)
+    network = builder.build(builder.add("both", first, second))
+    planned = plan(network)
+    assert first not in planned.takes_over
+    assert planned.takes_over[second] == a
+    run_on_paper(network, planned)
+
+
+def test_sum_of_a_tensor_with_itself_is_written_in_place() -> None:
+    builder = NetworkBuilder()
+    x = builder.input("pixels", (1, 4, 4, 2))
+    a = builder.conv("a", x, 2, 3, 1, Activation.NONE)
+    network = builder.build(builder.add("twice", a, a))
+    planned = plan(network)
+    assert planned.takes_over == {network.outputs[0]: a}
+    run_on_paper(network, planned)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_plan_does_not_depend_on_the_process(hash_seed: str) -> None:
+    shapes = [
+        BlockShape(9, 9, 3, 5, 2, 3, 6),
+        BlockShape(5, 5, 5, 5, 1, 5, 4),
+        BlockShape(5, 5, 5, 2, 1, 3, 3),
+    ]
+    here = plan(mbconv_chain(shapes))
+    code = (
+        "from mcu_nas.spaces.mbconv import BlockShape, add_block\n"
+        "from mcu_nas.spaces.builder import NetworkBuilder\n"
+        "from mcu_nas.compiler.planner import plan\n"
+        "from tests.compiler.test_planner import mbconv_chain\n"
+        f"print(sorted(plan(mbconv_chain({shapes})).offsets.items()))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout.strip() == str(sorted(here.offsets.items()))
