@@ -13,20 +13,20 @@ from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.macs import op_weight_bytes
 from mcu_nas.network import Network, Op
 
-_MULTIPLIER = 4 + 1  # int32 multiplier and int8 shift
+_FACTOR = 8  # struct mcu_factor: int32 multiplier and shift
 _BIAS = 4  # int32
 
 # Per output channel. Kernels that meet padding hold a second bias, for windows inside the image.
 _CHANNEL_BYTES: Mapping[str, int] = {
-    "pointwise_s8": _MULTIPLIER + _BIAS,
-    "fully_connected_s8": _MULTIPLIER + _BIAS,
-    "conv_s8": _MULTIPLIER + 2 * _BIAS,
-    "depthwise_s8": _MULTIPLIER + 2 * _BIAS,
+    "pointwise_s8": _FACTOR + _BIAS,
+    "fully_connected_s8": _FACTOR + _BIAS,
+    "conv_s8": _FACTOR + 2 * _BIAS,
+    "depthwise_s8": _FACTOR + 2 * _BIAS,
 }
 
 
 def op_constants_bytes(network: Network, op: Op) -> int:
-    """Bytes of the constant arrays of one layer: weights, biases, multipliers, shifts."""
+    """Bytes of the constant arrays of one layer: weights, biases, factors."""
     per_channel = _CHANNEL_BYTES.get(choose(network, op).name, 0)
     return op_weight_bytes(network, op) + per_channel * network.shape(op.outputs[0])[-1]
 

@@ -26,7 +26,7 @@ RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 
 @dataclass(frozen=True)
 class Peaks:
-    """Bytes under each rule: ``layers[i][rule]`` of operator i (None where the rule skips it), ``total[rule]``.
+    """Bytes under each rule: ``layers[i][rule]`` of operator i, None where the rule skips it; ``total[rule]``.
 
     ``total["planned"]`` is the arena; it exceeds every layer's bytes where the layout has gaps.
     """
