@@ -21,7 +21,8 @@ static const struct command commands[] = {
     {"profile", 1, mlperf_profile, "protocol and model"},
     {"help", 1, help, "this list"},
     {"timestamp", 1, mlperf_timestamp, "time since boot in microseconds"},
-    {"db", 3, mlperf_db, "load N: announce an input of N bytes; HEX: its next bytes; print: the loaded input"},
+    {"db", 3, mlperf_db,
+     "load N: announce an input of N bytes; HEX: its next bytes; print: the loaded input"},
     {"infer", 3, mlperf_infer, "N [W=10]: run N times after W warm-up runs"},
     {"results", 1, mlperf_results, "outputs of the first run after the load, as real numbers"},
     {"model", 1, measuring_model, "name, hash and sizes of the model"},
@@ -35,8 +36,7 @@ static const struct command commands[] = {
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
-static void help(const struct protocol *protocol)
-{
+static void help(const struct protocol *protocol) {
     (void)protocol;
     answer_line(MLPERF_PROFILE);
     for (uint32_t i = 0; i < COMMAND_COUNT; i++) {
@@ -46,8 +46,7 @@ static void help(const struct protocol *protocol)
     }
 }
 
-static void dispatch(const struct protocol *protocol)
-{
+static void dispatch(const struct protocol *protocol) {
     for (uint32_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(protocol->words[0], commands[i].name) == 0) {
             if (protocol->word_count > commands[i].words) {
@@ -61,8 +60,7 @@ static void dispatch(const struct protocol *protocol)
     answer_refusal_of("Unknown command: ", protocol->words[0]);
 }
 
-void commands_answer(const struct protocol *protocol, enum protocol_event event)
-{
+void commands_answer(const struct protocol *protocol, enum protocol_event event) {
     switch (event) {
     case PROTOCOL_COMMAND:
         dispatch(protocol);

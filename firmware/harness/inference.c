@@ -14,8 +14,7 @@ static uint32_t loaded;
 static uint32_t crc;
 static int8_t outputs[HARNESS_OUTPUT_BYTES];
 
-static uint32_t bytes_of(const struct mcu_tensor *tensors, uint32_t count)
-{
+static uint32_t bytes_of(const struct mcu_tensor *tensors, uint32_t count) {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
         sum += tensors[i].bytes;
@@ -24,8 +23,7 @@ static uint32_t bytes_of(const struct mcu_tensor *tensors, uint32_t count)
 }
 
 /* The tensor that holds byte *index of all; *index becomes the byte's place in it. */
-static const struct mcu_tensor *tensor_at(const struct mcu_tensor *tensors, uint32_t *index)
-{
+static const struct mcu_tensor *tensor_at(const struct mcu_tensor *tensors, uint32_t *index) {
     while (*index >= tensors->bytes) {
         *index -= tensors->bytes;
         tensors++;
@@ -33,20 +31,17 @@ static const struct mcu_tensor *tensor_at(const struct mcu_tensor *tensors, uint
     return tensors;
 }
 
-static uint8_t *input_at(uint32_t index)
-{
+static uint8_t *input_at(uint32_t index) {
     const struct mcu_tensor *tensor = tensor_at(model->inputs, &index);
     return arena + tensor->offset + index;
 }
 
 /* Turns a byte of the host into one of the tensor, and back. */
-static uint8_t input_mask(void)
-{
+static uint8_t input_mask(void) {
     return model->input_encoding == MCU_INPUT_PIXEL_U8 ? 0x80 : 0;
 }
 
-const char *inference_begin(const struct mcu_model *new_model, uint8_t *new_arena, uint32_t arena_bytes)
-{
+const char *inference_begin(const struct mcu_model *new_model, uint8_t *new_arena, uint32_t arena_bytes) {
     model = new_model;
     arena = new_arena;
     state = INFERENCE_EMPTY;
@@ -65,45 +60,37 @@ const char *inference_begin(const struct mcu_model *new_model, uint8_t *new_aren
     return fault;
 }
 
-const char *inference_fault(void)
-{
+const char *inference_fault(void) {
     return fault;
 }
 
-const struct mcu_model *inference_model(void)
-{
+const struct mcu_model *inference_model(void) {
     return model;
 }
 
-enum inference_state inference_state(void)
-{
+enum inference_state inference_state(void) {
     return state;
 }
 
-uint32_t inference_input_bytes(void)
-{
+uint32_t inference_input_bytes(void) {
     return input_bytes;
 }
 
-uint32_t inference_output_bytes(void)
-{
+uint32_t inference_output_bytes(void) {
     return output_bytes;
 }
 
-void inference_load_begin(void)
-{
+void inference_load_begin(void) {
     loaded = 0;
     state = INFERENCE_LOADING;
 }
 
-uint32_t inference_load_missing(void)
-{
+uint32_t inference_load_missing(void) {
     return input_bytes - loaded;
 }
 
 /* Bit by bit, without a table: about 50 instructions a byte, far less than a line takes to bring it. */
-static uint32_t crc_of_input(void)
-{
+static uint32_t crc_of_input(void) {
     uint32_t sum = UINT32_MAX;
     for (uint32_t i = 0; i < input_bytes; i++) {
         sum ^= inference_loaded_byte(i);
@@ -114,8 +101,7 @@ static uint32_t crc_of_input(void)
     return ~sum;
 }
 
-void inference_load_byte(uint8_t byte)
-{
+void inference_load_byte(uint8_t byte) {
     *input_at(loaded++) = byte ^ input_mask();
     if (loaded == input_bytes) {
         crc = crc_of_input();
@@ -123,18 +109,15 @@ void inference_load_byte(uint8_t byte)
     }
 }
 
-uint8_t inference_loaded_byte(uint32_t index)
-{
+uint8_t inference_loaded_byte(uint32_t index) {
     return *input_at(index) ^ input_mask();
 }
 
-uint32_t inference_load_crc(void)
-{
+uint32_t inference_load_crc(void) {
     return crc;
 }
 
-static void keep_outputs(void)
-{
+static void keep_outputs(void) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < model->output_count; i++) {
         const uint8_t *from = arena + model->outputs[i].offset;
@@ -145,8 +128,7 @@ static void keep_outputs(void)
     state = INFERENCE_RAN;
 }
 
-struct inference_timing inference_run(uint32_t runs)
-{
+struct inference_timing inference_run(uint32_t runs) {
     struct inference_timing timing = {.runs = runs, .least = UINT64_MAX};
     for (uint32_t i = 0; i < runs; i++) {
         const uint64_t start = port_timer_now();
@@ -164,8 +146,7 @@ struct inference_timing inference_run(uint32_t runs)
     return timing;
 }
 
-uint64_t inference_run_layer(uint32_t layer)
-{
+uint64_t inference_run_layer(uint32_t layer) {
     const uint64_t start = port_timer_now();
     model->layers[layer].run(arena);
     const uint64_t took = port_timer_now() - start;
@@ -175,12 +156,10 @@ uint64_t inference_run_layer(uint32_t layer)
     return took;
 }
 
-int8_t inference_output(uint32_t index)
-{
+int8_t inference_output(uint32_t index) {
     return outputs[index];
 }
 
-const struct mcu_tensor *inference_output_tensor(uint32_t index)
-{
+const struct mcu_tensor *inference_output_tensor(uint32_t index) {
     return tensor_at(model->outputs, &index);
 }

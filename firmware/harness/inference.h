@@ -41,11 +41,11 @@ enum inference_state inference_state(void);
 uint32_t inference_input_bytes(void);
 uint32_t inference_output_bytes(void);
 
-void inference_load_begin(void);             /* state LOADING */
-uint32_t inference_load_missing(void);       /* bytes still to come */
-void inference_load_byte(uint8_t byte);      /* only while some are missing; the last one gives LOADED */
+void inference_load_begin(void);               /* state LOADING */
+uint32_t inference_load_missing(void);         /* bytes still to come */
+void inference_load_byte(uint8_t byte);        /* only while some are missing; the last one gives LOADED */
 uint8_t inference_loaded_byte(uint32_t index); /* as the host sent it; only in state LOADED */
-uint32_t inference_load_crc(void);           /* CRC-32 (IEEE 802.3) of the input as read back when complete */
+uint32_t inference_load_crc(void); /* CRC-32 (IEEE 802.3) of the input as read back when complete */
 
 /* Runs back to back, only from LOADED or RAN on; the state becomes RAN. */
 struct inference_timing inference_run(uint32_t runs);

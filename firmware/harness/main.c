@@ -16,15 +16,15 @@
 
 #include MCU_MODEL_HEADER
 
-static _Alignas(16) uint8_t arena[MCU_ARENA_BYTES];
+/* The linker script of a board finds the arena by this name. */
+static _Alignas(16) uint8_t model_arena[MCU_ARENA_BYTES];
 
-int main(void)
-{
+int main(void) {
     static struct protocol protocol;
 
     port_init(BOARD_BAUD);
     stack_mark_paint();
-    inference_begin(&MCU_MODEL_SYMBOL, arena, sizeof arena);
+    inference_begin(&MCU_MODEL_SYMBOL, model_arena, sizeof model_arena);
     mlperf_say_boot();
     for (;;) {
         const enum protocol_event event = protocol_feed(&protocol, (uint8_t)port_read());

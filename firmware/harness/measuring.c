@@ -6,13 +6,11 @@
 
 static struct inference_timing last_timing;
 
-void measuring_keep(const struct inference_timing *timing)
-{
+void measuring_keep(const struct inference_timing *timing) {
     last_timing = *timing;
 }
 
-void measuring_model(const struct protocol *protocol)
-{
+void measuring_model(const struct protocol *protocol) {
     (void)protocol;
     const struct mcu_model *model = inference_model();
     answer_bracketed("m-model-name-", model->name);
@@ -24,16 +22,14 @@ void measuring_model(const struct protocol *protocol)
     answer_count("m-layer-count-", model->layer_count);
 }
 
-void measuring_clock(const struct protocol *protocol)
-{
+void measuring_clock(const struct protocol *protocol) {
     (void)protocol;
     answer_count("m-clock-hz-", port_clock_hz());
     answer_bracketed("m-timer-", port_timer() == PORT_TIMER_DWT ? "cycles" : "ticks");
     answer_count("m-timer-hz-", port_timer_hz());
 }
 
-void measuring_crc(const struct protocol *protocol)
-{
+void measuring_crc(const struct protocol *protocol) {
     (void)protocol;
     if (inference_state() < INFERENCE_LOADED) {
         answer_refusal("No input is loaded");
@@ -47,8 +43,7 @@ void measuring_crc(const struct protocol *protocol)
     answer_end();
 }
 
-void measuring_ticks(const struct protocol *protocol)
-{
+void measuring_ticks(const struct protocol *protocol) {
     (void)protocol;
     if (last_timing.runs == 0) {
         answer_refusal("No 'infer' since boot");
@@ -62,8 +57,7 @@ void measuring_ticks(const struct protocol *protocol)
     answer_count("m-ticks-max-", last_timing.most);
 }
 
-void measuring_outputs(const struct protocol *protocol)
-{
+void measuring_outputs(const struct protocol *protocol) {
     enum { BYTES_A_LINE = 32 };
     (void)protocol;
     if (inference_state() != INFERENCE_RAN) {
@@ -80,8 +74,7 @@ void measuring_outputs(const struct protocol *protocol)
     }
 }
 
-void measuring_layers(const struct protocol *protocol)
-{
+void measuring_layers(const struct protocol *protocol) {
     (void)protocol;
     const struct mcu_model *model = inference_model();
     uint64_t total = 0;
@@ -105,8 +98,7 @@ void measuring_layers(const struct protocol *protocol)
     answer_count("m-layers-total-", total);
 }
 
-void measuring_memory(const struct protocol *protocol)
-{
+void measuring_memory(const struct protocol *protocol) {
     (void)protocol;
     answer_count("m-stack-used-", stack_mark_used());
     answer_count("m-stack-bytes-", stack_mark_bytes());

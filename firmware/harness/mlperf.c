@@ -8,38 +8,32 @@
 #include "measuring.h"
 #include "port.h"
 
-static uint64_t microseconds(uint64_t ticks)
-{
+static uint64_t microseconds(uint64_t ticks) {
     const uint64_t hz = port_timer_hz();
     return ticks / hz * 1000000 + ticks % hz * 1000000 / hz; /* no overflow below 584,000 years */
 }
 
-static void say_lap(uint64_t ticks)
-{
+static void say_lap(uint64_t ticks) {
     answer_count("m-lap-us-", microseconds(ticks));
 }
 
-void mlperf_name(const struct protocol *protocol)
-{
+void mlperf_name(const struct protocol *protocol) {
     (void)protocol;
     answer_bracketed("m-name-dut-", BOARD_NAME);
 }
 
-void mlperf_profile(const struct protocol *protocol)
-{
+void mlperf_profile(const struct protocol *protocol) {
     (void)protocol;
     answer_bracketed("m-profile-", MLPERF_PROFILE);
     answer_bracketed("m-model-", inference_model()->name);
 }
 
-void mlperf_timestamp(const struct protocol *protocol)
-{
+void mlperf_timestamp(const struct protocol *protocol) {
     (void)protocol;
     say_lap(port_timer_now());
 }
 
-static void load(const struct protocol *protocol)
-{
+static void load(const struct protocol *protocol) {
     uint32_t bytes = 0;
     if (protocol->word_count != 3 || !protocol_parse_number(protocol->words[2], &bytes)) {
         answer_refusal("Command 'db load' requires the # of bytes");
@@ -57,8 +51,7 @@ static void load(const struct protocol *protocol)
     }
 }
 
-static void print_input(void)
-{
+static void print_input(void) {
     enum { BYTES_A_LINE = 8 };
     if (inference_state() != INFERENCE_LOADED) {
         answer_refusal("No input is loaded, or a run has used it up");
@@ -75,8 +68,7 @@ static void print_input(void)
 }
 
 /* All of the line is checked before any of it is stored, so that a refused line can be sent again. */
-static void load_hex(const char *hex)
-{
+static void load_hex(const char *hex) {
     uint8_t byte = 0;
     if (inference_state() != INFERENCE_LOADING) {
         answer_refusal("'db load N' must come before data");
@@ -106,8 +98,7 @@ static void load_hex(const char *hex)
     }
 }
 
-void mlperf_db(const struct protocol *protocol)
-{
+void mlperf_db(const struct protocol *protocol) {
     if (protocol->word_count == 1) {
         answer_refusal("Command 'db' requires a subcommand");
     } else if (strcmp(protocol->words[1], "load") == 0) {
@@ -121,8 +112,7 @@ void mlperf_db(const struct protocol *protocol)
     }
 }
 
-static void say_results(void)
-{
+static void say_results(void) {
     answer_text("m-results-[");
     for (uint32_t i = 0; i < inference_output_bytes(); i++) {
         answer_text(i == 0 ? "" : ",");
@@ -131,8 +121,7 @@ static void say_results(void)
     answer_line("]");
 }
 
-void mlperf_infer(const struct protocol *protocol)
-{
+void mlperf_infer(const struct protocol *protocol) {
     uint32_t runs = 1;
     uint32_t warmup = 10;
     if (protocol->word_count > 1 && (!protocol_parse_number(protocol->words[1], &runs) || runs == 0)) {
@@ -158,8 +147,7 @@ void mlperf_infer(const struct protocol *protocol)
     }
 }
 
-void mlperf_results(const struct protocol *protocol)
-{
+void mlperf_results(const struct protocol *protocol) {
     (void)protocol;
     if (inference_state() != INFERENCE_RAN) {
         answer_refusal("No run since the last load");
@@ -168,8 +156,7 @@ void mlperf_results(const struct protocol *protocol)
     say_results();
 }
 
-void mlperf_say_boot(void)
-{
+void mlperf_say_boot(void) {
     answer_text("m-hello-[");
     answer_text(inference_model()->name);
     answer_text(" ");

@@ -1,4 +1,5 @@
-/* The device protocol of MLPerf Tiny: what EEMBC's public runner asks. docs/serial_protocol.md, first table. */
+/* The device protocol of MLPerf Tiny: what EEMBC's public runner asks. docs/serial_protocol.md, first table.
+ */
 #ifndef MLPERF_H
 #define MLPERF_H
 

@@ -2,8 +2,7 @@
 
 #include <stddef.h>
 
-static void split(struct protocol *protocol)
-{
+static void split(struct protocol *protocol) {
     protocol->word_count = 0;
     bool in_word = false;
     for (uint32_t i = 0; i < protocol->length; i++) {
@@ -20,8 +19,7 @@ static void split(struct protocol *protocol)
     }
 }
 
-static enum protocol_event end_of_command(struct protocol *protocol)
-{
+static enum protocol_event end_of_command(struct protocol *protocol) {
     enum protocol_event event = PROTOCOL_COMMAND;
     protocol->text[protocol->length] = '\0';
     if (protocol->not_text) {
@@ -40,8 +38,7 @@ static enum protocol_event end_of_command(struct protocol *protocol)
     return event;
 }
 
-enum protocol_event protocol_feed(struct protocol *protocol, uint8_t byte)
-{
+enum protocol_event protocol_feed(struct protocol *protocol, uint8_t byte) {
     if (byte == '%') {
         return end_of_command(protocol);
     }
@@ -58,8 +55,7 @@ enum protocol_event protocol_feed(struct protocol *protocol, uint8_t byte)
     return PROTOCOL_PENDING;
 }
 
-bool protocol_parse_number(const char *word, uint32_t *value)
-{
+bool protocol_parse_number(const char *word, uint32_t *value) {
     uint32_t sum = 0;
     if (*word == '\0') {
         return false;
@@ -79,8 +75,7 @@ bool protocol_parse_number(const char *word, uint32_t *value)
 }
 
 /* The value of a hexadecimal digit, or 16 for any other character. */
-static uint8_t digit_value(char digit)
-{
+static uint8_t digit_value(char digit) {
     if (digit >= '0' && digit <= '9') {
         return (uint8_t)(digit - '0');
     }
@@ -93,8 +88,7 @@ static uint8_t digit_value(char digit)
     return 16;
 }
 
-bool protocol_parse_byte(const char *digits, uint8_t *value)
-{
+bool protocol_parse_byte(const char *digits, uint8_t *value) {
     const uint8_t high = digit_value(digits[0]);
     if (high == 16) {
         return false;

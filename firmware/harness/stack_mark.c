@@ -8,8 +8,7 @@ enum {
 };
 
 /* Not inlined, so that its frame lies below everything that main keeps. */
-__attribute__((noinline)) void stack_mark_paint(void)
-{
+__attribute__((noinline)) void stack_mark_paint(void) {
     volatile uint8_t *byte = port_stack_low();
     const uintptr_t end = (uintptr_t)__builtin_frame_address(0) - OWN_FRAME_BYTES;
     for (; (uintptr_t)byte < end; byte++) {
@@ -17,8 +16,7 @@ __attribute__((noinline)) void stack_mark_paint(void)
     }
 }
 
-uint32_t stack_mark_used(void)
-{
+uint32_t stack_mark_used(void) {
     const volatile uint8_t *byte = port_stack_low();
     const uintptr_t end = (uintptr_t)port_stack_high();
     while ((uintptr_t)byte < end && *byte == PAINT) {
@@ -27,7 +25,6 @@ uint32_t stack_mark_used(void)
     return (uint32_t)(end - (uintptr_t)byte);
 }
 
-uint32_t stack_mark_bytes(void)
-{
+uint32_t stack_mark_bytes(void) {
     return (uint32_t)(port_stack_high() - port_stack_low());
 }

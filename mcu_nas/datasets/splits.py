@@ -44,6 +44,14 @@ def split(labels: np.ndarray, *, recalibration: int, validation: int, holdout: i
     )
 
 
+def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Sorted indices int64 of ``count`` of the ``labels`` (N,), each class in proportion to its share;
+    all of them where there are no more.
+    """
+    order = _stratified_order(labels, np.random.default_rng(seed))
+    return np.sort(order[:count])
+
+
 def _stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A seeded order of all indices in which every run of consecutive indices holds each class in
     proportion: an index's place is its rank in its class, relative to the size of the class."""

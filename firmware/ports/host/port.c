@@ -13,8 +13,7 @@ enum { STACK_BYTES = 65536 };
 
 static uint8_t *stack_high;
 
-void port_init(uint32_t baud)
-{
+void port_init(uint32_t baud) {
     struct termios line;
     (void)baud;
     stack_high = __builtin_frame_address(0);
@@ -25,30 +24,25 @@ void port_init(uint32_t baud)
     }
 }
 
-uint32_t port_clock_hz(void)
-{
+uint32_t port_clock_hz(void) {
     return 1000000000; /* the timer's: a process cannot tell its core's */
 }
 
-enum port_timer port_timer(void)
-{
+enum port_timer port_timer(void) {
     return PORT_TIMER_TICKS;
 }
 
-uint32_t port_timer_hz(void)
-{
+uint32_t port_timer_hz(void) {
     return 1000000000;
 }
 
-uint64_t port_timer_now(void)
-{
+uint64_t port_timer_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-int port_read(void)
-{
+int port_read(void) {
     static uint8_t buffer[4096];
     static ssize_t filled;
     static ssize_t taken;
@@ -62,19 +56,16 @@ int port_read(void)
     return buffer[taken++];
 }
 
-void port_write(uint8_t byte)
-{
+void port_write(uint8_t byte) {
     if (write(STDOUT_FILENO, &byte, 1) != 1) {
         exit(EXIT_FAILURE);
     }
 }
 
-uint8_t *port_stack_low(void)
-{
+uint8_t *port_stack_low(void) {
     return stack_high - STACK_BYTES;
 }
 
-uint8_t *port_stack_high(void)
-{
+uint8_t *port_stack_high(void) {
     return stack_high;
 }
