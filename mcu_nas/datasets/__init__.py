@@ -2,7 +2,7 @@
 
 from mcu_nas.datasets.catalogue import dataset_names, load_dataset
 from mcu_nas.datasets.dataset import Dataset
-from mcu_nas.datasets.images import resize, usable_resolutions
+from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.splits import Splits, split
 
-__all__ = ["Dataset", "Splits", "dataset_names", "load_dataset", "resize", "split", "usable_resolutions"]
+__all__ = ["Dataset", "Splits", "dataset_names", "load_dataset", "resize", "split"]

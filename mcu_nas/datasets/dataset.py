@@ -22,6 +22,7 @@ class Dataset:
     test_images: np.ndarray = field(repr=False)
     test_labels: np.ndarray = field(repr=False)
     labels: tuple[str, ...]
+    mirrored_is_same: bool = False  # whether an image mirrored left to right keeps its label
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ import os
 import urllib.error
 import urllib.request
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def load() -> Dataset:
     folder = DEBIAN_FOLDER if _holds_all(DEBIAN_FOLDER) else cache_folder()
     if not _holds_all(folder):
         _download(folder)
-    return load_idx_folder(folder, NAME, LABELS)
+    return replace(load_idx_folder(folder, NAME, LABELS), mirrored_is_same=True)
 
 
 def cache_folder() -> Path:

@@ -6,18 +6,6 @@ import numpy as np
 
 from mcu_nas.errors import DataError
 
-# Shares of the data's own size that stage one may choose from (design: n, ¾n, ⅝n, ½n).
-_SHARES = ((1, 1), (3, 4), (5, 8), (1, 2))
-_MULTIPLE = 4  # resolutions are rounded to it, so that two strides of 2 divide them
-_SMALLEST = 8
-
-
-def usable_resolutions(size: int) -> tuple[int, ...]:
-    """Input resolutions in px that data of ``size`` px serves, largest first: no image is enlarged."""
-    rounded = {max(_SMALLEST, (size * num // den + _MULTIPLE // 2) // _MULTIPLE * _MULTIPLE) for num, den in _SHARES}
-    return tuple(sorted((r for r in rounded if r <= size), reverse=True)) or (size,)
-
-
 def resize(images: np.ndarray, resolution: int) -> np.ndarray:
     """uint8 (N, H, W, C) to uint8 (N, resolution, resolution, C) by area averaging.
 
@@ -33,7 +21,7 @@ def resize(images: np.ndarray, resolution: int) -> np.ndarray:
     if resolution > min(height, width) or resolution < 1:
         raise DataError(
             f"resolution {resolution} px is not usable with images of {height}×{width} px: "
-            f"choose one of {', '.join(map(str, usable_resolutions(min(height, width))))}"
+            f"choose at most {min(height, width)} px"
         )
     rows = _area_weights(height, resolution)  # (resolution, H), each row sums to H
     columns = _area_weights(width, resolution)  # (resolution, W)

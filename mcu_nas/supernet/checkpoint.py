@@ -1,0 +1,43 @@
+"""Training state on disk: whole or not at all, and only for the training that wrote it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mcu_nas.errors import RunFolderError
+
+
+def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
+    """Writes ``state`` so that a kill at any moment leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        torch.save({"identity": identity, **state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
+    """The state saved under ``identity``, or None where there is no file.
+
+    Raises:
+        RunFolderError: the file cannot be read, or another training wrote it.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise RunFolderError(f"{path}: is not a readable checkpoint: delete it to train again") from error
+    if state.get("identity") != identity:
+        raise RunFolderError(
+            f"{path}: belongs to a training with other settings or data: "
+            "resume with the first command's options, or choose another run folder"
+        )
+    return state

@@ -1,0 +1,105 @@
+"""TorchNetwork: a Network as a torch module with weights of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mcu_nas.network import Network
+from mcu_nas.supernet.layers import Layer, run_folded
+from mcu_nas.supernet.lowering import Step, lower_to_torch, run_steps
+
+
+class TorchNetwork(nn.Module):
+    """Any Network of convolutions, depthwise convolutions, sums, means, pools and fully connected layers.
+
+    Each convolution is followed by batch norm and its fused activation. ``forward`` takes pixels / 255 as
+    float (N, C, H, W) and returns logits (N, classes).
+    """
+
+    def __init__(self, network: Network, seed: int | None = 0) -> None:
+        """``seed`` draws the initial weights; with None they are left for the caller to fill."""
+        super().__init__()
+        self.network = network
+        self.steps = lower_to_torch(network)
+        self.layers = build_layers(self.steps, seed)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        return run_steps(self.steps, pixels, self.network.inputs[0], self._weighted)
+
+    def _weighted(self, step: Step, x: Tensor) -> Tensor:
+        return layer_of(self.layers, step)(step, x)  # type: ignore[no-any-return]
+
+    def folded(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """(weight, bias) by layer name, batch norms folded in."""
+        return {step.layer: layer_of(self.layers, step).folded() for step in weighted_steps(self.steps)}  # type: ignore[misc]
+
+
+def weighted_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
+    """The steps that have weights."""
+    return (step for step in steps if step.layer is not None)
+
+
+def build_layers(steps: tuple[Step, ...], seed: int | None) -> nn.ModuleDict:
+    """A layer for each step that has weights, freshly initialised where there is a seed."""
+    layers = nn.ModuleDict({_key(step): Layer(step) for step in weighted_steps(steps)})
+    if seed is not None:
+        generator = torch.Generator().manual_seed(seed)
+        for layer in layers.values():
+            layer.initialise(generator)
+    return layers
+
+
+def layer_of(layers: nn.ModuleDict, step: Step) -> Layer:
+    """The layer that holds a step's weights."""
+    return layers[_key(step)]  # type: ignore[return-value]
+
+
+def _key(step: Step) -> str:
+    """Module names must not contain dots."""
+    assert step.layer is not None
+    return step.layer.replace(".", "/")
+
+
+def to_pixels(images: np.ndarray) -> Tensor:
+    """uint8 (N, H, W, C) to float pixels / 255 (N, C, H, W) in channels_last memory."""
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
+
+
+@torch.no_grad()
+def predict(network: TorchNetwork, images: np.ndarray, batch: int = 250) -> Tensor:
+    """Logits (N, classes) of uint8 images (N, H, W, C), batch norms folded for speed."""
+    weighted = run_folded(network.folded())
+    entry = network.network.inputs[0]
+    return torch.cat(
+        [
+            run_steps(network.steps, to_pixels(images[start : start + batch]), entry, weighted)
+            for start in range(0, len(images), batch)
+        ]
+    )
+
+
+def accuracy(network: TorchNetwork, images: np.ndarray, labels: np.ndarray) -> float:
+    """Share of uint8 images (N, H, W, C) whose largest logit is at their label (N,)."""
+    return float((predict(network, images).argmax(1).numpy() == labels).mean())
+
+
+@torch.no_grad()
+def recalibrate(network: TorchNetwork, images: np.ndarray, batch: int = 256) -> None:
+    """Sets the batch-norm statistics to those of uint8 images (N, H, W, C): the mean over batches.
+
+    A subnet's statistics differ from those of every other; TinyNAS recalibrates each before it is scored.
+    """
+    network.train()
+    for layer in network.layers.values():
+        layer.batches_seen = 0
+    for start in range(0, len(images), batch):
+        network(to_pixels(images[start : start + batch]))
+    for layer in network.layers.values():
+        layer.batches_seen = None
+    network.eval()

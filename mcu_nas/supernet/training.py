@@ -1,0 +1,164 @@
+"""Training of supernets and of single networks; resumable to the bit at the same number of threads.
+
+Everything random derives from (seed, step): the order of images, their augmentation, the subnets sampled.
+A checkpoint therefore holds weights, momentum and the step's number, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcu_nas.spaces.architecture import Architecture
+from mcu_nas.supernet.checkpoint import load_checkpoint, save_checkpoint
+from mcu_nas.supernet.feed import Feed
+from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
+from mcu_nas.supernet.supernet import Supernet
+from mcu_nas.supernet.torch_network import TorchNetwork
+
+CHECKPOINT_EVERY = 100  # steps
+_SUBNETS = 2  # random stream of the sampled subnets, beside those of feed.py
+
+Progress = Callable[[int, int, float], None]  # step done, steps in all, that step's loss
+Sampler = Callable[[np.random.Generator], Architecture]
+_Backward = Callable[[int], float]  # gradients of step number n into the parameters; returns the loss
+
+
+def train_supernet(
+    supernet: Supernet,
+    feed: Feed,
+    schedule: SupernetSchedule,
+    *,
+    checkpoint: Path | None = None,
+    sample: Sampler | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """TinyNAS's two phases (MCUNet, NeurIPS 2020, §3.1 and supplement), in place.
+
+    ``sample`` draws the subnets, by default uniformly from the space; it must depend on its generator
+    alone. ``progress`` is called after each step. With ``checkpoint`` a run that was cut off goes on where
+    the file stands.
+
+    Raises:
+        RunFolderError: the checkpoint is broken or belongs to another training.
+    """
+    largest, draw = supernet.space.largest(), sample or supernet.space.sample
+    first, second = schedule.largest, schedule.sampled
+    subnets = schedule.subnets_per_step
+
+    def largest_backward(step: int) -> float:
+        pixels, labels = feed.batch(step, first.batch)
+        return _backward(supernet(pixels, largest), labels, first, share=1.0)
+
+    def sampled_backward(step: int) -> float:
+        pixels, labels = feed.batch(first.steps + step, second.batch)
+        rng = np.random.default_rng((feed.seed, _SUBNETS, step))
+        parts = zip(pixels.chunk(subnets), labels.chunk(subnets), strict=True)
+        return sum(_backward(supernet(x, draw(rng)), y, second, share=1.0 / subnets) for x, y in parts)
+
+    identity = f"supernet {schedule} {feed.identity} {supernet.space}"
+    total = first.steps + second.steps
+    phases = (
+        _Phase(first, 0, largest_backward, supernet.sort_channels),
+        _Phase(second, first.steps, sampled_backward, lambda: None),
+    )
+    _run(supernet, phases, total, identity, checkpoint, progress)
+
+
+def train_network(
+    network: TorchNetwork,
+    feed: Feed,
+    schedule: Schedule,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Trains one network in place: from scratch, or on from a supernet's weights.
+
+    Batch-norm statistics are not tracked: recalibrate afterwards.
+
+    Raises:
+        RunFolderError: the checkpoint is broken or belongs to another training.
+    """
+
+    def backward(step: int) -> float:
+        pixels, labels = feed.batch(step, schedule.batch)
+        return _backward(network(pixels), labels, schedule, share=1.0)
+
+    identity = f"network {schedule} {feed.identity} {network.network.tensors}"
+    phase = _Phase(schedule, 0, backward, lambda: None)
+    _run(network, (phase,), schedule.steps, identity, checkpoint, progress)
+
+
+class _Phase(NamedTuple):
+    """A stretch of training with its own schedule; ``finish`` changes the weights after it."""
+
+    schedule: Schedule
+    begins: int
+    backward: _Backward
+    finish: Callable[[], None]
+
+
+def _run(
+    model: nn.Module,
+    phases: tuple[_Phase, ...],
+    total: int,
+    identity: str,
+    checkpoint: Path | None,
+    progress: Progress | None,
+) -> None:
+    identity = hashlib.sha256(identity.encode()).hexdigest()
+    state = load_checkpoint(checkpoint, identity) if checkpoint else None
+    done = state["step"] if state else 0
+    if state:
+        model.load_state_dict(state["model"])
+    model.train()
+    for phase in phases:
+        ends = phase.begins + phase.schedule.steps
+        if done >= ends and phase.schedule.steps:
+            continue
+        optimizer = _optimizer(model, phase.schedule)
+        if state and done > phase.begins:
+            optimizer.load_state_dict(state["optimizer"])
+        while done < ends:
+            loss = _step(optimizer, phase, done - phase.begins)
+            done += 1
+            if done == ends:
+                phase.finish()
+            if checkpoint and (done % CHECKPOINT_EVERY == 0 or done == ends):
+                contents = {"step": done, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                save_checkpoint(checkpoint, identity, contents)
+            if progress:
+                progress(done, total, loss)
+    model.eval()
+
+
+def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
+    """Weight decay on weights alone, not on batch norms and biases."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": schedule.weight_decay}, {"params": others}]
+    return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True)
+
+
+def _step(optimizer: torch.optim.SGD, phase: _Phase, step: int) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = phase.schedule.rate(step)
+    optimizer.zero_grad(set_to_none=True)
+    loss = phase.backward(step)
+    optimizer.step()
+    return loss
+
+
+def _backward(logits: Tensor, labels: Tensor, schedule: Schedule, share: float) -> float:
+    """Adds ``share`` of the loss's gradient; returns that share of the loss."""
+    loss = share * F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())
