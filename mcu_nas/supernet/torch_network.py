@@ -34,6 +34,11 @@ class TorchNetwork(nn.Module):
     def _weighted(self, step: Step, x: Tensor) -> Tensor:
         return layer_of(self.layers, step)(step, x)  # type: ignore[no-any-return]
 
+    def collect_statistics(self, on: bool) -> None:
+        """Whether forward passes in training mode are averaged into the batch-norm statistics, from none."""
+        for layer in self.layers.values():
+            layer.batches_seen = 0 if on else None
+
     def folded(self) -> dict[str, tuple[Tensor, Tensor]]:
         """(weight, bias) by layer name, batch norms folded in."""
         return {step.layer: layer_of(self.layers, step).folded() for step in weighted_steps(self.steps)}  # type: ignore[misc]
@@ -82,24 +87,3 @@ def predict(network: TorchNetwork, images: np.ndarray, batch: int = 250) -> Tens
             for start in range(0, len(images), batch)
         ]
     )
-
-
-def accuracy(network: TorchNetwork, images: np.ndarray, labels: np.ndarray) -> float:
-    """Share of uint8 images (N, H, W, C) whose largest logit is at their label (N,)."""
-    return float((predict(network, images).argmax(1).numpy() == labels).mean())
-
-
-@torch.no_grad()
-def recalibrate(network: TorchNetwork, images: np.ndarray, batch: int = 256) -> None:
-    """Sets the batch-norm statistics to those of uint8 images (N, H, W, C): the mean over batches.
-
-    A subnet's statistics differ from those of every other; TinyNAS recalibrates each before it is scored.
-    """
-    network.train()
-    for layer in network.layers.values():
-        layer.batches_seen = 0
-    for start in range(0, len(images), batch):
-        network(to_pixels(images[start : start + batch]))
-    for layer in network.layers.values():
-        layer.batches_seen = None
-    network.eval()

@@ -1,0 +1,62 @@
+"""How much work a search does: the numbers behind ``--effort``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the supernet's largest subnet
+    (None: no bound); ``stage_one_samples`` are networks a space."""
+
+    name: str
+    stage_one_samples: int
+    largest_macs: int | None
+    supernet: SupernetSchedule
+    population: int
+    generations: int
+    recalibration_images: int
+    validation_images: int
+    holdout_images: int
+    fine_tune: Schedule
+
+
+QUICK = Effort(
+    name="quick",
+    stage_one_samples=1000,
+    largest_macs=4_000_000,
+    # Some 200 s on two cores; benchmarks/supernet/quick.py measures what these numbers bring.
+    supernet=SupernetSchedule(
+        largest=Schedule(steps=250, batch=128, learning_rate=0.2),
+        sampled=Schedule(steps=1000, batch=256, learning_rate=0.2),
+    ),
+    population=32,
+    generations=8,
+    recalibration_images=512,
+    validation_images=3000,
+    holdout_images=3000,
+    fine_tune=Schedule(steps=1800, batch=128, learning_rate=0.1),
+)
+
+# TinyNAS (MCUNet, NeurIPS 2020): the sampled phase is twice as long as the largest network's; population
+# 100, 30 generations; 20 batches of 64 recalibrate.
+STANDARD = Effort(
+    name="standard",
+    stage_one_samples=1000,
+    largest_macs=None,
+    supernet=SupernetSchedule(
+        largest=Schedule(steps=8000, batch=256, learning_rate=0.05),
+        sampled=Schedule(steps=16000, batch=256, learning_rate=0.05),
+    ),
+    population=100,
+    generations=30,
+    recalibration_images=20 * 64,
+    validation_images=5000,
+    holdout_images=5000,
+    fine_tune=Schedule(steps=10_000, batch=128, learning_rate=0.1),
+)
+
+EFFORTS = {effort.name: effort for effort in (QUICK, STANDARD)}
