@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mcu_nas.boards import Board
 from mcu_nas.cost.core_profile import CoreProfile, load_core_profile
 from mcu_nas.cost.estimate import Cost, latency
+from mcu_nas.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,20 @@ def constraints_for(
     flash_bytes: int | None = None,
     latency_ms: float | None = None,
 ) -> Constraints:
-    """A board's limits, or tighter ones where they are given."""
+    """A board's limits, or tighter ones where they are given.
+
+    Raises:
+        UsageError: a limit above what the board leaves for a model: such a firmware could not be linked.
+    """
+    for kind, limit, usable in (
+        ("SRAM", sram_bytes, board.usable_sram_bytes),
+        ("flash", flash_bytes, board.usable_flash_bytes),
+    ):
+        if limit is not None and limit > usable:
+            raise UsageError(
+                f"a limit of {limit:,} B {kind} is more than {board.name} leaves for a model:"
+                f" {usable:,} B, see `mcu-nas boards`"
+            )
     return Constraints(
         profile=load_core_profile(board.core),
         clock_hz=board.clock_hz,

@@ -15,6 +15,7 @@ from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.constraints import constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import Cost, combine, cost, latency
+from mcu_nas.errors import UsageError
 from mcu_nas.network import Activation, Network
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.spaces.mbconv import BlockShape, add_block
@@ -130,3 +131,9 @@ def test_limits_are_the_boards_unless_tighter_ones_are_given() -> None:
     whole, tight = constraints_for(board), constraints_for(board, sram_bytes=65_536, flash_bytes=1)
     assert (whole.sram_bytes, whole.flash_bytes) == (board.usable_sram_bytes, board.usable_flash_bytes)
     assert (tight.sram_bytes, tight.flash_bytes) == (65_536, 1)
+
+
+@pytest.mark.parametrize("limit", [{"sram_bytes": 327_680}, {"flash_bytes": 1_048_576}])
+def test_limit_above_what_the_board_leaves_for_a_model_is_refused(limit: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match=r"is more than stm32f746g-disco leaves for a model: [\d,]+ B"):
+        constraints_for(load_board("stm32f746g-disco"), **limit)
