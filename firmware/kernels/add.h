@@ -11,26 +11,20 @@
 
 #include <stdint.h>
 
+#include "requantize.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* How one input reaches the shared scale. shift <= 0. */
-struct mcu_add_input {
-    int32_t zero_point;
-    int32_t multiplier;
-    int32_t shift;
-};
-
 struct mcu_add_s8 {
     int32_t count;
-    struct mcu_add_input a;
-    struct mcu_add_input b;
-    int32_t out_multiplier;
-    int32_t out_shift;
-    int32_t out_zero_point;
-    int32_t out_min; /* activation's range within int8 */
-    int32_t out_max;
+    int32_t a_zero_point;
+    int32_t b_zero_point;
+    struct mcu_factor a_factor; /* to the shared scale; shift <= 0 */
+    struct mcu_factor b_factor;
+    struct mcu_factor sum_factor; /* from the shared scale to the output; shift <= 0 */
+    struct mcu_output output;
 };
 
 void mcu_add_s8(const struct mcu_add_s8 *layer, const int8_t *a, const int8_t *b, int8_t *out);

@@ -1,7 +1,6 @@
 #include "conv.h"
 
 #include "dot.h"
-#include "requantize.h"
 
 /* The part of one output pixel's window that lies inside the input, as contiguous pieces: rows of the
  * window where dilation is 1, else single taps. */
@@ -34,35 +33,56 @@ static struct patch patch_at(const struct mcu_conv_s8 *layer, const int8_t *in, 
     return patch;
 }
 
+/* acc[k] += the window's products for four output channels whose weights start filter elements apart. */
+static inline void accumulate4(int32_t acc[4], const struct patch *patch, const int8_t *w, int32_t filter,
+                               int16_t offset) {
+    const int8_t *x_row = patch->in;
+    const int8_t *w_row = w + patch->weight_offset;
+    for (int32_t row = 0; row < patch->rows; row++) {
+        for (int32_t piece = 0; piece < patch->pieces; piece++) {
+            mcu_dot4_s8(acc, x_row + piece * patch->in_piece, w_row + piece * patch->length, filter,
+                        patch->length, offset);
+        }
+        x_row += patch->in_row;
+        w_row += patch->weight_row;
+    }
+}
+
+/* acc + the window's products for one output channel. */
+static inline int32_t accumulate(int32_t acc, const struct patch *patch, const int8_t *w, int16_t offset) {
+    const int8_t *x_row = patch->in;
+    const int8_t *w_row = w + patch->weight_offset;
+    for (int32_t row = 0; row < patch->rows; row++) {
+        for (int32_t piece = 0; piece < patch->pieces; piece++) {
+            acc = mcu_dot_s8(acc, x_row + piece * patch->in_piece, w_row + piece * patch->length,
+                             patch->length, offset);
+        }
+        x_row += patch->in_row;
+        w_row += patch->weight_row;
+    }
+    return acc;
+}
+
 /* All output channels of one pixel. offset is added to each input. */
 static inline void pixel(const struct mcu_conv_s8 *layer, const struct patch *patch, const int32_t *bias,
                          int16_t offset, int8_t *out) {
     const int32_t filter = layer->y.taps * patch->weight_row; /* weights of one output channel */
-    for (int32_t o = 0; o < layer->out_channels; o += 4) {
-        const int32_t group = layer->out_channels - o < 4 ? layer->out_channels - o : 4;
-        int32_t acc[4] = {0, 0, 0, 0};
-        for (int32_t k = 0; k < group; k++) {
-            acc[k] = bias[o + k];
-        }
-        for (int32_t row = 0; row < patch->rows; row++) {
-            const int8_t *x = patch->in + row * patch->in_row;
-            const int8_t *w = layer->weights + o * filter + patch->weight_offset + row * patch->weight_row;
-            for (int32_t piece = 0; piece < patch->pieces; piece++) {
-                if (group == 4) {
-                    mcu_dot4_s8(acc, x, w, filter, patch->length, offset);
-                } else {
-                    for (int32_t k = 0; k < group; k++) {
-                        acc[k] = mcu_dot_s8(acc[k], x, w + k * filter, patch->length, offset);
-                    }
-                }
-                x += patch->in_piece;
-                w += patch->length;
-            }
-        }
-        for (int32_t k = 0; k < group; k++) {
-            out[o + k] = mcu_requantize_s8(acc[k], layer->multiplier[o + k], layer->shift[o + k],
-                                           layer->out_zero_point, layer->out_min, layer->out_max);
-        }
+    const struct mcu_output output = layer->output;
+    const struct mcu_factor *factors = layer->factors;
+    const int8_t *w = layer->weights;
+    int32_t left = layer->out_channels;
+    for (; left >= 4; left -= 4) {
+        int32_t acc[4] = {bias[0], bias[1], bias[2], bias[3]};
+        accumulate4(acc, patch, w, filter, offset);
+        mcu_requantize4_s8(acc, factors, output, out);
+        w += 4 * filter;
+        bias += 4;
+        factors += 4;
+        out += 4;
+    }
+    for (; left > 0; left--) {
+        *out++ = mcu_requantize_s8(accumulate(*bias++, patch, w, offset), *factors++, output);
+        w += filter;
     }
 }
 

@@ -1,7 +1,5 @@
 #include "depthwise.h"
 
-#include "requantize.h"
-
 /* The taps of one output pixel's window that lie inside the input. */
 struct patch {
     const int8_t *in; /* first tap */
@@ -30,68 +28,73 @@ static struct patch patch_at(const struct mcu_depthwise_s8 *layer, const int8_t 
     return patch;
 }
 
-static inline int8_t output(const struct mcu_depthwise_s8 *layer, int32_t o, int32_t acc) {
-    return mcu_requantize_s8(acc, layer->multiplier[o], layer->shift[o], layer->out_zero_point,
-                             layer->out_min, layer->out_max);
-}
-
-/* Output channels o .. o+3 of one pixel, channel multiplier 1. */
-static inline void four_channels(const struct mcu_depthwise_s8 *layer, const struct patch *patch,
-                                 const int32_t *bias, int16_t offset, int32_t o, int8_t *out) {
-    const int8_t *x_row = patch->in + o;
-    const int8_t *w_row = patch->weights + o;
-    int32_t a0 = bias[o];
-    int32_t a1 = bias[o + 1];
-    int32_t a2 = bias[o + 2];
-    int32_t a3 = bias[o + 3];
-    for (int32_t row = 0; row < patch->rows; row++) {
+/* acc[k] += the window's products for four neighbouring channels; channel multiplier 1. */
+static inline void accumulate4(int32_t acc[4], const struct patch *patch, int32_t channel, int16_t offset) {
+    const int32_t in_column = patch->in_column;
+    const int32_t weight_column = patch->weight_column;
+    const int8_t *x_row = patch->in + channel;
+    const int8_t *w_row = patch->weights + channel;
+    int32_t a0 = acc[0];
+    int32_t a1 = acc[1];
+    int32_t a2 = acc[2];
+    int32_t a3 = acc[3];
+    for (int32_t row = patch->rows; row > 0; row--) {
         const int8_t *x = x_row;
         const int8_t *w = w_row;
-        for (int32_t column = 0; column < patch->columns; column++) {
+        for (int32_t column = patch->columns; column > 0; column--) {
             a0 += (x[0] + offset) * w[0];
             a1 += (x[1] + offset) * w[1];
             a2 += (x[2] + offset) * w[2];
             a3 += (x[3] + offset) * w[3];
+            x += in_column;
+            w += weight_column;
+        }
+        x_row += patch->in_row;
+        w_row += patch->weight_row;
+    }
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+}
+
+/* acc + the window's products of one input channel with one output channel's weights. */
+static inline int32_t accumulate(int32_t acc, const struct patch *patch, int32_t in_channel,
+                                 int32_t out_channel, int16_t offset) {
+    const int8_t *x_row = patch->in + in_channel;
+    const int8_t *w_row = patch->weights + out_channel;
+    for (int32_t row = patch->rows; row > 0; row--) {
+        const int8_t *x = x_row;
+        const int8_t *w = w_row;
+        for (int32_t column = patch->columns; column > 0; column--) {
+            acc += (*x + offset) * *w;
             x += patch->in_column;
             w += patch->weight_column;
         }
         x_row += patch->in_row;
         w_row += patch->weight_row;
     }
-    out[o] = output(layer, o, a0);
-    out[o + 1] = output(layer, o + 1, a1);
-    out[o + 2] = output(layer, o + 2, a2);
-    out[o + 3] = output(layer, o + 3, a3);
-}
-
-/* Output channel o, which reads input channel i. */
-static inline void one_channel(const struct mcu_depthwise_s8 *layer, const struct patch *patch,
-                               const int32_t *bias, int16_t offset, int32_t i, int32_t o, int8_t *out) {
-    int32_t acc = bias[o];
-    for (int32_t row = 0; row < patch->rows; row++) {
-        const int8_t *x = patch->in + row * patch->in_row + i;
-        const int8_t *w = patch->weights + row * patch->weight_row + o;
-        for (int32_t column = 0; column < patch->columns; column++) {
-            acc += (*x + offset) * *w;
-            x += patch->in_column;
-            w += patch->weight_column;
-        }
-    }
-    out[o] = output(layer, o, acc);
+    return acc;
 }
 
 /* All output channels of one pixel. offset is added to each input. */
 static inline void pixel(const struct mcu_depthwise_s8 *layer, const struct patch *patch, const int32_t *bias,
                          int16_t offset, int8_t *out) {
+    const int32_t in_channels = layer->in_channels;
+    const int32_t copies = layer->channel_multiplier;
+    const struct mcu_output output = layer->output;
+    const struct mcu_factor *factors = layer->factors;
     int32_t i = 0;
-    if (layer->channel_multiplier == 1) {
-        for (; i + 4 <= layer->in_channels; i += 4) {
-            four_channels(layer, patch, bias, offset, i, out);
+    if (copies == 1) {
+        for (; i + 4 <= in_channels; i += 4) {
+            int32_t acc[4] = {bias[i], bias[i + 1], bias[i + 2], bias[i + 3]};
+            accumulate4(acc, patch, i, offset);
+            mcu_requantize4_s8(acc, factors + i, output, out + i);
         }
     }
-    for (; i < layer->in_channels; i++) {
-        for (int32_t copy = 0; copy < layer->channel_multiplier; copy++) {
-            one_channel(layer, patch, bias, offset, i, i * layer->channel_multiplier + copy, out);
+    for (; i < in_channels; i++) {
+        for (int32_t o = i * copies; o < (i + 1) * copies; o++) {
+            out[o] = mcu_requantize_s8(accumulate(bias[o], patch, i, o, offset), factors[o], output);
         }
     }
 }

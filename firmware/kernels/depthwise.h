@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "requantize.h"
 #include "window.h"
 
 #ifdef __cplusplus
@@ -28,14 +29,11 @@ struct mcu_depthwise_s8 {
     int32_t in_channels;
     int32_t channel_multiplier;
     int32_t in_zero_point;
-    int32_t out_zero_point;
-    int32_t out_min; /* activation's range within int8 */
-    int32_t out_max;
+    struct mcu_output output;
     const int8_t *weights;
-    const int32_t *bias;          /* [in_channels * channel_multiplier] */
-    const int32_t *interior_bias; /* the same, zero point folded in */
-    const int32_t *multiplier;    /* the same, for requantization */
-    const int8_t *shift;
+    const int32_t *bias;              /* [in_channels * channel_multiplier] */
+    const int32_t *interior_bias;     /* the same, zero point folded in */
+    const struct mcu_factor *factors; /* [in_channels * channel_multiplier] */
 };
 
 void mcu_depthwise_s8(const struct mcu_depthwise_s8 *layer, const int8_t *in, int8_t *out);

@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "requantize.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -19,13 +21,10 @@ struct mcu_pointwise_s8 {
     int32_t pixels;
     int32_t in_channels;
     int32_t out_channels;
-    int32_t out_zero_point;
-    int32_t out_min; /* activation's range within int8 */
-    int32_t out_max;
+    struct mcu_output output;
     const int8_t *weights;
-    const int32_t *bias;       /* [out_channels], zero point folded in */
-    const int32_t *multiplier; /* [out_channels] */
-    const int8_t *shift;       /* [out_channels] */
+    const int32_t *bias;              /* [out_channels], zero point folded in */
+    const struct mcu_factor *factors; /* [out_channels] */
 };
 
 void mcu_pointwise_s8(const struct mcu_pointwise_s8 *layer, const int8_t *in, int8_t *out);

@@ -1,9 +1,8 @@
-/* From an int32 accumulator to an int8 output, rounded as TensorFlow Lite Micro rounds.
+/* From int32 accumulators to int8 outputs, rounded as TensorFlow Lite Micro rounds.
  *
- * A real factor is stored as multiplier * 2^(shift - 31), multiplier in [2^30, 2^31) or 0, shift in
- * [-31, 30]. TFLM's MultiplyByQuantizedMultiplier rounds twice: a doubling high multiply that rounds to
- * nearest, ties up, then a right shift that rounds to nearest, ties away from zero. TFLM's saturation in
- * the high multiply needs multiplier = -2^31 and cannot happen here.
+ * TFLM's MultiplyByQuantizedMultiplier rounds twice: a doubling high multiply that rounds to nearest, ties
+ * up, then a right shift that rounds to nearest, ties away from zero. TFLM's saturation in the high
+ * multiply needs a multiplier of -2^31 and cannot happen here.
  *
  * Right shifts of negative values are arithmetic and conversions to int32_t wrap, as gcc, clang, armclang
  * and IAR define them. */
@@ -12,21 +11,32 @@
 
 #include <stdint.h>
 
-/* x * multiplier * 2^(shift - 31), rounded twice.
+/* The real factor multiplier * 2^(shift - 31): multiplier in [2^30, 2^31) or 0, shift in [-31, 30]. */
+struct mcu_factor {
+    int32_t multiplier;
+    int32_t shift;
+};
+
+/* An output tensor's zero point and the activation's range, which lies within int8. */
+struct mcu_output {
+    int32_t zero_point;
+    int32_t min;
+    int32_t max;
+};
+
+/* x times the factor, rounded twice.
  *
  * Overflow: the product is below 2^62 in magnitude, and |high| <= 2^31 - 1, so that high + (high >> 31)
  * stays within int32. A left shift wraps, which is what TFLM's build does; the compiler's parameters use
  * one only where the real factor is 1 or more. */
-static inline int32_t mcu_scale(int32_t x, int32_t multiplier, int32_t shift) {
-    if (shift > 0) {
-        x = (int32_t)((uint32_t)x << shift);
+static inline int32_t mcu_scale(int32_t x, struct mcu_factor factor) {
+    if (factor.shift < 0) {
+        const int32_t high = (int32_t)(((int64_t)x * factor.multiplier + (1 << 30)) >> 31);
+        /* floor((high - [high < 0] + 2^(n-1)) / 2^n) with n = -shift: ties away from zero. */
+        return (((high + (high >> 31)) >> (-1 - factor.shift)) + 1) >> 1;
     }
-    int32_t high = (int32_t)(((int64_t)x * multiplier + (1 << 30)) >> 31);
-    if (shift >= 0) {
-        return high;
-    }
-    /* floor((high - [high < 0] + 2^(n-1)) / 2^n) with n = -shift: ties away from zero. */
-    return (((high + (high >> 31)) >> (-shift - 1)) + 1) >> 1;
+    x = (int32_t)((uint32_t)x << factor.shift);
+    return (int32_t)(((int64_t)x * factor.multiplier + (1 << 30)) >> 31);
 }
 
 static inline int8_t mcu_clamp_s8(int32_t x, int32_t low, int32_t high) {
@@ -34,12 +44,25 @@ static inline int8_t mcu_clamp_s8(int32_t x, int32_t low, int32_t high) {
     return (int8_t)(x > high ? high : x);
 }
 
-/* The accumulator's int8 output: scaled, moved to the output's zero point, clamped to [low, high], which
- * lies within int8. The sum wraps as TFLM's does when a factor above 1 meets a huge accumulator. */
-static inline int8_t mcu_requantize_s8(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point,
-                                       int32_t low, int32_t high) {
-    uint32_t scaled = (uint32_t)mcu_scale(x, multiplier, shift);
-    return mcu_clamp_s8((int32_t)(scaled + (uint32_t)zero_point), low, high);
+/* The accumulator's int8 output: scaled, moved to the output's zero point, clamped. The sum wraps as TFLM's
+ * does when a factor above 1 meets a huge accumulator. */
+static inline int8_t mcu_requantize_s8(int32_t x, struct mcu_factor factor, struct mcu_output output) {
+    const uint32_t sum = (uint32_t)mcu_scale(x, factor) + (uint32_t)output.zero_point;
+    return mcu_clamp_s8((int32_t)sum, output.min, output.max);
+}
+
+/* Four neighbouring outputs. All are computed before one is stored: stores of bytes may alias anything, as
+ * far as the C compiler knows, and would make it load everything again. */
+static inline void mcu_requantize4_s8(const int32_t acc[4], const struct mcu_factor *factors,
+                                      struct mcu_output output, int8_t *out) {
+    const int8_t y0 = mcu_requantize_s8(acc[0], factors[0], output);
+    const int8_t y1 = mcu_requantize_s8(acc[1], factors[1], output);
+    const int8_t y2 = mcu_requantize_s8(acc[2], factors[2], output);
+    const int8_t y3 = mcu_requantize_s8(acc[3], factors[3], output);
+    out[0] = y0;
+    out[1] = y1;
+    out[2] = y2;
+    out[3] = y3;
 }
 
 #endif

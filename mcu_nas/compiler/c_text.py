@@ -60,11 +60,17 @@ def c_float(value: float) -> str:
 
 
 def c_array(declaration: str, values: np.ndarray) -> str:
-    """``declaration`` (without the extent) with all values as an initialiser, lines kept short."""
-    flat = values.reshape(-1)
-    words = ", ".join(map(_literal, flat.tolist()))
+    """``declaration`` (without the extent) with all values as an initialiser, lines kept short.
+
+    A two-dimensional array initialises an array of structs, one row each.
+    """
+    rows = values.tolist()
+    if values.ndim == 2:
+        words = ", ".join(f"{{{', '.join(map(_literal, row))}}}" for row in rows)
+    else:
+        words = ", ".join(map(_literal, rows))
     body = textwrap.fill(words, COLUMNS, initial_indent="    ", subsequent_indent="    ")
-    return f"{declaration}[{flat.size}] = {{\n{body},\n}};\n"
+    return f"{declaration}[{len(rows)}] = {{\n{body},\n}};\n"
 
 
 def c_initialiser(fields: Mapping[str, int | str | Mapping[str, int]], indent: str = "    ") -> str:

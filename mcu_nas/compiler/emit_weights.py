@@ -16,13 +16,21 @@ def emit_weights_header(program: Program) -> str:
     """Text of NAME_weights.h."""
     guard = f"{program.name.upper()}_MCU_WEIGHTS_H"
     declarations = "".join(
-        f"extern {_declaration(program, number, member)}[{program.calls[number].arrays[member].size}];\n"
+        f"extern {_declaration(program, number, member)}[{len(program.calls[number].arrays[member])}];\n"
         for number, member in program.constants()
     )
-    return (
-        f"{banner(program, 'constants, used by its .c file only')}"
-        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations}\n#endif\n"
-    )
+    return f"""\
+{banner(program, "constants, used by its .c file only")}\
+#ifndef {guard}
+#define {guard}
+
+#include <stdint.h>
+
+#include "kernels/requantize.h"
+
+{declarations}
+#endif
+"""
 
 
 def emit_weights_source(program: Program) -> str:
@@ -35,5 +43,6 @@ def emit_weights_source(program: Program) -> str:
 
 
 def _declaration(program: Program, number: int, member: str) -> str:
-    element = C_TYPES[program.calls[number].arrays[member].dtype]
+    array = program.calls[number].arrays[member]
+    element = "struct mcu_factor" if array.ndim == 2 else C_TYPES[array.dtype]
     return f"const {element} {array_name(program, number, member)}"

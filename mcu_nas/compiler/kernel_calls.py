@@ -23,6 +23,7 @@ from mcu_nas.compiler.requantize import (
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph
 from mcu_nas.network import (
+    Activation,
     Add,
     AveragePool2D,
     Conv2D,
@@ -43,7 +44,8 @@ Fields = Mapping[str, "int | Mapping[str, int]"]
 class KernelCall:
     """One operator as a call of ``mcu_<kernel.name>``.
 
-    ``fields`` are the scalar members of its argument struct, ``arrays`` the constants it points to;
+    ``fields`` are the scalar members of its argument struct, ``arrays`` the constants it points to
+    (``factors``: rows of ``struct mcu_factor``);
     ``inputs`` and ``output`` are tensor ids, in the order of the C function's arguments.
     """
 
@@ -84,13 +86,13 @@ def _pointwise(graph: Graph, op: Conv2D) -> tuple[Fields, dict[str, np.ndarray]]
     _, height, width, in_channels = graph.network.shape(op.inputs[0])
     weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
     fields = {"pixels": height * width, "in_channels": in_channels, "out_channels": len(weights)}
-    return {**fields, **_output_fields(graph, op)}, _folded_arrays(graph, op, weights)
+    return {**fields, "output": _output(graph, op, op.activation)}, _folded_arrays(graph, op, weights)
 
 
 def _fully_connected(graph: Graph, op: FullyConnected) -> tuple[Fields, dict[str, np.ndarray]]:
     weights = graph.constants[op.inputs[1]]
     fields = {"in_channels": weights.shape[1], "out_channels": weights.shape[0]}
-    return {**fields, **_output_fields(graph, op)}, _folded_arrays(graph, op, weights)
+    return {**fields, "output": _output(graph, op, op.activation)}, _folded_arrays(graph, op, weights)
 
 
 def _conv(graph: Graph, op: Conv2D) -> tuple[Fields, dict[str, np.ndarray]]:
@@ -103,11 +105,11 @@ def _conv(graph: Graph, op: Conv2D) -> tuple[Fields, dict[str, np.ndarray]]:
         "in_zero_point": graph.quantization[op.inputs[0]].zero_point,
     }
     arrays = {
-        "weights": weights.reshape(channels, -1),
+        "weights": weights.reshape(-1),
         **_padded_biases(graph, op, weights.reshape(channels, -1)),
-        **_multiplier_arrays(_multipliers(graph, op, channels)),
+        "factors": _factors(graph, op, channels),
     }
-    return {**fields, **_output_fields(graph, op)}, arrays
+    return {**fields, "output": _output(graph, op, op.activation)}, arrays
 
 
 def _depthwise(graph: Graph, op: DepthwiseConv2D) -> tuple[Fields, dict[str, np.ndarray]]:
@@ -122,27 +124,23 @@ def _depthwise(graph: Graph, op: DepthwiseConv2D) -> tuple[Fields, dict[str, np.
     }
     by_channel = weights.reshape(-1, channels).T  # (C, taps)
     arrays = {
-        "weights": weights.reshape(-1, channels),
+        "weights": weights.reshape(-1),
         **_padded_biases(graph, op, by_channel),
-        **_multiplier_arrays(_multipliers(graph, op, channels)),
+        "factors": _factors(graph, op, channels),
     }
-    return {**fields, **_output_fields(graph, op)}, arrays
+    return {**fields, "output": _output(graph, op, op.activation)}, arrays
 
 
 def _add(graph: Graph, op: Add) -> Fields:
-    sources = [graph.quantization[tensor] for tensor in op.inputs]
-    factors = add_multipliers(sources[0], sources[1], graph.quantization[op.outputs[0]])
-    a, b = (
-        {"zero_point": source.zero_point, "multiplier": factor.value, "shift": factor.shift}
-        for source, factor in zip(sources, factors[:2], strict=True)
-    )
+    a, b = (graph.quantization[tensor] for tensor in op.inputs)
+    factors = add_multipliers(a, b, graph.quantization[op.outputs[0]])
+    names = ("a_factor", "b_factor", "sum_factor")
     return {
         "count": math.prod(graph.network.shape(op.outputs[0])),
-        "a": a,
-        "b": b,
-        "out_multiplier": factors[2].value,
-        "out_shift": factors[2].shift,
-        **_output_fields(graph, op),
+        "a_zero_point": a.zero_point,
+        "b_zero_point": b.zero_point,
+        **{name: _factor(factor) for name, factor in zip(names, factors, strict=True)},
+        "output": _output(graph, op, op.activation),
     }
 
 
@@ -150,15 +148,12 @@ def _mean(graph: Graph, op: Mean) -> Fields:
     _, height, width, channels = graph.network.shape(op.inputs[0])
     source, output = graph.quantization[op.inputs[0]], graph.quantization[op.outputs[0]]
     _check_averaged(height * width)
-    factor = mean_multiplier(source, output, height * width)
     return {
         "pixels": height * width,
         "channels": channels,
-        "same_quantization": int((source.scale, source.zero_point) == (output.scale, output.zero_point)),
         "sum_offset": -height * width * source.zero_point,
-        "multiplier": factor.value,
-        "shift": factor.shift,
-        "out_zero_point": output.zero_point,
+        "factor": _factor(mean_multiplier(source, output, height * width)),
+        "output": _output(graph, op, Activation.NONE),
     }
 
 
@@ -196,29 +191,31 @@ def _axes(
     }
 
 
-def _output_fields(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected | Add) -> dict[str, int]:
+def _output(graph: Graph, op: Op, activation: Activation) -> dict[str, int]:
+    """``struct mcu_output``."""
     output = graph.quantization[op.outputs[0]]
-    low, high = activation_range(op.activation, output)
-    return {"out_zero_point": output.zero_point, "out_min": low, "out_max": high}
+    low, high = activation_range(activation, output)
+    return {"zero_point": output.zero_point, "min": low, "max": high}
 
 
-def _multipliers(
-    graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channels: int
-) -> tuple[Multiplier, ...]:
+def _factor(multiplier: Multiplier) -> dict[str, int]:
+    """``struct mcu_factor``."""
+    return {"multiplier": multiplier.value, "shift": multiplier.shift}
+
+
+def _factors(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channels: int) -> np.ndarray:
+    """``struct mcu_factor`` of each output channel: int32 (channels, 2)."""
     source, weights = (graph.quantization[tensor] for tensor in op.inputs[:2])
     if any(weights.zero_points):
         raise UnsupportedError("weights with a zero point other than 0")
-    output = graph.quantization[op.outputs[0]]
-    return weighted_multipliers(
-        source, weights, output, channels, fully_connected=isinstance(op, FullyConnected)
+    multipliers = weighted_multipliers(
+        source,
+        weights,
+        graph.quantization[op.outputs[0]],
+        channels,
+        fully_connected=isinstance(op, FullyConnected),
     )
-
-
-def _multiplier_arrays(multipliers: tuple[Multiplier, ...]) -> dict[str, np.ndarray]:
-    return {
-        "multiplier": np.array([m.value for m in multipliers], np.int32),
-        "shift": np.array([m.shift for m in multipliers], np.int8),
-    }
+    return np.array([(m.value, m.shift) for m in multipliers], np.int32)
 
 
 def _bias(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channels: int) -> np.ndarray:
@@ -232,9 +229,9 @@ def _folded_arrays(graph: Graph, op: Conv2D | FullyConnected, weights: np.ndarra
     bias = _bias(graph, op, len(weights)) - zero_point * weights.sum(axis=1, dtype=np.int64)
     _check_accumulator(np.abs(bias), 128, weights)
     return {
-        "weights": weights,
+        "weights": weights.reshape(-1),
         "bias": bias.astype(np.int32),
-        **_multiplier_arrays(_multipliers(graph, op, len(weights))),
+        "factors": _factors(graph, op, len(weights)),
     }
 
 
