@@ -52,7 +52,7 @@ install_packages() {
         apt-get -qq install --no-install-recommends "${packages[@]}" >/dev/null
 }
 
-pip_install() { .venv/bin/python -m pip --disable-pip-version-check install --quiet "$@"; }
+pip_install() { .venv/bin/python -m pip --disable-pip-version-check install -qq "$@"; }
 
 # The locked torch as a CPU build: a plain `torch` may bring gigabytes of CUDA along.
 install_torch() {
