@@ -1,0 +1,91 @@
+"""The command line: one command a file, imported when it is called, so that ``--help`` stays quick.
+
+A McuNasError ends in one line on stderr and its own exit code; a traceback is printed with --debug only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import click
+
+from mcu_nas.errors import McuNasError, UsageError, did_you_mean
+
+# Command -> what it does, in the order of use. The module mcu_nas.cli.<command> holds it as ``command``.
+COMMANDS = {
+    "boards": "Boards, their memory, and what a model may use of it.",
+    "space": "Choose resolution and width of the search space (TinyNAS stage one).",
+    "audit": "Memory, MACs and flash per layer, and whether a board can hold the model.",
+}
+
+_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+class _Commands(click.Group):
+    """A group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"mcu_nas.cli.{cmd_name}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS).strip()
+            ctx.fail(f"unknown command '{args[0]}'" + (f": {hint}" if hint else "."))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(version("mcu-nas"), prog_name="mcu-nas")
+@click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error.")
+def cli() -> None:
+    """Search neural networks that fit a microcontroller, and take them to measured latency on the board."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 the job failed, 2 command, file or installation must change."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.exit(cli.main(arguments, prog_name="mcu-nas", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _fail(_with_help(error), error.exit_code)
+    except McuNasError as error:
+        if "--debug" in arguments:
+            raise
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        if "--debug" in arguments:
+            raise
+        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", UsageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", _INTERRUPTED)
+
+
+def _with_help(error: click.ClickException) -> str:
+    """click's message on one line, with the command whose --help explains it."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} See `{context.command_path} --help`." if context else message
+
+
+def _fail(message: str, exit_code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(exit_code)

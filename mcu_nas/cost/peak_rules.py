@@ -26,13 +26,15 @@ RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 
 @dataclass(frozen=True)
 class Peaks:
-    """Bytes under each rule: ``layers[i][rule]`` of operator i, None where the rule skips it; ``total[rule]``.
+    """Bytes under each rule: ``layers[i][rule]`` of operator i, None where the rule skips it.
 
-    ``total["planned"]`` is the arena; it exceeds every layer's bytes where the layout has gaps.
+    ``total[rule]`` is the peak. ``total["planned"]`` is the arena; it exceeds every layer's bytes where the
+    layout has gaps. ``live_without_input`` leaves the network's inputs out, as some publications do.
     """
 
     layers: tuple[Mapping[str, int | None], ...]
     total: Mapping[str, int]
+    live_without_input: int
 
 
 def peaks(network: Network, plan: Plan) -> Peaks:
@@ -48,7 +50,14 @@ def peaks(network: Network, plan: Plan) -> Peaks:
         for index in range(len(network.ops))
     )
     total = {rule: max((layer[rule] or 0 for layer in layers), default=0) for rule in RULES}
-    return Peaks(layers, {**total, "planned": plan.arena_bytes})
+    without_input = max(
+        (
+            sum(_bytes(network, t) for t in network.live_at(index) if t not in network.inputs)
+            for index in range(len(network.ops))
+        ),
+        default=0,
+    )
+    return Peaks(layers, {**total, "planned": plan.arena_bytes}, without_input)
 
 
 def live(network: Network, index: int, round_to: int = 1) -> int:

@@ -1,0 +1,122 @@
+"""Option types and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from mcu_nas.errors import UsageError
+from mcu_nas.units import parse_bytes, parse_duration_ms
+
+
+class Bytes(click.ParamType):
+    """A size: ``320KiB``, ``64kB`` (decimal), plain bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size in bytes."""
+        return _converted(self, parse_bytes, value, param, ctx)
+
+
+class Milliseconds(click.ParamType):
+    """A time: ``40ms``, ``0.04s``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The time in milliseconds."""
+        return _converted(self, parse_duration_ms, value, param, ctx)
+
+
+def _converted(
+    kind: click.ParamType,
+    parse: Callable[[str], Any],
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except UsageError as error:
+        kind.fail(str(error), param, ctx)
+
+
+class Numbers(click.ParamType):
+    """Numbers separated by commas: ``20,28``, ``0.3,0.5``."""
+
+    name = "numbers"
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self._kind = kind
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | float, ...]:
+        """The numbers in the order given."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            numbers = tuple(self._kind(part) for part in value.split(","))
+        except ValueError:
+            kind = "whole numbers" if self._kind is int else "numbers"
+            self.fail(f"'{value}' is not a list of {kind} separated by commas", param, ctx)
+        if not all(0 < number < float("inf") for number in numbers):
+            self.fail(f"'{value}': each must be more than 0", param, ctx)
+        return numbers
+
+
+BYTES = Bytes()
+MILLISECONDS = Milliseconds()
+
+board_option = click.option("--board", required=True, metavar="B", help="Board, see `mcu-nas boards`.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+data_option = click.option(
+    "--data",
+    required=True,
+    metavar="D",
+    help="Data set: fashion-mnist, or a folder with MNIST's four IDX files.",
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+
+_LIMITS = (
+    click.option("--sram", type=BYTES, metavar="SIZE", help="Limit below what the board has, e.g. 64KiB."),
+    click.option("--flash", type=BYTES, metavar="SIZE", help="Limit below what the board has, e.g. 256KiB."),
+    click.option(
+        "--latency", type=MILLISECONDS, metavar="TIME", help="Limit of the estimated latency, e.g. 40ms."
+    ),
+)
+_SPACE = (
+    click.option(
+        "--resolutions", type=Numbers(int), default=(), metavar="PX,...", help="Image sizes to consider."
+    ),
+    click.option(
+        "--widths", type=Numbers(float), default=(), metavar="W,...", help="Width multipliers to consider."
+    ),
+)
+
+
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--sram and --flash in bytes, --latency in milliseconds; None where not given."""
+    return _decorated(command, _LIMITS)
+
+
+def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--resolutions and --widths as tuples, empty where not given."""
+    return _decorated(command, _SPACE)
+
+
+def _decorated(command: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    for option in reversed(options):  # click lists the option of the outermost decorator first
+        command = option(command)
+    return command

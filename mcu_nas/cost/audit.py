@@ -1,0 +1,182 @@
+"""Whether a board can hold a model, and what stands in the way: memory, MACs and flash per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mcu_nas.boards import Board
+from mcu_nas.compiler.planner import plan
+from mcu_nas.cost.core_profile import CoreProfile
+from mcu_nas.cost.flash import code_bytes, op_constants_bytes
+from mcu_nas.cost.macs import op_macs, op_weight_bytes
+from mcu_nas.cost.peak_rules import peaks
+from mcu_nas.network import Network
+from mcu_nas.units import format_bytes
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One operator. ``memory_bytes``: rule of cost/peak_rules.py -> bytes, None where the rule skips it.
+
+    ``constants_bytes`` is what the layer takes in flash: weights, biases and requantization factors.
+    """
+
+    index: int
+    op: str
+    layer: str
+    output_shape: tuple[int, ...]
+    macs: int
+    weight_bytes: int
+    constants_bytes: int
+    memory_bytes: Mapping[str, int | None]
+
+    def __str__(self) -> str:
+        return f"op {self.index} {self.op} ({self.layer})"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A network on a board; all sizes in bytes.
+
+    ``peak_bytes`` holds the network's peak under each rule, the firmware's arena as ``planned``. ``usable``
+    is what the board has left after ``reserved_bytes``: ``stack``, ``harness`` (SRAM), ``flash`` (code of
+    harness and port). ``code_bytes`` is estimated
+    from the core's profile, everything else is exact.
+    """
+
+    board: str
+    rows: tuple[AuditRow, ...]
+    peak_bytes: Mapping[str, int]
+    live_without_input_bytes: int
+    code_bytes: int
+    usable_sram_bytes: int
+    usable_flash_bytes: int
+    reserved_bytes: Mapping[str, int]
+
+    @property
+    def macs(self) -> int:
+        """MACs of one inference."""
+        return sum(row.macs for row in self.rows)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all weights."""
+        return sum(row.weight_bytes for row in self.rows)
+
+    @property
+    def constants_bytes(self) -> int:
+        """Bytes of all constants: weights, biases, requantization factors."""
+        return sum(row.constants_bytes for row in self.rows)
+
+    @property
+    def arena_bytes(self) -> int:
+        """SRAM that the model needs: the generated firmware's arena."""
+        return self.peak_bytes["planned"]
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash that the model needs: constants and code."""
+        return self.constants_bytes + self.code_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether the board can hold it."""
+        return not self.blockers
+
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """A phrase for each memory that is too small, naming the layer to blame and the missing bytes."""
+        phrases = []
+        if self.arena_bytes > self.usable_sram_bytes:
+            row = max(self.rows, key=lambda row: row.memory_bytes["planned"] or 0)
+            need = row.memory_bytes["planned"] or 0
+            short = _shortage(self.arena_bytes, self.usable_sram_bytes, "SRAM")
+            if need > self.usable_sram_bytes:
+                phrases.append(f"{row} blocks: the arena needs {short}")
+            else:
+                phrases.append(
+                    f"the arena needs {short}; the largest layer, {row}, needs {format_bytes(need)}"
+                )
+        if self.flash_bytes > self.usable_flash_bytes:
+            row = max(self.rows, key=lambda row: row.constants_bytes)
+            short = _shortage(self.flash_bytes, self.usable_flash_bytes, "flash")
+            largest = f"the largest layer, {row}, needs {format_bytes(row.constants_bytes)}"
+            phrases.append(f"constants and kernels need {short}; {largest}")
+        return tuple(phrases)
+
+    @property
+    def verdict(self) -> str:
+        """One line: fits, with what is used; or what blocks, and by how much."""
+        if not self.fits:
+            return f"does not fit {self.board}: " + "; ".join(self.blockers)
+        sram = _share(self.arena_bytes, self.usable_sram_bytes, "SRAM")
+        return f"fits {self.board}: {sram}, {_share(self.flash_bytes, self.usable_flash_bytes, 'flash')}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of ``mcu-nas audit --json`` (docs/audit.md)."""
+        return {
+            "board": self.board,
+            "fits": self.fits,
+            "verdict": self.verdict,
+            "macs": self.macs,
+            "weights_bytes": self.weight_bytes,
+            "constants_bytes": self.constants_bytes,
+            "code_bytes_estimated": self.code_bytes,
+            "flash_bytes_estimated": self.flash_bytes,
+            "usable_flash_bytes": self.usable_flash_bytes,
+            "arena_bytes": self.arena_bytes,
+            "usable_sram_bytes": self.usable_sram_bytes,
+            "reserved_bytes": dict(self.reserved_bytes),
+            "peak_bytes": dict(self.peak_bytes),
+            "live_without_input_bytes": self.live_without_input_bytes,
+            "layers": [asdict(row) for row in self.rows],
+        }
+
+
+def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
+    """Count a network's memory, MACs and flash, and compare them with a board's.
+
+    ``profile`` is that of the board's core (code sizes of the kernels).
+
+    Raises:
+        UnsupportedError: an operator that no kernel serves.
+    """
+    memory = peaks(network, plan(network))
+    rows = tuple(
+        AuditRow(
+            index=index,
+            op=op.tflite_name,
+            layer=network.tensors[op.outputs[0]].name.removesuffix(".out"),
+            output_shape=network.shape(op.outputs[0]),
+            macs=op_macs(network, op),
+            weight_bytes=op_weight_bytes(network, op),
+            constants_bytes=op_constants_bytes(network, op),
+            memory_bytes=memory.layers[index],
+        )
+        for index, op in enumerate(network.ops)
+    )
+    return Audit(
+        board=board.name,
+        rows=rows,
+        peak_bytes=memory.total,
+        live_without_input_bytes=memory.live_without_input,
+        code_bytes=code_bytes(network, profile),
+        usable_sram_bytes=board.usable_sram_bytes,
+        usable_flash_bytes=board.usable_flash_bytes,
+        reserved_bytes={
+            "stack": board.reserve.stack_bytes,
+            "harness": board.reserve.harness_bytes,
+            "flash": board.reserve.flash_bytes,
+        },
+    )
+
+
+def _shortage(need: int, usable: int, memory: str) -> str:
+    missing = f"{format_bytes(need - usable)} ({need - usable:,} B)"
+    return f"{format_bytes(need)} of {memory}, {missing} more than the usable {format_bytes(usable)}"
+
+
+def _share(need: int, usable: int, memory: str) -> str:
+    return f"{format_bytes(need)} of {format_bytes(usable)} {memory} ({100 * need / usable:.1f} %)"

@@ -1,0 +1,179 @@
+"""`mcu-nas audit`: what it prints, its exit codes, and the wording of its verdicts."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mcu_nas.cost.peak_rules import RULES
+from mcu_nas.tflite.reader import read_tflite
+from mcu_nas.tflite.writer import serialize_tflite
+from tests.command_line import Outcome, mcu_nas
+from tests.graphs import GraphMaker
+
+BOARD = "stm32f746g-disco"
+
+
+def classifier(resolution: int, channels: int, classes: int) -> bytes:
+    """Stem, one residual block, mean, classifier."""
+    maker = GraphMaker(1)
+    pixels = maker.activation("pixels", (1, resolution, resolution, 3))
+    x = maker.conv(pixels, channels, (3, 3), (2, 2))
+    y = maker.conv(x, 3 * channels, (1, 1))
+    y = maker.conv(maker.depthwise(y, 1, (3, 3)), channels, (1, 1))
+    x = maker.mean(maker.add(x, y))
+    return serialize_tflite(maker.graph((pixels,), (maker.fully_connected(x, classes),)))
+
+
+def audit(target: Path, *options: str, board: str = BOARD) -> Outcome:
+    return mcu_nas("audit", str(target), "--board", board, *options)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.tflite"
+    path.write_bytes(classifier(28, 16, 10))
+    return path
+
+
+def test_model_that_fits_exits_zero_and_says_what_it_uses(small: Path) -> None:
+    done = audit(small)
+    assert done.code == 0
+    assert done.err == ""
+    verdict = done.out.splitlines()[-2]
+    assert re.fullmatch(
+        rf"fits {BOARD}: 21\.4 KiB of [\d.]+ KiB SRAM \([\d.]+ %\), "
+        r"[\d.]+ KiB of [\d.]+ KiB flash \([\d.]+ %\)",
+        verdict,
+    )
+
+
+def test_table_has_a_line_per_operator_with_every_rule(small: Path) -> None:
+    lines = audit(small).out.splitlines()
+    assert lines[0].split() == ["op", "layer", "output", "MACs", "weights", *RULES]
+    assert lines[3].split() == [
+        *("2", "DEPTHWISE_CONV_2D", "out2", "14×14×48", "84,672", "432"),
+        *("21.4", "12.4", "21.4", "12.4", "21.4"),
+    ]
+    assert lines[5].split() == [
+        *("4", "ADD", "add4", "14×14×16", "-", "-"),
+        *("-", "-", "9.2", "6.1", "6.1"),
+    ]
+    assert lines[8].split() == [
+        *("total,", "peak", "470,560", "2,560"),
+        *("21.4", "12.4", "21.4", "12.4", "21.4"),
+    ]
+
+
+def test_last_line_is_the_next_command(small: Path) -> None:
+    done = audit(small)
+    assert done.out.splitlines()[-1] == f"next: mcu-nas compile {small} --board {BOARD} --out small_c"
+
+
+def test_too_little_sram_names_the_layer_and_the_missing_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "big.tflite"
+    path.write_bytes(classifier(160, 64, 10))
+    done = audit(path)
+    assert done.code == 1
+    assert done.err == ""
+    verdict, following = done.out.splitlines()[-2:]
+    expected = (
+        rf"does not fit {BOARD}: op 2 DEPTHWISE_CONV_2D \(out2\) blocks: the arena needs 2\.7 MiB of SRAM, "
+        r"[\d.]+ MiB \([\d,]+ B\) more than the usable [\d.]+ KiB"
+    )
+    assert re.fullmatch(expected, verdict)
+    assert following == "next: mcu-nas boards"
+
+
+def test_layers_that_do_not_fit_by_themselves_are_marked(tmp_path: Path) -> None:
+    path = tmp_path / "big.tflite"
+    path.write_bytes(classifier(160, 64, 10))
+    lines = audit(path).out.splitlines()
+    assert [line.split()[0] for line in lines[1:8]] == ["!0", "!1", "!2", "!3", "!4", "!5", "6"]
+
+
+def test_too_little_flash_names_the_largest_layer(tmp_path: Path) -> None:
+    path = tmp_path / "fat.tflite"
+    path.write_bytes(classifier(28, 64, 20_000))
+    done = audit(path)
+    assert done.code == 1
+    expected = (
+        rf"does not fit {BOARD}: constants and kernels need 1\.[\d] MiB of flash, "
+        r"[\d.]+ KiB \([\d,]+ B\) more than the usable [\d.]+ KiB; "
+        r"the largest layer, op 6 FULLY_CONNECTED \(out6\), needs 1\.\d MiB"
+    )
+    assert re.fullmatch(expected, done.out.splitlines()[-2])
+
+
+def test_json_has_the_documented_keys(small: Path) -> None:
+    record = json.loads(audit(small, "--json").out)
+    documented = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    assert set(re.findall(r"`([a-z_]+)`", documented)) >= set(record) | set(record["layers"][0])
+    assert record["fits"] is True
+    assert record["tflite_bytes"] == small.stat().st_size
+    assert record["macs"] == sum(layer["macs"] for layer in record["layers"])
+    assert record["arena_bytes"] == record["peak_bytes"]["planned"] == 21_952
+    assert record["flash_bytes_estimated"] == record["constants_bytes"] + record["code_bytes_estimated"]
+    assert len(record["layers"]) == len(read_tflite(small).network.ops)
+
+
+def test_json_of_a_model_that_does_not_fit_exits_one(tmp_path: Path) -> None:
+    path = tmp_path / "big.tflite"
+    path.write_bytes(classifier(160, 64, 10))
+    done = audit(path, "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["fits"] is False
+
+
+def test_run_folder_means_its_winner(small: Path, tmp_path: Path) -> None:
+    winner = tmp_path / "run" / "winner"
+    winner.mkdir(parents=True)
+    (winner / "model.tflite").write_bytes(small.read_bytes())
+    done = audit(tmp_path / "run")
+    assert done.code == 0
+    assert done.out.splitlines()[-1].startswith(f"next: mcu-nas compile {tmp_path / 'run'} --board")
+
+
+def test_run_without_a_winner_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    done = audit(tmp_path)
+    assert done.code == 2
+    assert done.err == (
+        f"error: {tmp_path}: the run has no winner yet; "
+        f"`mcu-nas search --run {tmp_path} --resume` goes on with it\n"
+    )
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    done = audit(tmp_path)
+    assert done.code == 2
+    assert done.err == (f"error: {tmp_path}: neither a .tflite file nor a run folder of `mcu-nas search`\n")
+
+
+def test_missing_model_is_refused(tmp_path: Path) -> None:
+    done = audit(tmp_path / "gone.tflite")
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err == (
+        f"error: {tmp_path / 'gone.tflite'}: no such file or folder; give a .tflite file or a run folder\n"
+    )
+
+
+def test_broken_model_is_one_line_on_stderr(small: Path) -> None:
+    small.write_bytes(small.read_bytes()[:400])
+    done = audit(small)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err == (f"error: {small}: truncated or damaged: an offset inside the file leads nowhere\n")
+
+
+def test_unknown_board_is_one_line_on_stderr(small: Path) -> None:
+    done = audit(small, board="stm32f746-disco")
+    assert done.code == 2
+    assert done.err == (
+        "error: unknown board 'stm32f746-disco': did you mean 'stm32f746g-disco'? "
+        "`mcu-nas boards` lists all\n"
+    )
