@@ -66,7 +66,9 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
         BuildError: the compiler's first error, or which memory the image exceeds and by how much.
     """
     program = [
-        *sorted(sources.rglob("*.c")),
+        sources / f"{model_name}.c",
+        sources / f"{model_name}_weights.c",
+        *sorted(sources.glob("kernels/*.c")),
         *_sources_in("harness"),
         *port_sources(board),
     ]
@@ -181,7 +183,7 @@ def _checked(program: str, arguments: list[str | Path]) -> str:
 def _first_error(stderr: str) -> str:
     """The first line of a tool's output that tells of an error, else the first of all."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line or "undefined reference" in line]
+    errors = [line for line in lines if "error: " in line or "undefined reference" in line]
     return (errors or lines or ["no message"])[0]
 
 
