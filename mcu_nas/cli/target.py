@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mcu_nas.errors import UsageError
-
-WINNER = Path("winner") / "model.tflite"
+from mcu_nas.search.run_folder import RunFolder
 
 
 def model_path(target: Path) -> Path:
@@ -17,8 +16,9 @@ def model_path(target: Path) -> Path:
     """
     if target.is_file():
         return target
-    if (target / WINNER).is_file():
-        return target / WINNER
+    winner = RunFolder(target).model
+    if winner.is_file():
+        return winner
     if not target.exists():
         raise UsageError(f"{target}: no such file or folder; give a .tflite file or a run folder")
     if (target / "run.json").is_file():

@@ -174,7 +174,8 @@ def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
 
 
 def _shortage(need: int, usable: int, memory: str) -> str:
-    missing = f"{format_bytes(need - usable)} ({need - usable:,} B)"
+    short = need - usable
+    missing = format_bytes(short) + (f" ({short:,} B)" if short >= 1024 else "")
     return f"{format_bytes(need)} of {memory}, {missing} more than the usable {format_bytes(usable)}"
 
 
