@@ -20,6 +20,7 @@ import numpy as np
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.idx import read_idx
 from mcu_nas.errors import DataError
+from mcu_nas.files import write_bytes
 
 NAME = "fashion-mnist"
 LABELS = (
@@ -35,7 +36,7 @@ LABELS = (
     "ankle boot",
 )
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-_DOWNLOAD_FROM = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+DOWNLOAD_FROM = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _DOWNLOAD_TIMEOUT_S = 30
 SHA256 = {
     "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -103,16 +104,13 @@ def _download(folder: Path) -> None:
     """Fills ``folder``; a file is there whole and checked, or not at all."""
     for name, expected in SHA256.items():
         if not (folder / name).is_file():
-            data = _fetch(_DOWNLOAD_FROM + name)
-            if _content_hash(data) != expected:
+            data = _fetch(DOWNLOAD_FROM + name)
+            if content_hash(data) != expected:
                 raise DataError(
-                    f"{_DOWNLOAD_FROM}{name}: checksum differs from the published file: "
+                    f"{DOWNLOAD_FROM}{name}: checksum differs from the published file: "
                     "try again, or apt install dataset-fashion-mnist"
                 )
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f"{name}.{os.getpid()}.part"
-            partial.write_bytes(data)
-            partial.replace(folder / name)
+            write_bytes(folder / name, data)
 
 
 def _fetch(address: str) -> bytes:
@@ -128,7 +126,8 @@ def _fetch(address: str) -> bytes:
         ) from error
 
 
-def _content_hash(compressed: bytes) -> str:
+def content_hash(compressed: bytes) -> str:
+    """SHA-256 of what a gzip file holds, in hex."""
     try:
         return hashlib.sha256(gzip.decompress(compressed)).hexdigest()
     except (OSError, EOFError, zlib.error):

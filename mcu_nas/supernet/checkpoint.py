@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,13 @@ from typing import Any
 import torch
 
 from mcu_nas.errors import RunFolderError
+from mcu_nas.files import replacing
 
 
 def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
     """Writes ``state`` so that a kill at any moment leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        torch.save({"identity": identity, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with replacing(path) as temporary:
+        torch.save({"identity": identity, **state}, temporary)
 
 
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
