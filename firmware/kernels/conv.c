@@ -1,6 +1,7 @@
 #include "conv.h"
 
 #include "dot.h"
+#include "inline.h"
 
 /* The part of one output pixel's window that lies inside the input, as contiguous pieces: rows of the
  * window where dilation is 1, else single taps. */
@@ -34,8 +35,8 @@ static struct patch patch_at(const struct mcu_conv_s8 *layer, const int8_t *in, 
 }
 
 /* acc[k] += the window's products for four output channels whose weights start filter elements apart. */
-static inline void accumulate4(int32_t acc[4], const struct patch *patch, const int8_t *w, int32_t filter,
-                               int16_t offset) {
+MCU_INLINE void accumulate4(int32_t acc[4], const struct patch *patch, const int8_t *w, int32_t filter,
+                            int16_t offset) {
     const int8_t *x_row = patch->in;
     const int8_t *w_row = w + patch->weight_offset;
     for (int32_t row = 0; row < patch->rows; row++) {
@@ -49,7 +50,7 @@ static inline void accumulate4(int32_t acc[4], const struct patch *patch, const 
 }
 
 /* acc + the window's products for one output channel. */
-static inline int32_t accumulate(int32_t acc, const struct patch *patch, const int8_t *w, int16_t offset) {
+MCU_INLINE int32_t accumulate(int32_t acc, const struct patch *patch, const int8_t *w, int16_t offset) {
     const int8_t *x_row = patch->in;
     const int8_t *w_row = w + patch->weight_offset;
     for (int32_t row = 0; row < patch->rows; row++) {
@@ -64,8 +65,8 @@ static inline int32_t accumulate(int32_t acc, const struct patch *patch, const i
 }
 
 /* All output channels of one pixel. offset is added to each input. */
-static inline void pixel(const struct mcu_conv_s8 *layer, const struct patch *patch, const int32_t *bias,
-                         int16_t offset, int8_t *out) {
+MCU_INLINE void pixel(const struct mcu_conv_s8 *layer, const struct patch *patch, const int32_t *bias,
+                      int16_t offset, int8_t *out) {
     const int32_t filter = layer->y.taps * patch->weight_row; /* weights of one output channel */
     const struct mcu_output output = layer->output;
     const struct mcu_factor *factors = layer->factors;

@@ -1,5 +1,7 @@
 #include "depthwise.h"
 
+#include "inline.h"
+
 /* The taps of one output pixel's window that lie inside the input. */
 struct patch {
     const int8_t *in; /* first tap */
@@ -29,7 +31,7 @@ static struct patch patch_at(const struct mcu_depthwise_s8 *layer, const int8_t 
 }
 
 /* acc[k] += the window's products for four neighbouring channels; channel multiplier 1. */
-static inline void accumulate4(int32_t acc[4], const struct patch *patch, int32_t channel, int16_t offset) {
+MCU_INLINE void accumulate4(int32_t acc[4], const struct patch *patch, int32_t channel, int16_t offset) {
     const int32_t in_column = patch->in_column;
     const int32_t weight_column = patch->weight_column;
     const int8_t *x_row = patch->in + channel;
@@ -59,8 +61,8 @@ static inline void accumulate4(int32_t acc[4], const struct patch *patch, int32_
 }
 
 /* acc + the window's products of one input channel with one output channel's weights. */
-static inline int32_t accumulate(int32_t acc, const struct patch *patch, int32_t in_channel,
-                                 int32_t out_channel, int16_t offset) {
+MCU_INLINE int32_t accumulate(int32_t acc, const struct patch *patch, int32_t in_channel, int32_t out_channel,
+                              int16_t offset) {
     const int8_t *x_row = patch->in + in_channel;
     const int8_t *w_row = patch->weights + out_channel;
     for (int32_t row = patch->rows; row > 0; row--) {
@@ -78,8 +80,8 @@ static inline int32_t accumulate(int32_t acc, const struct patch *patch, int32_t
 }
 
 /* All output channels of one pixel. offset is added to each input. */
-static inline void pixel(const struct mcu_depthwise_s8 *layer, const struct patch *patch, const int32_t *bias,
-                         int16_t offset, int8_t *out) {
+MCU_INLINE void pixel(const struct mcu_depthwise_s8 *layer, const struct patch *patch, const int32_t *bias,
+                      int16_t offset, int8_t *out) {
     const int32_t in_channels = layer->in_channels;
     const int32_t copies = layer->channel_multiplier;
     const struct mcu_output output = layer->output;

@@ -10,10 +10,12 @@
 
 #include <stdint.h>
 
+#include "inline.h"
+
 /* acc[k] += sum of w[k * row + i] * (x[i] + offset) over i < count, for the four k: one load of x serves
  * four multiplications. */
-static inline void mcu_dot4_s8(int32_t acc[4], const int8_t *x, const int8_t *w, int32_t row, int32_t count,
-                               int16_t offset) {
+MCU_INLINE void mcu_dot4_s8(int32_t acc[4], const int8_t *x, const int8_t *w, int32_t row, int32_t count,
+                            int16_t offset) {
     const int8_t *w1 = w + row;
     const int8_t *w2 = w1 + row;
     const int8_t *w3 = w2 + row;
@@ -35,8 +37,7 @@ static inline void mcu_dot4_s8(int32_t acc[4], const int8_t *x, const int8_t *w,
 }
 
 /* acc + sum of w[i] * (x[i] + offset) over i < count. */
-static inline int32_t mcu_dot_s8(int32_t acc, const int8_t *x, const int8_t *w, int32_t count,
-                                 int16_t offset) {
+MCU_INLINE int32_t mcu_dot_s8(int32_t acc, const int8_t *x, const int8_t *w, int32_t count, int16_t offset) {
     for (int32_t i = 0; i < count; i++) {
         acc += (x[i] + offset) * w[i];
     }
