@@ -10,7 +10,6 @@ import errno
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -40,6 +39,7 @@ Parsed = TypeVar("Parsed")
 _COMMAND_CHARS = 80  # without the "%"
 _BYTES_A_LINE = (_COMMAND_CHARS - len("db ")) // 2
 _BOOT_LINES = ("m-hello-[", "m-timestamp-mode-", "m-init-done")
+_ANSWER_LINES = 10_000  # more than any answer has; ends what another device might say for ever
 _RETRY_SECONDS = 1.0  # a board that restarts when its port is opened misses the first question
 _QUIET_SECONDS = 0.1  # no answer has a longer pause in it, save that of a run
 _POLL_SECONDS = 0.02
@@ -49,9 +49,8 @@ class DeviceLink:
     """A device on a serial port; a context manager that opens, synchronises, and closes.
 
     ``timeout`` is how long, in seconds, the device may be silent; each run of the model adds
-    ``run_timeout``. ``lines_in_flight`` is how many lines of an input may be sent before the first of
-    them is answered: 1 for a real UART, which has no flow control and loses bytes while the firmware
-    writes; more for an emulator, whose line waits.
+    ``run_timeout``. One command is under way at a time: a UART has no flow control and loses bytes while
+    the firmware writes, and on the emulator, where each byte costs the same, more would gain nothing.
     """
 
     def __init__(
@@ -61,13 +60,11 @@ class DeviceLink:
         *,
         timeout: float = 5.0,
         run_timeout: float = 60.0,
-        lines_in_flight: int = 1,
     ) -> None:
         self.port = port
         self.baud = baud
         self._timeout = timeout
         self._run_timeout = run_timeout
-        self._lines_in_flight = lines_in_flight
         self._received = bytearray()
         self._serial: serial.Serial | None = None
         self._info: DeviceInfo | None = None
@@ -115,9 +112,10 @@ class DeviceLink:
         expected = self.hello().input_bytes
         if len(data) != expected:
             raise UsageError(f"the input has {len(data):,} bytes: the model takes {expected:,}")
-        lines = [f"db {data[i : i + _BYTES_A_LINE].hex()}" for i in range(0, expected, _BYTES_A_LINE)]
-        *_, crc_lines = self._commands([f"db load {expected}", *lines, "crc"])
-        crc = self._parsed("crc", parse_crc, crc_lines)
+        self.command(f"db load {expected}")
+        for i in range(0, expected, _BYTES_A_LINE):
+            self.command(f"db {data[i : i + _BYTES_A_LINE].hex()}")
+        crc = self._parsed("crc", parse_crc, self.command("crc"))
         if crc != zlib.crc32(data):
             raise DeviceError(
                 f"{self._where}: the device holds another input than was sent"
@@ -160,32 +158,19 @@ class DeviceLink:
         Raises:
             DeviceError: refused, restarted, babbled, or silent for too long.
         """
-        return self._commands([text], silence)[0]
-
-    def _commands(self, texts: Sequence[str], silence: float | None = None) -> list[list[str]]:
-        """The answers to several commands, of which ``lines_in_flight`` are under way at a time."""
-        answers: list[list[str]] = []
-        waiting = iter(texts)
-        while group := list(islice(waiting, self._lines_in_flight)):
-            self._write("".join(f"{text}%" for text in group), group[0])
-            # All of the group's answers are taken before any is judged: the next command finds a clean line.
-            group_answers = [self._answer(text, silence or self._timeout) for text in group]
-            for text, lines in zip(group, group_answers, strict=True):
-                self._raise_refusal(text, lines)
-            answers += group_answers
-        return answers
-
-    def _answer(self, text: str, silence: float) -> list[str]:
+        silence = silence or self._timeout
         lines: list[str] = []
+        self._write(f"{text}%", text)
         while (line := self._line(text, silence)) != "m-ready":
             if line.startswith(_BOOT_LINES):
                 raise DeviceError(
                     f"{self._where}: the device restarted instead of answering '{text}%': "
                     "a fault, a watchdog, or its power"
                 )
-            if not line.startswith(("m-", "e-")):
+            if not line.startswith(("m-", "e-")) or len(lines) == _ANSWER_LINES:
                 raise self._babble(text, line.encode())
             lines.append(line)
+        self._raise_refusal(text, lines)
         return lines
 
     def _raise_refusal(self, text: str, lines: Sequence[str]) -> None:
@@ -215,11 +200,11 @@ class DeviceLink:
         except (serial.SerialException, OSError) as error:
             raise self._gone() from error
 
-    def _write(self, commands: str, first: str) -> None:
+    def _write(self, characters: str, command: str) -> None:
         try:
-            self._opened().write(commands.encode("ascii"))
+            self._opened().write(characters.encode("ascii"))
         except serial.SerialTimeoutException as error:
-            raise self._silence(first, self._timeout) from error
+            raise self._silence(command, self._timeout) from error
         except (serial.SerialException, OSError) as error:
             raise self._gone() from error
 
