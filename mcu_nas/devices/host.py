@@ -100,7 +100,7 @@ class HostModel:
         done = subprocess.run([self._runner], input=samples.tobytes(), capture_output=True, check=False)
         if done.returncode != 0 or len(done.stdout) != results.nbytes:
             report = done.stderr.decode(errors="replace").strip().splitlines()
-            first = next((line for line in report if "rror" in line), f"exit code {done.returncode}")
+            first = next((line for line in report if "error" in line.lower()), f"exit code {done.returncode}")
             raise JobError(f"{self.program.name}: the generated C failed on the host: {first}")
         results[:] = np.frombuffer(done.stdout, np.int8).reshape(results.shape)
 
