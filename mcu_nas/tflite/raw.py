@@ -82,7 +82,7 @@ class _Decoder:
         self._data = data
         self._file = name
         self._root = schema.Model.GetRootAs(data)
-        self._budget = 16 * len(data) + 65_536
+        self._budget = len(data) + 65_536  # an element takes 4 bytes of the file, unless it is shared
         self._codes: tuple[tuple[int, str], ...] = ()
 
     def model(self) -> RawModel:

@@ -415,6 +415,38 @@ def test_model_truncated_anywhere_gives_one_line(length: int) -> None:
     assert "\n" not in fault
 
 
+def test_small_file_that_describes_a_huge_model_is_refused_early() -> None:
+    """Sixty thousand tensors that are one table with 100,000 scales: 190 GB if it were unpacked."""
+    builder = flatbuffers.Builder()
+    scale = builder.CreateNumpyVector(np.ones(100_000, np.float32))
+    schema.QuantizationParametersStart(builder)
+    schema.QuantizationParametersAddScale(builder, scale)
+    quantization = schema.QuantizationParametersEnd(builder)
+    schema.TensorStart(builder)
+    schema.TensorAddQuantization(builder, quantization)
+    tensor = schema.TensorEnd(builder)
+    buffer = schema.BufferT().Pack(builder)
+    tensors = _vector(builder, [tensor] * 60_000)
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    subgraphs = _vector(builder, [schema.SubGraphEnd(builder)])
+    buffers = _vector(builder, [buffer])
+    schema.ModelStart(builder)
+    schema.ModelAddVersion(builder, 3)
+    schema.ModelAddSubgraphs(builder, subgraphs)
+    schema.ModelAddBuffers(builder, buffers)
+    builder.Finish(schema.ModelEnd(builder), file_identifier=b"TFL3")
+    expected = "m.tflite: damaged: its tables overlap each other many times over"
+    assert message(bytes(builder.Output())) == expected
+
+
+def _vector(builder: flatbuffers.Builder, offsets: list[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return builder.EndVector()
+
+
 @given(graphs(), st.data())
 @settings(deadline=None, max_examples=300)
 def test_damaged_model_gives_a_graph_or_one_line(graph: Any, data: st.DataObject) -> None:

@@ -1,0 +1,45 @@
+"""The reference interpreter: TFLite Micro on the host, whose outputs the generated C must equal."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import numpy as np
+
+from mcu_nas.errors import ToolError
+
+ARENA_BYTES = 16 << 20  # enough for any model of this project; the interpreter takes what it needs
+
+
+def reference_available() -> bool:
+    """Whether the package tflite-micro is installed."""
+    try:
+        _runtime()
+    except ToolError:
+        return False
+    return True
+
+
+def reference_outputs(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
+    """Outputs int8 (N, ...) of a model with one input and one output for inputs int8 (N, ...).
+
+    Raises:
+        ToolError: tflite-micro is not installed.
+    """
+    interpreter = _runtime().Interpreter.from_bytes(tflite, arena_size=ARENA_BYTES)
+    results = []
+    for sample in inputs:
+        interpreter.set_input(sample[None], 0)
+        interpreter.invoke()
+        results.append(interpreter.get_output(0)[0])
+    return np.stack(results)
+
+
+def _runtime() -> ModuleType:
+    try:
+        return importlib.import_module("tflite_micro.python.tflite_micro.runtime")
+    except ImportError:
+        raise ToolError(
+            "tflite-micro is not installed: pip install --pre 'mcu-nas[reference]' (Linux on x86-64)"
+        ) from None
