@@ -6,6 +6,7 @@ import numpy as np
 
 from mcu_nas.errors import DataError
 
+
 def resize(images: np.ndarray, resolution: int) -> np.ndarray:
     """uint8 (N, H, W, C) to uint8 (N, resolution, resolution, C) by area averaging.
 

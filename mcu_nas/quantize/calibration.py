@@ -57,7 +57,9 @@ def _observe(network: TorchNetwork, images: np.ndarray, batch: int) -> dict[int,
     kept: dict[int, list[torch.Tensor]] = {}
     for start in range(0, len(images), batch):
         pixels = to_pixels(images[start : start + batch])
-        for tensor, values in observe_steps(network.steps, pixels, network.network.inputs[0], weighted).items():
+        for tensor, values in observe_steps(
+            network.steps, pixels, network.network.inputs[0], weighted
+        ).items():
             flat = values.permute(0, 2, 3, 1).flatten() if values.ndim == 4 else values.flatten()
             stride = max(1, len(flat) * batches // _VALUES) | 1  # odd: visits every channel
             kept.setdefault(tensor, []).append(torch.cat((flat[::stride], torch.stack(torch.aminmax(flat)))))

@@ -29,7 +29,7 @@ def quantize_network(network: TorchNetwork, images: np.ndarray, labels: tuple[st
     folded = network.folded()
     constants: dict[int, np.ndarray] = {}
     for step in weighted_steps(network.steps):
-        weight, bias = (tensor.numpy().astype(np.float64) for tensor in folded[str(step.layer)])
+        weight, bias = (np.asarray(tensor, np.float64) for tensor in folded[str(step.layer)])
         _, weights_id, bias_id = step.op.inputs
         source = quantization[step.inputs[0]].scale
         scales = _weight_scales(step, weight, bias, source)  # (O,) or (1,)
@@ -50,11 +50,11 @@ def quantize_network(network: TorchNetwork, images: np.ndarray, labels: tuple[st
 def _weight_scales(step: Step, weight: np.ndarray, bias: np.ndarray, source: float) -> np.ndarray:
     """float32 (O,), or (1,) for a fully connected layer; large enough that the bias stays in range."""
     largest = np.abs(weight).reshape(len(weight), -1).max(1)
-    finest = max(float(largest.max()), np.finfo(np.float32).tiny * 2**20) * _FINEST
-    scales = np.maximum(np.maximum(largest, finest) / _WEIGHT_MAX, np.abs(bias) / (source * _BIAS_LIMIT))
-    if isinstance(step.op, FullyConnected):
-        scales = scales.max(keepdims=True)
-    return scales.astype(np.float32)
+    finest = (float(largest.max()) or 1.0) * _FINEST
+    for_weights = np.maximum(largest, finest) / _WEIGHT_MAX
+    for_bias = np.abs(bias) / (source * _BIAS_LIMIT)
+    scales: np.ndarray = np.maximum(for_weights, for_bias).astype(np.float32)
+    return scales.max(keepdims=True) if isinstance(step.op, FullyConnected) else scales
 
 
 def _to_tflite_layout(step: Step, weight: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ _LARGEST_QUICK_PLANE = 10  # px; beyond, a filter of the plane's size is slower 
 def depthwise_conv2d(x: Tensor, weight: Tensor, stride: _Pair, padding: _Pair) -> Tensor:
     """F.conv2d of x (N, C, H, W) by weight (C, 1, KH, KW) with a group a channel, dilation 1."""
     if weight.requires_grad and torch.is_grad_enabled() and _pays(x, weight, stride):
-        return _DepthwiseConv2d.apply(x, weight, stride, padding)  # type: ignore[no-any-return, no-untyped-call]
+        return _DepthwiseConv2d.apply(x, weight, stride, padding)
     return F.conv2d(x, weight, None, stride, padding, 1, weight.shape[0])
 
 
@@ -63,7 +63,9 @@ class _DepthwiseConv2d(torch.autograd.Function):
         return gradient_x, gradient_weight, None, None
 
 
-def _weight_gradient(x: Tensor, gradient: Tensor, kernel: torch.Size, stride: _Pair, padding: _Pair) -> Tensor:
+def _weight_gradient(
+    x: Tensor, gradient: Tensor, kernel: torch.Size, stride: _Pair, padding: _Pair
+) -> Tensor:
     """x (N, C, H, W), gradient (N, C, OH, OW) -> (C, 1, KH, KW)."""
     batch, channels, height, width = x.shape
     out_height, out_width = gradient.shape[2:]

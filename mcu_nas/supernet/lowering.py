@@ -69,10 +69,7 @@ def run_steps(steps: tuple[Step, ...], pixels: Tensor, input_id: int, weighted: 
     live = {input_id: pixels}
     for step in steps:
         first = live[step.inputs[0]]
-        if step.layer is not None:
-            y = weighted(step, first)
-        else:
-            y = _weightless(step, first, live)
+        y = weighted(step, first) if step.layer is not None else _weightless(step, first, live)
         for tensor in step.finished:
             del live[tensor]
         live[step.output] = y
@@ -86,7 +83,9 @@ def observe_steps(
     live = {input_id: pixels}
     for step in steps:
         first = live[step.inputs[0]]
-        live[step.output] = weighted(step, first) if step.layer is not None else _weightless(step, first, live)
+        live[step.output] = (
+            weighted(step, first) if step.layer is not None else _weightless(step, first, live)
+        )
     return live
 
 

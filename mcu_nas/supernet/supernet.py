@@ -65,7 +65,7 @@ class Supernet(nn.Module):
         return lower_to_torch(network), network.inputs[0]
 
     def _weighted(self, step: Step, x: Tensor) -> Tensor:
-        return layer_of(self.layers, step)(step, x)  # type: ignore[no-any-return]
+        return layer_of(self.layers, step)(step, x)
 
 
 def _by_importance(reader: Layer) -> Tensor:

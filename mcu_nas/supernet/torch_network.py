@@ -32,12 +32,12 @@ class TorchNetwork(nn.Module):
         return run_steps(self.steps, pixels, self.network.inputs[0], self._weighted)
 
     def _weighted(self, step: Step, x: Tensor) -> Tensor:
-        return layer_of(self.layers, step)(step, x)  # type: ignore[no-any-return]
+        return layer_of(self.layers, step)(step, x)
 
     def collect_statistics(self, on: bool) -> None:
         """Whether forward passes in training mode are averaged into the batch-norm statistics, from none."""
-        for layer in self.layers.values():
-            layer.batches_seen = 0 if on else None
+        for step in weighted_steps(self.steps):
+            layer_of(self.layers, step).batches_seen = 0 if on else None
 
     def folded(self) -> dict[str, tuple[Tensor, Tensor]]:
         """(weight, bias) by layer name, batch norms folded in."""
@@ -51,12 +51,12 @@ def weighted_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
 
 def build_layers(steps: tuple[Step, ...], seed: int | None) -> nn.ModuleDict:
     """A layer for each step that has weights, freshly initialised where there is a seed."""
-    layers = nn.ModuleDict({_key(step): Layer(step) for step in weighted_steps(steps)})
+    layers = {_key(step): Layer(step) for step in weighted_steps(steps)}
     if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         for layer in layers.values():
             layer.initialise(generator)
-    return layers
+    return nn.ModuleDict(layers)
 
 
 def layer_of(layers: nn.ModuleDict, step: Step) -> Layer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,7 +144,10 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
     """Weight decay on weights alone, not on batch norms and biases."""
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": schedule.weight_decay}, {"params": others}]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": schedule.weight_decay},
+        {"params": others},
+    ]
     return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True)
 
 
@@ -160,5 +163,5 @@ def _step(optimizer: torch.optim.SGD, phase: _Phase, step: int) -> float:
 def _backward(logits: Tensor, labels: Tensor, schedule: Schedule, share: float) -> float:
     """Adds ``share`` of the loss's gradient; returns that share of the loss."""
     loss = share * F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return float(loss.detach())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="torch is not installed")
+import torch
 
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule

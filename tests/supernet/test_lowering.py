@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="torch is not installed")
-
+import torch
 from torch.nn import functional as F
 
 from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Tensor, output_size, same_pad

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed")
-
 from mcu_nas.errors import RunFolderError
 from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.torch_network import TorchNetwork
@@ -38,9 +36,7 @@ def start(checkpoint: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("killed_at", [7, LARGEST.steps, 18])
-def test_killed_training_resumes_to_the_same_bits(
-    killed_at: int, uninterrupted: str, tmp_path: Path
-) -> None:
+def test_killed_training_resumes_to_the_same_bits(killed_at: int, uninterrupted: str, tmp_path: Path) -> None:
     checkpoint = tmp_path / "supernet.pt"
     with start(checkpoint) as process:
         assert process.stdout

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="torch is not installed")
+import torch
 
 from mcu_nas.datasets import resize
 from mcu_nas.supernet.batch_norm import recalibrate
@@ -23,7 +22,12 @@ def scrambled_supernet(seed: int = 0) -> Supernet:
     for layer in supernet.layers.values():
         assert isinstance(layer, Layer)
         if layer.normalised:
-            for values, low in ((layer.gain, 0.5), (layer.shift, -0.5), (layer.mean, -0.5), (layer.variance, 0.5)):
+            for values, low in (
+                (layer.gain, 0.5),
+                (layer.shift, -0.5),
+                (layer.mean, -0.5),
+                (layer.variance, 0.5),
+            ):
                 values.data.uniform_(low, low + 1.0, generator=generator)
     return supernet
 
@@ -56,7 +60,7 @@ def test_smaller_kernel_is_the_centre_and_fewer_channels_are_the_first() -> None
     small = supernet.subnet(supernet.space.smallest())
     whole = supernet.layers["stage1/block1/depthwise"].weight
     part = small.layers["stage1/block1/depthwise"].weight
-    assert whole.shape[2] == 7 and part.shape[2] == 3
+    assert (whole.shape[2], part.shape[2]) == (7, 3)
     assert torch.equal(part, whole[: len(part), :, 2:5, 2:5])
 
 
