@@ -1,6 +1,6 @@
 /* Startup of a Cortex-M core: vector table, memory initialisation, and the handler of every exception.
  *
- * No interrupt is ever enabled, so that the table ends with the sixteen exceptions of the core. The stack
+ * No interrupt is ever taken, so that the table ends with the sixteen exceptions of the core. The stack
  * lies lowest in RAM: overflowing it ends in a fault, instead of in the arena. */
 #include <stdint.h>
 

@@ -1,12 +1,13 @@
 """Firmware: a generated model, the harness and a board's port become one image.
 
-The compiler is called directly, one source at a time, in a temporary folder beside the results; these are
-moved into place only when all of them are there.
+The compiler is called directly, one source at a time, in a temporary folder; the results are moved into
+place only when all of them are there.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,7 +60,7 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
         sources: folder with the generated C: <model_name>.h, the model's sources and the kernels they use.
         model_name: the C identifier that the model was generated with.
         board: decides core, port, clock and memory.
-        out_dir: made where it is missing. Left as it was if the build fails.
+        out_dir: made where it is missing. Left as it was where the build fails.
 
     Raises:
         ToolError: no Arm compiler is installed.
@@ -124,8 +125,7 @@ def build_program(
     Raises:
         ToolError, BuildError: as ``build_firmware``.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as scratch_name:
+    with tempfile.TemporaryDirectory(prefix="mcu-nas-build-") as scratch_name:
         scratch = Path(scratch_name)
         objects = _compile(program, [*COMPILER_FLAGS, *flags, *_board_flags(board)], scratch)
         script, elf, binary = scratch / "board.ld", scratch / f"{stem}.elf", scratch / f"{stem}.bin"
@@ -146,8 +146,7 @@ def build_program(
             raise BuildError(_link_fault(linked.stderr, stem, board))
         _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
         sizes = _section_sizes(elf)
-        for result in (elf, binary):
-            result.replace(out_dir / result.name)
+        _deliver((elf, binary), out_dir)
     return FirmwareImage(
         elf=out_dir / elf.name,
         binary=out_dir / binary.name,
@@ -158,6 +157,16 @@ def build_program(
         arena_bytes=sizes[".arena"],
         stack_bytes=board.reserve.stack_bytes,
     )
+
+
+def _deliver(results: Sequence[Path], out_dir: Path) -> None:
+    """Copies files into a folder, each under its final name only once it is whole."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    parts = [out_dir / f".{result.name}.part" for result in results]
+    for result, part in zip(results, parts, strict=True):
+        shutil.copyfile(result, part)
+    for result, part in zip(results, parts, strict=True):
+        part.replace(out_dir / result.name)
 
 
 def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[Path]:

@@ -29,9 +29,18 @@ struct cmsdk_timer {
     volatile uint32_t interrupts;
 };
 #define TIMER0 ((struct cmsdk_timer *)0x40000000u)
-#define TIMER_CONTROL_ENABLE (1u << 0)
-#define TIMER_CONTROL_INTERRUPT (1u << 3)
-#define TIMER_WRAPPED 1u
+#define TIMER_CONTROL_ENABLE 1u
+
+/* One half of the dual timer. At a sixteenth of the clock it tells how often timer 0 has wrapped. */
+struct cmsdk_dual_timer {
+    volatile uint32_t load;
+    volatile uint32_t value; /* counts down */
+    volatile uint32_t control;
+};
+#define COARSE_TIMER ((struct cmsdk_dual_timer *)0x40002000u)
+#define COARSE_CONTROL_32_BIT (1u << 1)
+#define COARSE_CONTROL_BY_16 (1u << 2)
+#define COARSE_CONTROL_ENABLE (1u << 7)
 
 /* Armv7-M ARM, B3.4: set-enable and clear-pending. UART0's receive interrupt is number 0. */
 #define NVIC_ISER0 (*(volatile uint32_t *)0xE000E100u)
@@ -40,7 +49,7 @@ struct cmsdk_timer {
 
 static enum port_timer timer;
 static struct wide_counter cycles;
-static uint32_t timer_wraps;
+static struct wide_counter coarse;
 
 void port_init(uint32_t baud) {
     const uint32_t divider = BOARD_CLOCK_HZ / baud;
@@ -53,8 +62,9 @@ void port_init(uint32_t baud) {
     timer = cycle_counter_start() ? PORT_TIMER_DWT : PORT_TIMER_TICKS;
     TIMER0->reload = UINT32_MAX;
     TIMER0->value = UINT32_MAX;
-    TIMER0->control =
-        TIMER_CONTROL_ENABLE | TIMER_CONTROL_INTERRUPT; /* only noted: the NVIC lets none pass */
+    COARSE_TIMER->load = UINT32_MAX;
+    COARSE_TIMER->control = COARSE_CONTROL_32_BIT | COARSE_CONTROL_BY_16 | COARSE_CONTROL_ENABLE;
+    TIMER0->control = TIMER_CONTROL_ENABLE;
 }
 
 uint32_t port_clock_hz(void) {
@@ -69,15 +79,13 @@ uint32_t port_timer_hz(void) {
     return BOARD_CLOCK_HZ;
 }
 
-/* The unit notes a wrap by itself, so that this is right if called once per two wraps. */
+/* Exact to the tick, and right if called once per 2^36 ticks (45 minutes). The two timers start a few ticks
+ * apart, which is nothing beside the half wrap that the rounding forgives. */
 static uint64_t ticks_now(void) {
-    uint32_t now = UINT32_MAX - TIMER0->value;
-    if ((TIMER0->interrupts & TIMER_WRAPPED) != 0) {
-        TIMER0->interrupts = TIMER_WRAPPED;
-        timer_wraps++;
-        now = UINT32_MAX - TIMER0->value;
-    }
-    return (uint64_t)timer_wraps << 32 | now;
+    const uint64_t about = 16u * wide_counter_update(&coarse, UINT32_MAX - COARSE_TIMER->value);
+    const uint32_t exact = UINT32_MAX - TIMER0->value;
+    const uint64_t wraps = (about - exact + (1u << 31)) >> 32;
+    return (wraps << 32) + exact;
 }
 
 uint64_t port_timer_now(void) {
