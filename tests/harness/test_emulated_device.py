@@ -11,25 +11,12 @@ import pytest
 
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.compiler.program import InputEncoding, Program, compile_graph
+from mcu_nas.compiler.program import Program
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.emulator import emulate
 from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.measurement import measure_accuracy, measure_latency, measure_layers
 from mcu_nas.devices.serial_link import DeviceLink
-from tests.graphs import GraphMaker
-
-
-@pytest.fixture(scope="module")
-def program() -> Program:
-    """Stem, depthwise, residual, mean and classifier: 12 x 12 x 3 to 10 classes."""
-    make = GraphMaker(seed=3)
-    pixels = make.activation("pixels", (1, 12, 12, 3))
-    stem = make.conv(pixels, 8, (3, 3), stride=(2, 2))
-    branch = make.conv(make.depthwise(stem, 1, (3, 3)), 8, (1, 1))
-    classes = make.fully_connected(make.mean(make.add(stem, branch)), 10)
-    graph = make.graph((pixels,), (classes,))
-    return compile_graph(graph, "small", "0123456789abcdef", InputEncoding.PIXEL_U8)
 
 
 @contextmanager
