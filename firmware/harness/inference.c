@@ -41,7 +41,7 @@ static uint8_t input_mask(void) {
     return model->input_encoding == MCU_INPUT_PIXEL_U8 ? 0x80 : 0;
 }
 
-const char *inference_begin(const struct mcu_model *new_model, uint8_t *new_arena, uint32_t arena_bytes) {
+void inference_begin(const struct mcu_model *new_model, uint8_t *new_arena, uint32_t arena_bytes) {
     model = new_model;
     arena = new_arena;
     state = INFERENCE_EMPTY;
@@ -57,7 +57,6 @@ const char *inference_begin(const struct mcu_model *new_model, uint8_t *new_aren
     } else if (input_bytes == 0) {
         fault = "The model has no input";
     }
-    return fault;
 }
 
 const char *inference_fault(void) {

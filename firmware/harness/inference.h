@@ -31,9 +31,9 @@ struct inference_timing {
     uint64_t most;  /* longest single run */
 };
 
-/* Takes model and arena, and answers why they cannot be used together, or NULL. After a refusal the
- * state stays INFERENCE_EMPTY: inference_fault() repeats the reason. */
-const char *inference_begin(const struct mcu_model *model, uint8_t *arena, uint32_t arena_bytes);
+/* Takes model and arena. Where they cannot be used together, inference_fault() says why, and nothing but
+ * the questions about sizes may be asked; else it is NULL. */
+void inference_begin(const struct mcu_model *model, uint8_t *arena, uint32_t arena_bytes);
 const char *inference_fault(void);
 
 const struct mcu_model *inference_model(void);

@@ -14,13 +14,13 @@ enum port_timer {
  * stays on its reset clock and port_clock_hz says so. */
 void port_init(uint32_t baud);
 
-uint32_t port_clock_hz(void);        /* clock of the core as it really runs */
-enum port_timer port_timer(void);    /* the counter found to move at boot */
-uint32_t port_timer_hz(void);        /* its rate */
-uint64_t port_timer_now(void);       /* its value, wraps handled */
+uint32_t port_clock_hz(void);     /* clock of the core as it really runs */
+enum port_timer port_timer(void); /* the counter found to move at boot */
+uint32_t port_timer_hz(void);     /* its rate */
+uint64_t port_timer_now(void);    /* its value, wraps handled */
 
-int port_read(void);                 /* next byte from the serial line; waits */
-void port_write(uint8_t byte);       /* waits until the line takes it */
+int port_read(void);           /* next byte from the serial line; waits */
+void port_write(uint8_t byte); /* waits until the line takes it */
 
 /* The stack's bounds, from the linker script. */
 uint8_t *port_stack_low(void);

@@ -1,4 +1,4 @@
-"""A toy device, asked over a pipe or through a serial port; and a small model for emulated ones."""
+"""A toy device: built once, asked over a pipe or through a serial port."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mcu_nas.compiler.program import InputEncoding, Program, compile_graph
-from tests.graphs import GraphMaker
 from tests.harness.toy_device import Ask, build, exchange, on_terminal
 
 
@@ -34,15 +32,3 @@ def port(toy_device: Path) -> Iterator[str]:
     """The serial port of a freshly booted toy device."""
     with on_terminal(toy_device) as attached:
         yield attached.port
-
-
-@pytest.fixture(scope="session")
-def program() -> Program:
-    """Stem, depthwise, residual, mean and classifier: 12 x 12 x 3 to 10 classes."""
-    make = GraphMaker(seed=3)
-    pixels = make.activation("pixels", (1, 12, 12, 3))
-    stem = make.conv(pixels, 8, (3, 3), stride=(2, 2))
-    branch = make.conv(make.depthwise(stem, 1, (3, 3)), 8, (1, 1))
-    classes = make.fully_connected(make.mean(make.add(stem, branch)), 10)
-    graph = make.graph((pixels,), (classes,))
-    return compile_graph(graph, "small", "0123456789abcdef", InputEncoding.PIXEL_U8)
