@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from mcu_nas.boards import Board, Region, Reserve, board_names, load_board, merge_adjacent, read_board
+from mcu_nas.boards import Board, Region, Reserve, Serial, board_names, load_board, merge_adjacent, read_board
 from mcu_nas.errors import BoardError
 from mcu_nas.resources import boards_dir
 
@@ -236,3 +236,9 @@ def test_a_board_in_the_current_folder_hides_one_further_away():
 def test_core_profiles_beside_the_boards_are_no_boards():
     written("[whatever]", "boards/cores/cortex-m7.toml")
     assert "cortex-m7" not in board_names()
+
+
+def test_every_key_is_explained_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "boards.md").read_text(encoding="utf-8")
+    keys = {*Board.model_fields, *Region.model_fields, *Reserve.model_fields, *Serial.model_fields}
+    assert [key for key in sorted(keys) if f"`{key}`" not in text and f"[{key}]" not in text] == []

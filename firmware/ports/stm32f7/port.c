@@ -1,5 +1,5 @@
 /* Port to the STM32F7x6: 216 MHz with caches, USART1 on PA9 (out) and PB7 (in), which the F746G-DISCO
- * leads to its ST-LINK's virtual COM port (ST UM1907, "Virtual COM port").
+ * leads to its ST-LINK's virtual COM port (ST UM1907).
  *
  * The time is the core's cycle counter; where that stands still, the 32-bit timer TIM2. */
 #include "port.h"
