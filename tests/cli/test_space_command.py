@@ -36,16 +36,16 @@ def space(data: str, *options: str, board: str = "stm32f746g-disco") -> Outcome:
 
 
 def test_text_shows_limits_grid_choice_and_next_command(digits: str) -> None:
-    shown = space(digits, "--latency", "40ms", "--sram", "64KiB")
+    shown = space(digits, "--latency", "40ms", "--sram", "64KiB", "--flash", "512KiB")
     assert shown.code == 0
     lines = shown.out.splitlines()
-    assert lines[0].startswith("limits: SRAM 64 KiB, flash 1008 KiB, 40 ms (estimated: ")
+    assert lines[0].startswith("limits: SRAM 64 KiB, flash 512 KiB, 40 ms (estimated: ")
     header = next(line for line in lines if line.startswith("width"))
     assert header.split() == ["width", "12", "px", "16", "px", "24", "px"]
     assert sum(line.startswith("0.") for line in lines) == 8
     assert any(line.startswith("chosen: width ") for line in lines)
     assert lines[-1].startswith("next: mcu-nas search --board stm32f746g-disco")
-    assert lines[-1].endswith("--sram 65536 --latency 40ms")
+    assert lines[-1].endswith("--sram 65536 --flash 524288 --latency 40ms")
 
 
 def test_json_equals_stage_one_of_the_same_seed(digits: str) -> None:
