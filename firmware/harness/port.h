@@ -17,7 +17,9 @@ void port_init(uint32_t baud);
 uint32_t port_clock_hz(void);     /* clock of the core as it really runs */
 enum port_timer port_timer(void); /* the counter found to move at boot */
 uint32_t port_timer_hz(void);     /* its rate */
-uint64_t port_timer_now(void);    /* its value, wraps handled */
+/* Its value. Wraps are seen by reading: read it before and after what may take long. A 32-bit counter of
+ * cycles, the narrowest, wraps after 20 s at 216 MHz. */
+uint64_t port_timer_now(void);
 
 int port_read(void);           /* next byte from the serial line; waits */
 void port_write(uint8_t byte); /* waits until the line takes it */
