@@ -18,7 +18,12 @@ from mcu_nas.errors import McuNasError, UsageError, did_you_mean
 COMMANDS = {
     "boards": "Boards, their memory, and what a model may use of it.",
     "space": "Choose resolution and width of the search space (TinyNAS stage one).",
+    "search": "Search a network for a board and a data set, and take it to firmware.",
+    "export": "Write a run's winner as .tflite, C sources, and a byte array.",
     "audit": "Memory, MACs and flash per layer, and whether a board can hold the model.",
+    "compile": "Generate C for an int8 .tflite model.",
+    "run": "Run one inference on a device or emulator, layer by layer.",
+    "measure": "Measure latency and accuracy of a run's winner on a device.",
 }
 
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -80,7 +81,7 @@ def command(
         return
     print(_limits(constraints))
     print(f"\nShare of {samples:,} sampled networks that fit, and mean MACs (millions) of those that do:\n")
-    print(_grid(found.statistics))
+    print(statistics_grid(found.statistics))
     _print_obstacles(found.statistics)
     chosen = found.chosen
     print(f"\nchosen: width {chosen.width:g} at {chosen.resolution} px: {found.reason}")
@@ -109,7 +110,7 @@ def _limits(constraints: Constraints) -> str:
     return f"{text}, {constraints.latency_ms:g} ms (estimated: {million:.2f} M instructions)"
 
 
-def _grid(statistics: tuple[SpaceStatistics, ...]) -> str:
+def statistics_grid(statistics: Sequence[SpaceStatistics]) -> str:
     """Widths down, resolutions across; ``-`` where nothing fits."""
     cells = {
         (row.width, row.resolution): f"{row.share:.1%} {row.mean_macs / 1e6:8.2f}" if row.fitting else "-"

@@ -19,11 +19,11 @@ def banner(program: Program, purpose: str) -> str:
 
 def emit_header(program: Program) -> str:
     """Text of NAME.h."""
-    name = program.name
+    name, macro = program.name, program.macro
     network = program.graph.network
     inputs = "".join(_tensor_macros(program, "INPUT", i, t) for i, t in enumerate(network.inputs))
     outputs = "".join(_tensor_macros(program, "OUTPUT", i, t) for i, t in enumerate(network.outputs))
-    guard = f"{name.upper()}_MCU_MODEL_H"
+    guard = f"{macro}_MCU_MODEL_H"
     return f"""\
 {banner(program, "sizes, quantization and entry points")}\
 #ifndef {guard}
@@ -36,22 +36,22 @@ extern "C" {{
 #endif
 
 /* The only memory that a run writes, besides its stack. Two arenas give two independent instances. */
-#define {name}_ARENA_BYTES {program.arena_bytes}
-#define {name}_ARENA_ALIGN {ARENA_ALIGN}
+#define {macro}_ARENA_BYTES {program.arena_bytes}
+#define {macro}_ARENA_ALIGN {ARENA_ALIGN}
 
-/* Inputs: real = ({name}_INPUTi_SCALE) * (q - {name}_INPUTi_ZERO_POINT), height x width x channels. */
-#define {name}_INPUT_COUNT {len(network.inputs)}
+/* Inputs: real = ({macro}_INPUTi_SCALE) * (q - {macro}_INPUTi_ZERO_POINT), height x width x channels. */
+#define {macro}_INPUT_COUNT {len(network.inputs)}
 {inputs}
 /* Outputs, likewise. */
-#define {name}_OUTPUT_COUNT {len(network.outputs)}
+#define {macro}_OUTPUT_COUNT {len(network.outputs)}
 {outputs}
 /* Where input or output number index lies in the arena; 0 for an index that does not exist. A run may
  * overwrite its inputs; outputs are valid until the next one. */
 void *{name}_input(void *arena, int index);
 const void *{name}_output(const void *arena, int index);
 
-/* One inference. No heap, no other state; arena has {name}_ARENA_BYTES bytes at a multiple of
- * {name}_ARENA_ALIGN. */
+/* One inference. No heap, no other state; arena has {macro}_ARENA_BYTES bytes at a multiple of
+ * {macro}_ARENA_ALIGN. */
 void {name}_run(void *arena);
 
 extern const struct mcu_model {name}_model;
@@ -66,7 +66,7 @@ extern const struct mcu_model {name}_model;
 
 def _tensor_macros(program: Program, kind: str, index: int, tensor: int) -> str:
     """Macros of one input or output: bytes, C type, quantization and its dimensions."""
-    prefix = f"#define {program.name}_{kind}{index}_"
+    prefix = f"#define {program.macro}_{kind}{index}_"
     info = program.graph.network.tensors[tensor]
     quantization = program.graph.quantization[tensor]
     dimensions = dict(

@@ -40,6 +40,11 @@ class Program:
     calls: tuple[KernelCall, ...]
 
     @property
+    def macro(self) -> str:
+        """Prefix of the header's macros: the name in upper case."""
+        return self.name.upper()
+
+    @property
     def arena_bytes(self) -> int:
         """Bytes of the arena, exact."""
         return self.plan.arena_bytes

@@ -40,3 +40,14 @@ def run_tool(program: str, arguments: Sequence[str | Path]) -> subprocess.Comple
     """
     command = [str(find_tool(program)), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def require_firmware_tools(emulated: bool) -> None:
+    """Before minutes are spent on what only needs these at its end.
+
+    Raises:
+        ToolError: a compiler, or with ``emulated`` the emulator, is not installed.
+    """
+    for program in _PACKAGES:
+        if emulated or program not in ("qemu-system-arm", "setpriv"):
+            find_tool(program)

@@ -17,6 +17,7 @@ class Effort:
     largest_macs: int | None
     supernet: SupernetSchedule
     population: int
+    parents: int
     generations: int
     recalibration_images: int
     validation_images: int
@@ -34,6 +35,7 @@ QUICK = Effort(
         sampled=Schedule(steps=1000, batch=256, learning_rate=0.2),
     ),
     population=32,
+    parents=8,
     generations=8,
     recalibration_images=512,
     validation_images=3000,
@@ -52,6 +54,7 @@ STANDARD = Effort(
         sampled=Schedule(steps=16000, batch=256, learning_rate=0.05),
     ),
     population=100,
+    parents=20,
     generations=30,
     recalibration_images=20 * 64,
     validation_images=5000,

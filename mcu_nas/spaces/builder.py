@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcu_nas.network import (
     Activation,
     Add,
@@ -77,6 +79,16 @@ class NetworkBuilder:
         out = self._tensor(f"{layer}.out", (1, features))
         self._ops.append(FullyConnected((x, weights, bias), (out,)))
         return out
+
+    def append(self, op: Callable[[int], Op], output: Tensor) -> int:
+        """Any other operator, made from the id of its output."""
+        out = self._tensor(output.name, output.shape, output.dtype)
+        self._ops.append(op(out))
+        return out
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        """Shape of a tensor laid out so far."""
+        return self._tensors[tensor].shape
 
     def build(self, output: int) -> Network:
         """The finished network."""

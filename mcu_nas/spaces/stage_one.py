@@ -16,6 +16,7 @@ import numpy as np
 
 from mcu_nas.cost.constraints import Constraints
 from mcu_nas.cost.estimate import cost
+from mcu_nas.cost.macs import network_macs
 from mcu_nas.errors import NothingFitsError
 from mcu_nas.spaces.architecture import Choice
 from mcu_nas.spaces.segment_table import NetworkCosts, SegmentTable
@@ -31,8 +32,9 @@ class SpaceStatistics:
     """What the samples of one (width, resolution) space say.
 
     ``macs_curve``: MACs of the survivors at the 0, 1, … 100 % quantiles; empty where nothing fits.
-    ``broken``: share of samples that break each limit. ``obstacle``: where nothing fits, what the smallest
-    network of the space needs against which limit; else empty.
+    ``largest_macs``: MACs of the space's largest network, fitting or not, which bounds what training a
+    supernet costs. ``broken``: share of samples that break each limit. ``obstacle``: where nothing fits,
+    what the smallest network of the space needs against which limit; else empty.
     """
 
     resolution: int
@@ -40,6 +42,7 @@ class SpaceStatistics:
     samples: int
     fitting: int
     mean_macs: float
+    largest_macs: int
     macs_curve: tuple[float, ...]
     broken: Mapping[str, float]
     obstacle: str
@@ -66,10 +69,12 @@ def optimize_space(
     seed: int,
     samples: int = SAMPLES,
     min_share: float = MIN_SHARE,
+    largest_macs: int | None = None,
 ) -> StageOne:
     """Sample every (width, resolution) of ``space`` and choose one.
 
-    The returned space holds only choices that occur in a network that fits.
+    The returned space holds only choices that occur in a network that fits. With ``largest_macs``, spaces
+    whose largest network exceeds it do not compete: their supernet would cost more to train than wanted.
 
     Raises:
         NothingFitsError: no sample of any space, nor its smallest network, meets the limits.
@@ -86,7 +91,7 @@ def optimize_space(
             statistics = _statistics(one, constraints, costs, fits)
             found[resolution, width] = (one, indices[fits], statistics)
     everything = tuple(statistics for _, _, statistics in found.values())
-    chosen, reason = choose_space(everything, min_share)
+    chosen, reason = choose_space(everything, min_share, largest_macs)
     one, surviving, _ = found[chosen.resolution, chosen.width]
     return StageOne(everything, chosen, reason, one.restricted(_occurring(one, surviving)))
 
@@ -96,24 +101,32 @@ def meets(costs: NetworkCosts, constraints: Constraints) -> np.ndarray:
     return ~np.any(list(_breaks(costs, constraints).values()), axis=0)
 
 
-def choose_space(statistics: Sequence[SpaceStatistics], min_share: float) -> tuple[SpaceStatistics, str]:
+def choose_space(
+    statistics: Sequence[SpaceStatistics], min_share: float, largest_macs: int | None = None
+) -> tuple[SpaceStatistics, str]:
     """The space of record by the rule in this module's docstring, and the reason in words.
 
     Raises:
         NothingFitsError: no sample fits anywhere.
     """
-    competing = [s for s in statistics if s.fitting and s.share >= min_share]
+    affordable = [s for s in statistics if largest_macs is None or s.largest_macs <= largest_macs]
+    cap = (
+        ""
+        if largest_macs is None
+        else f", and whose largest network has at most {largest_macs / 1e6:g} M MACs"
+    )
+    competing = [s for s in affordable if s.fitting and s.share >= min_share]
     if competing:
         best = max(competing, key=lambda s: s.mean_macs)
         return best, (
             f"largest mean MACs ({best.mean_macs / 1e6:.2f} M) of the {len(competing)} spaces"
-            f" in which at least {min_share:.0%} of the samples fit"
+            f" in which at least {min_share:.0%} of the samples fit{cap}"
         )
-    best = max(statistics, key=lambda s: (s.fitting, -s.resolution, -s.width))
+    best = max(affordable or statistics, key=lambda s: (s.fitting, -s.largest_macs))
     if not best.fitting:
         least = min(statistics, key=lambda s: (s.resolution, s.width))
         raise NothingFitsError(f"nothing fits: {least.obstacle}; loosen that limit")
-    return best, f"largest share that fits ({best.share:.1%}): no space reaches {min_share:.0%}"
+    return best, f"largest share that fits ({best.share:.1%}): no space reaches {min_share:.0%}{cap}"
 
 
 def _breaks(costs: NetworkCosts, constraints: Constraints) -> dict[str, np.ndarray]:
@@ -139,6 +152,7 @@ def _statistics(
         samples=len(fits),
         fitting=int(fits.sum()),
         mean_macs=float(survivors.mean()) if len(survivors) else 0.0,
+        largest_macs=network_macs(space.lower(space.largest())),
         macs_curve=tuple(float(q) for q in quantiles),
         broken={limit: float(rows.mean()) for limit, rows in _breaks(costs, constraints).items()},
         obstacle="" if len(survivors) else _obstacle(space, constraints),

@@ -52,7 +52,15 @@ def test_segment_table_equals_the_cost_of_each_network_alone(space: Space) -> No
 
 def statistics(resolution: int, width: float, fitting: int, mean_macs: float) -> SpaceStatistics:
     return SpaceStatistics(
-        resolution, width, 100, fitting, mean_macs, (), {}, "needs 9 B of SRAM (limit 8 B)"
+        resolution,
+        width,
+        100,
+        fitting,
+        mean_macs,
+        int(2 * mean_macs),
+        (),
+        {},
+        "needs 9 B of SRAM (limit 8 B)",
     )
 
 
@@ -61,6 +69,13 @@ def test_space_with_most_macs_wins_among_those_in_which_enough_samples_fit() -> 
     chosen, reason = choose_space(rows, min_share=0.25)
     assert chosen is rows[1]
     assert reason == "largest mean MACs (8.00 M) of the 2 spaces in which at least 25% of the samples fit"
+
+
+def test_spaces_whose_supernet_would_be_too_large_do_not_compete() -> None:
+    rows = [statistics(48, 0.3, 100, 5e6), statistics(64, 0.5, 25, 8e6)]
+    chosen, reason = choose_space(rows, min_share=0.25, largest_macs=10_000_000)
+    assert chosen is rows[0]
+    assert "at most 10 M MACs" in reason
 
 
 def test_without_a_minimal_share_the_papers_rule_remains() -> None:

@@ -1,0 +1,247 @@
+"""Fits boards/cores/<core>.toml: instructions per latency feature of every kernel, on the emulated core.
+
+    python benchmarks/core_profile.py --core cortex-m7 --networks 40 --write
+
+Networks drawn from the MBConv spaces and random single layers are built into firmware with random weights
+(what a layer costs does not depend on them), run once on the emulated board, and counted layer by layer.
+Non-negative least squares of the relative error gives the coefficients. A quarter of the networks is held
+out: the script prints their error, and beside it that of MACs alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+from mcu_nas.boards import Board, board_names, load_board
+from mcu_nas.compiler.catalogue import KERNELS, LATENCY_FEATURES, choose, latency_features
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.program import compile_graph
+from mcu_nas.devices.build import build_firmware
+from mcu_nas.devices.measurement import measure_layers
+from mcu_nas.devices.session import emulated_device
+from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Tensor
+from mcu_nas.quantize.synthetic import random_graph
+from mcu_nas.resources import boards_dir
+from mcu_nas.spaces.builder import NetworkBuilder
+from mcu_nas.spaces.space import mbconv_space
+
+# Clocks per instruction until a board has measured them: low, central, high.
+CYCLES_PER_INSTRUCTION = {"cortex-m7": (0.8, 1.0, 1.3), "cortex-m4": (1.0, 1.2, 1.4)}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One layer of one network: kernel, features and instructions."""
+
+    network: int
+    kernel: str
+    features: tuple[float, ...]
+    instructions: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Layers of all networks, code bytes of each kernel, and bytes of generated code a layer."""
+
+    samples: list[Sample]
+    code_bytes: dict[str, int]
+    layer_code_bytes: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--core", choices=sorted(CYCLES_PER_INSTRUCTION), required=True)
+    parser.add_argument("--networks", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="replace the core's file")
+    options = parser.parse_args()
+    measured = measure(options.core, options.networks, options.seed)
+    held_out = [s for s in measured.samples if is_held_out(s)]
+    fitted = fit([s for s in measured.samples if not is_held_out(s)])
+    report(fitted, held_out)
+    if options.write:
+        path = boards_dir() / "cores" / f"{options.core}.toml"
+        path.write_text(profile_text(options.core, options.networks, fitted, measured), encoding="utf-8")
+        print(f"wrote {path}")
+
+
+def measure(core: str, count: int, seed: int) -> Measured:
+    """Runs ``count`` networks on the emulated core."""
+    board = emulated_board(core)
+    rng = np.random.default_rng(seed)
+    samples: list[Sample] = []
+    code_bytes: dict[str, int] = {}
+    layer_code: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            network = random_layers(rng) if number % 2 else random_mbconv(rng)
+            elf, counts = run(network, rng, board, Path(folder) / str(number))
+            sizes = symbol_sizes(elf)
+            for op, instructions in zip(network.ops, counts, strict=True):
+                kernel = choose(network, op).name
+                features = latency_features(network, op)
+                samples.append(Sample(number, kernel, features, instructions, int(features[-1])))
+                code_bytes[kernel] = max(code_bytes.get(kernel, 0), kernel_code_bytes(sizes, kernel))
+            layer_code.append(generated_code_bytes(sizes) // len(network.ops))
+            print(
+                f"{number + 1}/{count}: {len(network.ops)} layers, {sum(counts):,} instructions", flush=True
+            )
+    return Measured(samples, code_bytes, max(layer_code))
+
+
+def is_held_out(sample: Sample) -> bool:
+    """Every fourth pair of an MBConv network and a chain of layers."""
+    return sample.network // 2 % 4 == 3
+
+
+def emulated_board(core: str) -> Board:
+    """The emulated board with this core."""
+    boards = (load_board(name) for name in board_names())
+    return next(board for board in boards if board.core == core and board.emulator)
+
+
+def run(network: Network, rng: Generator, board: Board, folder: Path) -> tuple[Path, list[int]]:
+    """Builds and runs a network with random weights: the image, and instructions a layer."""
+    program = compile_graph(random_graph(network, rng), "profiled", "0" * 16)
+    write_sources(program, folder / "c")
+    image = build_firmware(folder / "c", program.name, board, folder)
+    shape = network.shape(network.inputs[0])[1:]
+    pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+    with emulated_device(board, image.elf) as link:
+        measured = measure_layers(link, pixels, emulated=True)
+    return image.elf, [layer.count for layer in measured.layers]
+
+
+def random_mbconv(rng: Generator) -> Network:
+    """A network of the search space, for images of up to 64 px."""
+    space = mbconv_space(int(rng.choice([28, 32, 48])), int(rng.choice([1, 3])), 10)
+    return space.lower(space.sample(rng))
+
+
+def random_layers(rng: Generator) -> Network:
+    """A chain of layers that the search space does not have: k×k convolutions, pools, wide classifiers."""
+    builder = NetworkBuilder()
+    size = int(rng.integers(8, 33))
+    x = builder.input("pixels", (1, size, size, int(rng.choice([1, 3, 4]))))
+    for number in range(5):
+        kernel, stride = int(rng.choice([1, 3, 5, 7])), int(rng.choice([1, 1, 2]))
+        channels = int(rng.integers(1, 9)) * 8
+        if rng.random() < 0.3:
+            x = builder.depthwise(f"depthwise{number}", x, kernel, stride, Activation.RELU6)
+        else:
+            x = builder.conv(f"conv{number}", x, channels, kernel, stride, Activation.RELU6)
+        if rng.random() < 0.5:
+            x = average_pool(builder, x, int(rng.choice([2, 3])))
+    x = builder.mean("mean", x)
+    x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
+    return builder.build(builder.fully_connected("classifier", x, int(rng.integers(2, 100))))
+
+
+def average_pool(builder: NetworkBuilder, x: int, window: int) -> int:
+    """An average pool of stride 1 with SAME padding."""
+    return builder.append(
+        lambda out: AveragePool2D((x,), (out,), (window, window), (1, 1), Padding.SAME),
+        Tensor(f"pool{x}.out", builder.shape(x)),
+    )
+
+
+def symbol_sizes(elf: Path) -> dict[str, int]:
+    """Bytes of each function of an image, by symbol name."""
+    table = subprocess.run(["arm-none-eabi-nm", "-S", elf], capture_output=True, text=True, check=True).stdout
+    rows = re.findall(r"^\S+ (\S+) [tT] (\S+)$", table, re.MULTILINE)
+    return {name: int(size, 16) for size, name in rows}
+
+
+def kernel_code_bytes(sizes: dict[str, int], kernel: str) -> int:
+    """Bytes of a kernel's function and of its file's static functions that were not inlined."""
+    stem = kernel.removesuffix("_s8")
+    return sum(
+        size for name, size in sizes.items() if name in (f"mcu_{kernel}", stem) or name.startswith(f"{stem}_")
+    )
+
+
+def generated_code_bytes(sizes: dict[str, int]) -> int:
+    """Bytes of the functions of NAME.c."""
+    return sum(size for name, size in sizes.items() if name.startswith("profiled_"))
+
+
+def fit(samples: list[Sample]) -> dict[str, np.ndarray]:
+    """Coefficients per kernel by non-negative least squares of the relative error."""
+    fitted = {}
+    for kernel in KERNELS:
+        own = [s for s in samples if s.kernel == kernel.name]
+        counts = np.array([s.instructions for s in own], dtype=float)
+        features = np.array([s.features for s in own])
+        fitted[kernel.name] = non_negative_least_squares(features / counts[:, None], np.ones(len(own)))
+    return fitted
+
+
+def non_negative_least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Least squares with coefficients ≥ 0: drops the most negative column until none is."""
+    active = list(range(matrix.shape[1]))
+    while True:
+        solution, *_ = np.linalg.lstsq(matrix[:, active], target, rcond=None)
+        if (solution >= 0).all():
+            break
+        del active[int(np.argmin(solution))]
+    coefficients = np.zeros(matrix.shape[1])
+    coefficients[active] = solution
+    return coefficients
+
+
+def report(fitted: dict[str, np.ndarray], held_out: list[Sample]) -> None:
+    """Prints the error on networks that the fit did not see."""
+    for kernel, coefficients in fitted.items():
+        errors = [abs(coefficients @ s.features / s.instructions - 1) for s in held_out if s.kernel == kernel]
+        shown = ", ".join(f"{n} {c:.2f}" for n, c in zip(LATENCY_FEATURES, coefficients, strict=True) if c)
+        print(f"{kernel:20} {len(errors):4} layers, mean error {np.mean(errors):6.1%}  {shown}")
+    numbers = np.array([s.network for s in held_out])
+    counted, estimated, macs = (
+        np.bincount(numbers, values)[np.unique(numbers)]
+        for values in (
+            [s.instructions for s in held_out],
+            [fitted[s.kernel] @ s.features for s in held_out],
+            [s.macs for s in held_out],
+        )
+    )
+    errors, macs_errors = (abs(e / counted - 1) for e in (estimated, macs * np.median(counted / macs)))
+    print(f"whole networks, held out: mean error {errors.mean():.1%}, worst {errors.max():.1%}")
+    print(f"MACs alone: mean error {macs_errors.mean():.1%}, worst {macs_errors.max():.1%}")
+
+
+def profile_text(core: str, networks: int, fitted: dict[str, np.ndarray], measured: Measured) -> str:
+    """The TOML file."""
+    low, central, high = CYCLES_PER_INSTRUCTION[core]
+    lines = [
+        f"# What our kernels cost on a {core}: counted on the emulator, -O2. Made by",
+        f"#   python benchmarks/core_profile.py --core {core} --networks {networks} --write",
+        f'core = "{core}"',
+        f"layer_code_bytes = {measured.layer_code_bytes}",
+        "",
+        "[cycles_per_instruction]  # an assumption until a board has measured it",
+        f"low = {low}",
+        f"central = {central}",
+        f"high = {high}",
+    ]
+    for kernel, coefficients in fitted.items():
+        lines += [
+            "",
+            f"[kernels.{kernel}]",
+            f"code_bytes = {measured.code_bytes[kernel]}",
+            "[kernels." + kernel + ".instructions]",
+        ]
+        lines += [f"{name} = {value:.4f}" for name, value in zip(LATENCY_FEATURES, coefficients, strict=True)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""``mcu-nas compile``: an int8 .tflite as C sources."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from mcu_nas.boards import load_board
+from mcu_nas.cli.options import board_option, json_option
+from mcu_nas.cli.target import model_path
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.export import load_program
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mcu-nas compile kws.tflite --board stm32f746g-disco --out firmware/kws
+  mcu-nas compile runs/stm32f746g-disco-fashion-mnist --board stm32f746g-disco --out c --name fashion"""
+)
+@click.argument("target", metavar="MODEL.tflite|RUN", type=click.Path(path_type=Path))
+@board_option
+@click.option(
+    "--out",
+    "out_dir",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write to.",
+)
+@click.option("--name", metavar="NAME", help="Prefix of every symbol; the file's stem by default.")
+@json_option
+def command(target: Path, board: str, out_dir: Path, name: str | None, as_json: bool) -> None:
+    """Generate C for a model: header, layers, weights, the kernels used, a CMakeLists.txt.
+
+    The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
+    equal TFLite Micro's bit for bit. The portable kernels serve every core.
+    """
+    load_board(board)
+    program = load_program(model_path(target), name)
+    paths = write_sources(program, out_dir)
+    following = f"mcu-nas run {shlex.quote(str(target))} --board {board}"
+    if as_json:
+        record = {
+            "name": program.name,
+            "model_hash": program.model_hash,
+            "arena_bytes": program.arena_bytes,
+            "weights_bytes": program.weights_bytes,
+            "files": [str(path) for path in paths],
+            "next": following,
+        }
+        print(json.dumps(record, indent=2))
+        return
+    print(f"{program.name}: arena {program.arena_bytes:,} B, constants {program.weights_bytes:,} B")
+    for path in paths:
+        print(f"  {path}")
+    print(f"next: {following}")

@@ -1,0 +1,50 @@
+"""What ``run`` and ``measure`` share: a model built for a board, and the device that answers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mcu_nas.boards import Board
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.program import Program
+from mcu_nas.devices.build import FirmwareImage, build_firmware
+from mcu_nas.devices.serial_link import DeviceLink
+from mcu_nas.devices.session import connected_device, emulated_device
+from mcu_nas.errors import DeviceError, UsageError
+
+
+@contextmanager
+def built_firmware(program: Program, board: Board) -> Iterator[FirmwareImage]:
+    """The firmware of a model for a board, in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="mcu_nas-firmware-") as folder:
+        write_sources(program, Path(folder) / "c")
+        yield build_firmware(Path(folder) / "c", program.name, board, Path(folder))
+
+
+@contextmanager
+def open_device(
+    board: Board, image: FirmwareImage, program: Program, port: str | None
+) -> Iterator[DeviceLink]:
+    """The board on ``port``, or the image in the emulator.
+
+    Raises:
+        UsageError: neither a port nor an emulated board.
+        DeviceError: the device holds another model.
+    """
+    if port is None and board.emulator is None:
+        raise UsageError(
+            f"{board.name} has no emulator: --port names the serial port of a flashed board;"
+            " an emulated board with its core is listed by `mcu-nas boards`"
+        )
+    opened = connected_device(board, port) if port else emulated_device(board, image.elf)
+    with opened as link:
+        held = link.hello()
+        if held.model_hash != program.model_hash:
+            raise DeviceError(
+                f"the device holds model '{held.model}' ({held.model_hash}), not '{program.name}'"
+                f" ({program.model_hash}): flash {image.elf.name} first"
+            )
+        yield link

@@ -1,0 +1,51 @@
+"""``mcu-nas export``: a run's winner as files for others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mcu_nas.cli.options import json_option
+from mcu_nas.cli.target import model_path
+from mcu_nas.compiler.export import write_exports
+from mcu_nas.errors import UsageError
+from mcu_nas.files import write_bytes
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mcu-nas export runs/stm32f746g-disco-fashion-mnist --out delivery
+  mcu-nas export runs/stm32f746g-disco-fashion-mnist"""
+)
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "out_dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write to; RUN/winner/export by default.",
+)
+@json_option
+def command(run: Path, out_dir: Path | None, as_json: bool) -> None:
+    """Write the winner of a run: model.tflite, C sources and headers, and model_data.h.
+
+    model_data.h holds the .tflite file as a byte array with the list of its operators, for people who run
+    TensorFlow Lite Micro themselves.
+    """
+    if not run.is_dir():
+        raise UsageError(f"{run}: not a run folder; `mcu-nas compile` takes a .tflite file")
+    model = model_path(run)
+    out = out_dir or run / "winner" / "export"
+    paths = write_exports(model, out)
+    write_bytes(out / "model.tflite", model.read_bytes())
+    written = [out / "model.tflite", *paths]
+    following = f"mcu-nas audit {out / 'model.tflite'} --board stm32f746g-disco"
+    if as_json:
+        print(json.dumps({"files": [str(path) for path in written], "next": following}, indent=2))
+        return
+    for path in written:
+        print(path)
+    print(f"next: {following}")

@@ -1,0 +1,134 @@
+"""``mcu-nas run``: one inference on a device, over its serial line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+import numpy as np
+
+from mcu_nas.boards import load_board
+from mcu_nas.cli.device import built_firmware, open_device
+from mcu_nas.cli.options import board_option, json_option, seed_option
+from mcu_nas.cli.table import text_table
+from mcu_nas.cli.target import model_path
+from mcu_nas.compiler.export import load_program
+from mcu_nas.compiler.program import Program
+from mcu_nas.devices.answers import MemoryUse
+from mcu_nas.devices.build import FirmwareImage
+from mcu_nas.devices.measurement import LayersMeasurement, measure_layers
+from mcu_nas.errors import DataError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mcu-nas run kws.tflite --board qemu-cortex-m7
+  mcu-nas run runs/stm32f746g-disco-fashion-mnist --board qemu-cortex-m4 --input image.npy
+  mcu-nas run kws.tflite --board stm32f746g-disco --port /dev/ttyACM0"""
+)
+@click.argument("target", metavar="MODEL.tflite|RUN", type=click.Path(path_type=Path))
+@board_option
+@click.option(
+    "--input",
+    "input_file",
+    type=click.Path(path_type=Path),
+    metavar="X.npy",
+    help="One input, uint8 pixels or int8; random by default.",
+)
+@click.option("--port", metavar="P", help="Serial port of a flashed board, instead of the emulator.")
+@seed_option
+@json_option
+def command(
+    target: Path, board: str, input_file: Path | None, port: str | None, seed: int, as_json: bool
+) -> None:
+    """Build the firmware, run one inference on the device, and show what it cost, layer by layer.
+
+    On an emulated board the count is instructions; on a real one it is cycles of the core.
+    """
+    the_board = load_board(board)
+    program = load_program(model_path(target))
+    sample = _input(program, input_file, seed)
+    with built_firmware(program, the_board) as image, open_device(the_board, image, program, port) as link:
+        measured = measure_layers(link, sample, emulated=port is None)
+        outputs, memory = link.outputs(), link.memory()
+    following = f"mcu-nas measure {shlex.quote(str(target))} --board {board}" + (
+        f" --port {port}" if port else ""
+    )
+    if as_json:
+        print(json.dumps({**_record(program, measured, image, memory, outputs), "next": following}, indent=2))
+        return
+    print(_layers(measured))
+    print(f"\noutputs  {' '.join(map(str, outputs))}")
+    print(f"{_memory(image, memory, program)}\nnext: {following}")
+
+
+def _input(program: Program, input_file: Path | None, seed: int) -> np.ndarray:
+    """The input int8 (H, W, C) or uint8 pixels, from a file or random.
+
+    Raises:
+        DataError: not an .npy file, or of another size or type.
+    """
+    network = program.graph.network
+    shape = network.shape(network.inputs[0])[1:]
+    if input_file is None:
+        return np.random.default_rng(seed).integers(-128, 128, shape, dtype=np.int8)
+    try:
+        sample = np.load(input_file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{input_file}: cannot be read as an .npy file: {error}") from None
+    if not isinstance(sample, np.ndarray) or sample.size != int(np.prod(shape)):
+        found = getattr(sample, "shape", "several arrays")
+        raise DataError(f"{input_file}: is {found}, the model takes {shape}")
+    return sample.reshape(shape)
+
+
+def _layers(measured: LayersMeasurement) -> str:
+    rows = [
+        (str(number), layer.name, f"{layer.macs:,}", f"{layer.count:,}", _per_mac(layer.count, layer.macs))
+        for number, layer in enumerate(measured.layers)
+    ]
+    rows.append(
+        ("", "total", f"{measured.macs:,}", f"{measured.total:,}", _per_mac(measured.total, measured.macs))
+    )
+    header = ("op", "", "MACs", str(measured.unit), "per MAC")
+    return text_table(header, rows, right=(0, 2, 3, 4))
+
+
+def _per_mac(count: int, macs: int) -> str:
+    return f"{count / macs:.2f}" if macs else "-"
+
+
+def _memory(image: FirmwareImage, memory: MemoryUse, program: Program) -> str:
+    return (
+        f"memory   arena {program.arena_bytes:,} B, stack {memory.stack_used:,} B of {memory.stack_bytes:,} B"
+        f" used,\n         flash {image.flash_bytes:,} B (code {image.code_bytes:,},"
+        f" constants {image.constant_bytes:,})"
+    )
+
+
+def _record(
+    program: Program,
+    measured: LayersMeasurement,
+    image: FirmwareImage,
+    memory: MemoryUse,
+    outputs: np.ndarray,
+) -> dict[str, object]:
+    return {
+        "model": program.name,
+        "model_hash": program.model_hash,
+        "unit": measured.unit.name,
+        "kind": measured.unit.kind,
+        "total": measured.total,
+        "macs": measured.macs,
+        "layers": [{"op": layer.name, "macs": layer.macs, "count": layer.count} for layer in measured.layers],
+        "outputs": outputs.tolist(),
+        "arena_bytes": program.arena_bytes,
+        "flash_bytes": image.flash_bytes,
+        "code_bytes": image.code_bytes,
+        "constant_bytes": image.constant_bytes,
+        "stack_bytes": memory.stack_bytes,
+        "stack_used_bytes": memory.stack_used,
+    }

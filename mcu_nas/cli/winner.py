@@ -1,0 +1,96 @@
+"""What a finished run found, in words, from its run.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mcu_nas.cli.space import statistics_grid
+from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.spaces.stage_one import SpaceStatistics
+
+
+def winner_summary(folder: RunFolder) -> str:
+    """The whole story of a run: space, search, winner, accuracy, firmware."""
+    run = folder.read()
+    parts = (_space(run), _search(run), _winner(run), _accuracy(run), _firmware(run), _files(folder, run))
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def _space(run: Mapping[str, Any]) -> Iterator[str]:
+    found = run["stage_one"]
+    yield "Search space: share of sampled networks that fit, and mean MACs (millions) of those that do"
+    yield ""
+    yield statistics_grid([SpaceStatistics(**row) for row in found["spaces"]])
+    yield ""
+    yield f"chosen: width {found['width']:g} at {found['resolution']} px: {found['reason']}"
+    yield f"        {found['architectures']:,} architectures remain"
+
+
+def _search(run: Mapping[str, Any]) -> Iterator[str]:
+    supernet, evolution, holdout = run["supernet"], run["evolution"], run["holdout"]
+    yield (
+        f"Supernet: {supernet['epochs']:.1f} epochs in {supernet['seconds']:.0f} s,"
+        f" largest subnet {supernet['largest_macs'] / 1e6:.2f} M MACs"
+    )
+    yield (
+        f"Evolution: {evolution['subnets_evaluated']} subnets evaluated in {evolution['seconds']:.0f} s,"
+        f" {evolution['rejected']:,} rejected unevaluated because they do not fit"
+    )
+    curve = evolution["fitness_curve"]
+    yield "best validation accuracy by generation: " + " ".join(f"{point['best']:.1%}" for point in curve)
+    yield (
+        f"On {holdout['images']:,} images that the search never saw, the winner is better than"
+        f" {holdout['better_than']} of {len(holdout['others'])} random feasible subnets"
+    )
+
+
+def _winner(run: Mapping[str, Any]) -> Iterator[str]:
+    winner, board = run["winner"], run["request"]["board"]
+    latency = winner["latency"]
+    yield (
+        f"Winner for {board}: {winner['macs'] / 1e6:.2f} M MACs, arena {winner['peak_bytes']:,} B,"
+        f" flash {winner['flash_bytes']:,} B without the harness"
+    )
+    yield (
+        f"latency on {board}: {latency['central_ms']:.1f} ms estimated"
+        f" (range {latency['low_ms']:.1f} to {latency['high_ms']:.1f} ms; not measured on a board)"
+    )
+
+
+def _accuracy(run: Mapping[str, Any]) -> Iterator[str]:
+    accuracy = run["accuracy"]
+    yield (
+        f"Test accuracy: int8 {accuracy['int8']:.2%}, float {accuracy['float']:.2%},"
+        f" {accuracy['images']:,} images through the generated C on this computer"
+    )
+    compared = accuracy["compared_with_tflite_micro"]
+    if compared:
+        equal = compared - accuracy["differing"]
+        yield f"outputs equal to TFLite Micro's, bit for bit: {equal} of {compared} images"
+    else:
+        yield "not compared with TFLite Micro: pip install --pre 'mcu-nas[reference]'"
+
+
+def _firmware(run: Mapping[str, Any]) -> Iterator[str]:
+    for board, image in run["firmware"].items():
+        yield (
+            f"Firmware for {board}: flash {image['flash_bytes']:,} B, SRAM {image['sram_bytes']:,} B"
+            f" (arena {image['arena_bytes']:,}, stack {image['stack_bytes']:,}): {image['elf']}"
+        )
+    if "emulated" in run:
+        emulated = run["emulated"]
+        per_mac = emulated["instructions"] / run["winner"]["macs"]
+        yield (
+            f"Emulated {emulated['board']}: {emulated['instructions']:,} instructions"
+            f" ({per_mac:.2f} per MAC), stack used {emulated['stack_used_bytes']:,} B"
+        )
+        same = "equal to" if emulated["equals_host"] else "DIFFERENT FROM"
+        yield f"outputs over serial: {' '.join(map(str, emulated['outputs']))} ({same} the host's)"
+
+
+def _files(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[str]:
+    yield f"model {folder.model}"
+    yield f"C     {folder.winner / 'c'}"
+    board = run["emulated"]["board"] if "emulated" in run else f"{run['request']['board']} --port PORT"
+    yield f"next: mcu-nas measure {folder.path} --board {board}"

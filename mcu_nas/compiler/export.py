@@ -1,0 +1,41 @@
+"""From a .tflite file to everything generated from it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.emit_model_data import emit_model_data
+from mcu_nas.compiler.program import Program, compile_graph
+from mcu_nas.files import write_text
+from mcu_nas.tflite.reader import read_tflite
+
+
+def model_hash(data: bytes) -> str:
+    """A model's identity on host and device: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def load_program(model: Path, name: str | None = None) -> Program:
+    """A .tflite file compiled; named after the file unless ``name`` is given.
+
+    Raises:
+        ModelError, UnsupportedError: the file cannot be read or compiled.
+    """
+    graph = read_tflite(model)
+    return compile_graph(graph, name or model.stem, model_hash(model.read_bytes()))
+
+
+def write_exports(model: Path, out_dir: Path, name: str | None = None) -> list[Path]:
+    """Generated C with its kernels, and model_data.h, from a .tflite file; returns the paths written.
+
+    Raises:
+        ModelError, UnsupportedError: the file cannot be read or compiled.
+        UsageError: the folder cannot be written.
+    """
+    program = load_program(model, name)
+    paths = write_sources(program, out_dir)
+    byte_array = out_dir / "model_data.h"
+    write_text(byte_array, emit_model_data(model.read_bytes(), program.graph.network, program.name))
+    return [*paths, byte_array]

@@ -1,0 +1,17 @@
+"""Optional packages: named in one line where they are missing."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from mcu_nas.errors import ToolError
+
+
+def require_torch(what: str) -> None:
+    """Before a command imports what needs PyTorch.
+
+    Raises:
+        ToolError: PyTorch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise ToolError(f"{what} needs PyTorch, which is not installed: pip install 'mcu-nas[search]'")

@@ -1,0 +1,67 @@
+"""A Graph for a Network that nobody has trained: random weights, scales that keep values in range.
+
+What a network costs on a device does not depend on its weights; so untrained networks can be compiled,
+measured and used to fit the core profiles.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.random import Generator
+
+from mcu_nas.graph import Graph, Quantization
+from mcu_nas.network import Activation, Add, AveragePool2D, DepthwiseConv2D, FullyConnected, Mean, Network, Op
+
+PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))
+
+
+def random_graph(network: Network, rng: Generator) -> Graph:
+    """Random int8 weights and biases, activations quantized so that outputs use most of int8."""
+    constants: dict[int, np.ndarray] = {}
+    quantization = dict.fromkeys(network.inputs, PIXELS)
+    for op in network.ops:
+        (output,) = op.outputs
+        match op:
+            case Add():
+                scale = sum(quantization[t].scale for t in op.inputs)
+                quantization[output] = _activation(scale, op.activation)
+            case Mean():
+                constants[op.inputs[1]] = np.array([1, 2], np.int32)
+                quantization[output] = quantization[op.inputs[0]]
+            case AveragePool2D():
+                quantization[output] = quantization[op.inputs[0]]
+            case _:
+                quantization[output] = _weighted(network, op, constants, quantization, rng)
+    return Graph(network, constants, quantization)
+
+
+def _weighted(
+    network: Network,
+    op: Op,
+    constants: dict[int, np.ndarray],
+    quantization: dict[int, Quantization],
+    rng: Generator,
+) -> Quantization:
+    """Draws the weights and bias of a layer; returns its output's quantization."""
+    source, weights, bias = op.inputs
+    shape = network.shape(weights)
+    axis = 3 if isinstance(op, DepthwiseConv2D) else 0
+    channels = 1 if isinstance(op, FullyConnected) else shape[axis]
+    scales = np.float32(0.01) * rng.uniform(0.5, 2.0, channels).astype(np.float32)
+    constants[weights] = rng.integers(-127, 128, shape, dtype=np.int8)
+    in_scale = np.float32(quantization[source].scale)
+    constants[bias] = rng.integers(-2000, 2001, network.shape(bias), dtype=np.int32)
+    quantization[weights] = Quantization(tuple(map(float, scales)), (0,) * channels, axis)
+    quantization[bias] = Quantization(tuple(map(float, in_scale * scales)), (0,) * channels)
+    fan_in = math.prod(shape) // shape[axis]
+    spread = 73 * 73 * math.sqrt(fan_in) * float(in_scale) * 0.01  # of a sum of products of uniform int8
+    return _activation(spread * 4 / 255, op.activation)  # type: ignore[union-attr]
+
+
+def _activation(scale: float, activation: Activation) -> Quantization:
+    """Zero point at the bottom of int8 where a clamp cuts off what is negative."""
+    if activation is Activation.RELU6:
+        scale = min(scale, 6 / 255)
+    return Quantization((float(np.float32(scale)),), (0 if activation is Activation.NONE else -128,))

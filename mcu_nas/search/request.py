@@ -1,0 +1,36 @@
+"""What a search was asked: everything that its result depends on, kept in run.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """Board and data by name; limits in bytes and milliseconds, None for the board's own.
+
+    ``threads`` is part of it: floating-point sums depend on how many threads share them.
+    """
+
+    board: str
+    data: str
+    effort: str
+    seed: int
+    threads: int
+    sram_bytes: int | None = None
+    flash_bytes: int | None = None
+    latency_ms: float | None = None
+    resolutions: tuple[int, ...] = ()
+    widths: tuple[float, ...] = ()
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {**asdict(self), "resolutions": list(self.resolutions), "widths": list(self.widths)}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> SearchRequest:
+        """The inverse of ``to_record``."""
+        tuples = {name: tuple(record[name]) for name in ("resolutions", "widths")}
+        return SearchRequest(**{**record, **tuples})
