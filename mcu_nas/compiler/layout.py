@@ -55,16 +55,11 @@ class Layout:
     def stretched(self, arena_bytes: int) -> Iterator[tuple[Buffer, int]]:
         """Buffers with their offsets in a larger arena, the leaving buffer flush with its end again.
 
-        What lies above a buffer that moves up, at a time when both are live, moves with it.
+        Nothing lies above that buffer while it is live, so nothing else has to move.
         """
-        placed = list(zip(self.buffers, self.offsets, strict=True))
-        moving = [(b, offset) for b, offset in placed if b.leaves and offset > 0]
-        for buffer, offset in moving:  # grows while it is walked: the closure of "lies above"
-            for other in placed:
-                if other not in moving and other[1] > offset and other[0].meets(buffer):
-                    moving.append(other)
-        for item in placed:
-            yield item[0], item[1] + (arena_bytes - self.peak_bytes if item in moving else 0)
+        extra = arena_bytes - self.peak_bytes
+        for buffer, offset in zip(self.buffers, self.offsets, strict=True):
+            yield buffer, offset + (extra if buffer.leaves and offset > 0 else 0)
 
 
 def lay_out(buffers: Sequence[Buffer]) -> Layout:
