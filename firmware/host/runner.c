@@ -1,5 +1,5 @@
-/* Samples from standard input, results to standard output, until the input ends. The arena is a heap block
- * of exactly the declared size, so that a sanitizer sees any access past it. */
+/* runner ARENA_BYTES: samples from standard input, results to standard output, until the input ends. The
+ * arena is a heap block of exactly that size, so that a sanitizer sees any access past it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,11 +16,11 @@ static size_t total(const struct mcu_tensor *tensors, uint32_t count) {
     return bytes;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct mcu_model *model = &MCU_MODEL_SYMBOL;
     const size_t in_bytes = total(model->inputs, model->input_count);
     const size_t out_bytes = total(model->outputs, model->output_count);
-    uint8_t *arena = malloc(model->arena_bytes);
+    uint8_t *arena = malloc(argc > 1 ? strtoul(argv[1], 0, 10) : model->arena_bytes);
     uint8_t *sample = malloc(in_bytes);
     uint8_t *result = malloc(out_bytes);
     if (!arena || !sample || !result) {

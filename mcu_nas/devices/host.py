@@ -37,6 +37,7 @@ class HostModel:
 
     def __init__(self, program: Program, *, sanitize: bool = False) -> None:
         self.program = program
+        self.arena_bytes = program.arena_bytes  # what a sanitized run gets; a test may take a byte away
         self._folder = tempfile.TemporaryDirectory(prefix="mcu_nas-host-")
         self._library: ctypes.CDLL | None = None
         self._runner = Path(self._folder.name) / "runner"
@@ -97,7 +98,8 @@ class HostModel:
             list(pool.map(run_part, (slice(*edge) for edge in itertools.pairwise(edges))))
 
     def _run_sanitized(self, samples: np.ndarray, results: np.ndarray) -> None:
-        done = subprocess.run([self._runner], input=samples.tobytes(), capture_output=True, check=False)
+        command = [self._runner, str(self.arena_bytes)]
+        done = subprocess.run(command, input=samples.tobytes(), capture_output=True, check=False)
         if done.returncode != 0 or len(done.stdout) != results.nbytes:
             report = done.stderr.decode(errors="replace").strip().splitlines()
             first = next((line for line in report if "error" in line.lower()), f"exit code {done.returncode}")
