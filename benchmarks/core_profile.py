@@ -91,7 +91,7 @@ def measure(core: str, count: int, seed: int) -> Measured:
                 features = latency_features(network, op)
                 samples.append(Sample(number, kernel, features, instructions, int(features[-1])))
                 code_bytes[kernel] = max(code_bytes.get(kernel, 0), kernel_code_bytes(sizes, kernel))
-            layer_code.append(generated_code_bytes(sizes) // len(network.ops))
+            layer_code.append(layer_bytes(sizes) // len(network.ops))
             print(
                 f"{number + 1}/{count}: {len(network.ops)} layers, {sum(counts):,} instructions", flush=True
             )
@@ -155,9 +155,9 @@ def average_pool(builder: NetworkBuilder, x: int, window: int) -> int:
 
 
 def symbol_sizes(elf: Path) -> dict[str, int]:
-    """Bytes of each function of an image, by symbol name."""
+    """Bytes of each function and constant of an image, by symbol name."""
     table = subprocess.run(["arm-none-eabi-nm", "-S", elf], capture_output=True, text=True, check=True).stdout
-    rows = re.findall(r"^\S+ (\S+) [tT] (\S+)$", table, re.MULTILINE)
+    rows = re.findall(r"^\S+ (\S+) [tTrR] (\S+)$", table, re.MULTILINE)
     return {name: int(size, 16) for size, name in rows}
 
 
@@ -169,9 +169,9 @@ def kernel_code_bytes(sizes: dict[str, int], kernel: str) -> int:
     )
 
 
-def generated_code_bytes(sizes: dict[str, int]) -> int:
-    """Bytes of the functions of NAME.c."""
-    return sum(size for name, size in sizes.items() if name.startswith("profiled_"))
+def layer_bytes(sizes: dict[str, int]) -> int:
+    """Bytes of the layers' functions, arguments and table in NAME.c."""
+    return sum(size for name, size in sizes.items() if re.match(r"layers?(_\d+_|$)", name))
 
 
 def fit(samples: list[Sample]) -> dict[str, np.ndarray]:

@@ -23,7 +23,8 @@ LAYERS = (
     {"cost"},
     {"spaces"},
     {"datasets", "supernet", "quantize"},
-    {"search", "devices"},
+    {"devices"},
+    {"search"},
     {"report"},
     {"cli"},
 )

@@ -11,35 +11,38 @@ from torch import Tensor
 
 from mcu_nas.supernet.torch_network import to_pixels
 
+MAX_SHIFT = 4  # px
 _ORDER, _AUGMENTATION = 0, 1  # separate random streams
 
 
 class Feed:
     """Shuffled, augmented batches of uint8 images (N, H, W, C) with labels int64 (N,).
 
-    Each image is shifted by up to ``shift`` px in both axes, black filling in, and mirrored at random
-    where ``mirror`` says that a mirrored image keeps its label.
+    Images are mirrored at random where ``mirror`` says that a mirrored image keeps its label.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, shift: int, mirror: bool) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, mirror: bool) -> None:
         _, self._height, self._width, _ = images.shape
         self._count = len(images)
         self._labels = labels
-        self.seed, self._shift, self._mirror = seed, shift, mirror
-        edges = ((0, 0), (shift, shift), (shift, shift), (0, 0))
+        self.seed, self._mirror = seed, mirror
+        edges = ((0, 0), (MAX_SHIFT, MAX_SHIFT), (MAX_SHIFT, MAX_SHIFT), (0, 0))
         window = (self._height, self._width)
-        # (N, 2*shift+1, 2*shift+1, C, H, W), a view
+        # (N, 2*MAX_SHIFT+1, 2*MAX_SHIFT+1, C, H, W), a view
         self._windows = np.lib.stride_tricks.sliding_window_view(np.pad(images, edges), window, axis=(1, 2))
         self._order = lru_cache(maxsize=2)(self._shuffled)
         checksum = zlib.crc32(labels.tobytes(), zlib.crc32(images.tobytes()))
-        self.identity = f"data {checksum:08x} seed {seed} shift {shift} mirror {mirror}"
+        self.identity = f"data {checksum:08x} seed {seed} mirror {mirror}"
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Pixels / 255 as float (size, C, H, W) in channels_last memory, and labels int64 (size,)."""
+    def batch(self, step: int, size: int, shift: int = 0) -> tuple[Tensor, Tensor]:
+        """Pixels / 255 as float (size, C, H, W) in channels_last memory, and labels int64 (size,).
+
+        Each image is shifted by up to ``shift`` px (at most MAX_SHIFT) in both axes, black filling in.
+        """
         places = np.arange(step * size, (step + 1) * size)
         indices = np.array([self._order(p // self._count)[p % self._count] for p in places])
         rng = np.random.default_rng((self.seed, _AUGMENTATION, step))
-        down, right = rng.integers(0, 2 * self._shift + 1, (2, size))
+        down, right = rng.integers(MAX_SHIFT - shift, MAX_SHIFT + shift + 1, (2, size))
         images = self._windows[indices, down, right]  # (size, C, H, W), a copy
         if self._mirror:
             mirrored = rng.random(size) < 0.5

@@ -41,7 +41,6 @@ class Layer(nn.Module):
             self.register_buffer("variance", torch.ones(outputs))
         else:
             self.bias = nn.Parameter(torch.zeros(outputs))
-        self.batches_seen: int | None = None
 
     def initialise(self, generator: torch.Generator) -> None:
         """Normal weights of variance 2 / fan-out for convolutions, 1 / fan-in for the classifier."""
@@ -54,8 +53,7 @@ class Layer(nn.Module):
     def forward(self, step: Step, x: Tensor) -> Tensor:
         """The step's slice of this layer on ``x``.
 
-        In training mode batch norm uses the batch's statistics. While ``batches_seen`` is a number, they
-        are averaged into ``mean`` and ``variance`` as well.
+        In training mode batch norm uses the batch's statistics and does not record them.
         """
         weight = crop(self.weight, step.weight_shape)
         if not self.normalised:
@@ -63,15 +61,11 @@ class Layer(nn.Module):
         x = convolve(step, x, weight)
         outputs = step.weight_shape[0]
         gain, shift = _first(self.gain, outputs), _first(self.shift, outputs)
-        if self.training and self.batches_seen is None:
+        if self.training:
             x = F.batch_norm(x, None, None, gain, shift, True, 0.0, BATCH_NORM_EPSILON)
         else:
-            momentum = 0.0
-            if self.training and self.batches_seen is not None:
-                self.batches_seen += 1
-                momentum = 1.0 / self.batches_seen
             mean, variance = _first(self.mean, outputs), _first(self.variance, outputs)
-            x = F.batch_norm(x, mean, variance, gain, shift, self.training, momentum, BATCH_NORM_EPSILON)
+            x = F.batch_norm(x, mean, variance, gain, shift, False, 0.0, BATCH_NORM_EPSILON)
         return activate(x, step.op.activation)  # type: ignore[union-attr]
 
     def copy_slice(self, source: Layer) -> None:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 class Schedule:
     """SGD with momentum under one cosine, after a linear warm-up.
 
-    ``learning_rate`` is for a batch of 256 and is scaled to ``batch``.
+    ``learning_rate`` is for a batch of 256 and is scaled to ``batch``. Each batch is dealt out in
+    ``shares`` with batch norms of their own. Images are shifted by up to ``shift`` px in both axes.
     """
 
     steps: int
     batch: int
     learning_rate: float
+    shares: int = 2
+    shift: int = 0
     warmup_steps: int = 50
     momentum: float = 0.9
     weight_decay: float = 5e-5
@@ -38,9 +41,8 @@ class Schedule:
 class SupernetSchedule:
     """TinyNAS: the largest network alone, its channels sorted, then sampled subnets.
 
-    In the second phase each step's batch is dealt out to ``subnets_per_step`` sampled architectures.
+    In the second phase each share of a batch goes to an architecture sampled for it.
     """
 
     largest: Schedule
     sampled: Schedule
-    subnets_per_step: int = 4

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mcu_nas.network import Network
 from mcu_nas.supernet.layers import Layer, run_folded
 from mcu_nas.supernet.lowering import Step, lower_to_torch, run_steps
+from mcu_nas.supernet.workers import map_in_threads
 
 
 class TorchNetwork(nn.Module):
@@ -33,11 +34,6 @@ class TorchNetwork(nn.Module):
 
     def _weighted(self, step: Step, x: Tensor) -> Tensor:
         return layer_of(self.layers, step)(step, x)
-
-    def collect_statistics(self, on: bool) -> None:
-        """Whether forward passes in training mode are averaged into the batch-norm statistics, from none."""
-        for step in weighted_steps(self.steps):
-            layer_of(self.layers, step).batches_seen = 0 if on else None
 
     def folded(self) -> dict[str, tuple[Tensor, Tensor]]:
         """(weight, bias) by layer name, batch norms folded in."""
@@ -76,14 +72,13 @@ def to_pixels(images: np.ndarray) -> Tensor:
     return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
 
 
-@torch.no_grad()
 def predict(network: TorchNetwork, images: np.ndarray, batch: int = 250) -> Tensor:
     """Logits (N, classes) of uint8 images (N, H, W, C), batch norms folded for speed."""
     weighted = run_folded(network.folded())
     entry = network.network.inputs[0]
-    return torch.cat(
-        [
-            run_steps(network.steps, to_pixels(images[start : start + batch]), entry, weighted)
-            for start in range(0, len(images), batch)
-        ]
-    )
+
+    @torch.no_grad()
+    def logits(start: int) -> Tensor:
+        return run_steps(network.steps, to_pixels(images[start : start + batch]), entry, weighted)
+
+    return torch.cat(map_in_threads(logits, range(0, len(images), batch)))

@@ -1,4 +1,4 @@
-"""Training of supernets and of single networks; resumable to the bit at the same number of threads.
+"""Training of supernets and of single networks; resumable to the bit, whatever the number of threads.
 
 Everything random derives from (seed, step): the order of images, their augmentation, the subnets sampled.
 A checkpoint therefore holds weights, momentum and the step's number, and nothing else.
@@ -7,7 +7,8 @@ A checkpoint therefore holds weights, momentum and the step's number, and nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +23,14 @@ from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import TorchNetwork
+from mcu_nas.supernet.workers import map_in_threads
 
 CHECKPOINT_EVERY = 100  # steps
 _SUBNETS = 2  # random stream of the sampled subnets, beside those of feed.py
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, that step's loss
 Sampler = Callable[[np.random.Generator], Architecture]
-_Backward = Callable[[int], float]  # gradients of step number n into the parameters; returns the loss
+_Losses = Callable[[int], list[Callable[[], Tensor]]]  # of step number n: one function a share of the batch
 
 
 def train_supernet(
@@ -51,23 +53,20 @@ def train_supernet(
     """
     largest, draw = supernet.space.largest(), sample or supernet.space.sample
     first, second = schedule.largest, schedule.sampled
-    subnets = schedule.subnets_per_step
 
-    def largest_backward(step: int) -> float:
-        pixels, labels = feed.batch(step, first.batch)
-        return _backward(supernet(pixels, largest), labels, first, share=1.0)
+    def largest_losses(step: int) -> list[Callable[[], Tensor]]:
+        return _shares(feed, step, first, [partial(supernet, architecture=largest)] * first.shares)
 
-    def sampled_backward(step: int) -> float:
-        pixels, labels = feed.batch(first.steps + step, second.batch)
+    def sampled_losses(step: int) -> list[Callable[[], Tensor]]:
         rng = np.random.default_rng((feed.seed, _SUBNETS, step))
-        parts = zip(pixels.chunk(subnets), labels.chunk(subnets), strict=True)
-        return sum(_backward(supernet(x, draw(rng)), y, second, share=1.0 / subnets) for x, y in parts)
+        subnets = [partial(supernet, architecture=draw(rng)) for _ in range(second.shares)]
+        return _shares(feed, first.steps + step, second, subnets)
 
     identity = f"supernet {schedule} {feed.identity} {supernet.space}"
     total = first.steps + second.steps
     phases = (
-        _Phase(first, 0, largest_backward, supernet.sort_channels),
-        _Phase(second, first.steps, sampled_backward, lambda: None),
+        _Phase(first, 0, largest_losses, supernet.sort_channels),
+        _Phase(second, first.steps, sampled_losses, lambda: None),
     )
     _run(supernet, phases, total, identity, checkpoint, progress)
 
@@ -88,12 +87,11 @@ def train_network(
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
 
-    def backward(step: int) -> float:
-        pixels, labels = feed.batch(step, schedule.batch)
-        return _backward(network(pixels), labels, schedule, share=1.0)
+    def losses(step: int) -> list[Callable[[], Tensor]]:
+        return _shares(feed, step, schedule, [network] * schedule.shares)
 
     identity = f"network {schedule} {feed.identity} {network.network.tensors}"
-    phase = _Phase(schedule, 0, backward, lambda: None)
+    phase = _Phase(schedule, 0, losses, lambda: None)
     _run(network, (phase,), schedule.steps, identity, checkpoint, progress)
 
 
@@ -102,7 +100,7 @@ class _Phase(NamedTuple):
 
     schedule: Schedule
     begins: int
-    backward: _Backward
+    losses: _Losses
     finish: Callable[[], None]
 
 
@@ -151,17 +149,32 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True)
 
 
+def _shares(
+    feed: Feed, step: int, schedule: Schedule, networks: Sequence[Callable[[Tensor], Tensor]]
+) -> list[Callable[[], Tensor]]:
+    """The batch dealt out: per network, a function that returns its share of the step's loss."""
+    pixels, labels = feed.batch(step, schedule.batch, schedule.shift)
+
+    def loss(network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(network(x), y, label_smoothing=schedule.label_smoothing) / len(networks)
+
+    parts = zip(networks, pixels.chunk(len(networks)), labels.chunk(len(networks)), strict=True)
+    return [partial(loss, network, x, y) for network, x, y in parts]
+
+
 def _step(optimizer: torch.optim.SGD, phase: _Phase, step: int) -> float:
+    """One step; gradients are added up in the order of the shares, so that threads change nothing."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def gradients(loss_of: Callable[[], Tensor]) -> tuple[float, tuple[Tensor | None, ...]]:
+        loss = loss_of()
+        return float(loss.detach()), torch.autograd.grad(loss, parameters, allow_unused=True)
+
+    losses, shares = zip(*map_in_threads(gradients, phase.losses(step)), strict=True)
+    for parameter, *parts in zip(parameters, *shares, strict=True):
+        used = [part for part in parts if part is not None]
+        parameter.grad = sum(used[1:], start=used[0]) if used else None
     for group in optimizer.param_groups:
         group["lr"] = phase.schedule.rate(step)
-    optimizer.zero_grad(set_to_none=True)
-    loss = phase.backward(step)
     optimizer.step()
-    return loss
-
-
-def _backward(logits: Tensor, labels: Tensor, schedule: Schedule, share: float) -> float:
-    """Adds ``share`` of the loss's gradient; returns that share of the loss."""
-    loss = share * F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
-    loss.backward()
-    return float(loss.detach())
+    return sum(losses)

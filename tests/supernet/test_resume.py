@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mcu_nas.errors import RunFolderError
 from mcu_nas.supernet.schedule import Schedule
@@ -74,3 +75,13 @@ def test_torn_checkpoint_is_an_error_not_a_fresh_start(tmp_path: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(RunFolderError, match=r"supernet\.pt: is not a readable checkpoint"):
         train_small_supernet(checkpoint)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_number_of_threads_does_not_change_a_bit(threads: int, uninterrupted: str) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert digest(train_small_supernet(checkpoint=None)) == uninterrupted
+    finally:
+        torch.set_num_threads(before)
