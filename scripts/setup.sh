@@ -26,6 +26,7 @@ missing_packages() {
     command -v ninja >/dev/null || echo ninja-build
     command -v clang-format >/dev/null || echo clang-format
     command -v gcc >/dev/null || echo gcc
+    command -v g++ >/dev/null || echo g++
     includes gcc stdio.h || echo libc6-dev
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
     includes arm-none-eabi-gcc string.h || echo libnewlib-arm-none-eabi
