@@ -35,11 +35,10 @@ def images(count: int, px: int = 12) -> np.ndarray:
 @lru_cache(maxsize=1)
 def trained() -> TorchNetwork:
     """A small network after a few seconds of training: two thirds right."""
-    torch.set_num_threads(1)
     data = fashion()
     train = resize(data.train_images[:4000], 12)
     network = TorchNetwork(small_space().lower(small_space().smallest()))
-    feed = Feed(train, data.train_labels[:4000], seed=0, shift=1, mirror=True)
+    feed = Feed(train, data.train_labels[:4000], seed=0, mirror=True)
     train_network(network, feed, Schedule(steps=120, batch=64, learning_rate=0.4, warmup_steps=10))
     recalibrate(network, train[:512])
     return network

@@ -11,7 +11,6 @@ import hashlib
 import sys
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from mcu_nas.datasets import resize
@@ -22,8 +21,8 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from mcu_nas.supernet.supernet import Supernet
 from tests.fashion import fashion
 
-LARGEST = Schedule(steps=10, batch=16, learning_rate=0.1, warmup_steps=3)
-SAMPLED = Schedule(steps=15, batch=16, learning_rate=0.1, warmup_steps=3)
+LARGEST = Schedule(steps=10, batch=16, learning_rate=0.1, warmup_steps=3, shift=1)
+SAMPLED = Schedule(steps=15, batch=16, learning_rate=0.1, warmup_steps=3, shift=1)
 STEPS = LARGEST.steps + SAMPLED.steps
 
 
@@ -37,16 +36,15 @@ def small_feed(seed: int = 5, images: int = 100) -> Feed:
     """Shuffled real images at 12 px; 25 steps see some of them three times."""
     data = fashion()
     return Feed(
-        resize(data.train_images[:images], 12), data.train_labels[:images], seed, shift=1, mirror=True
+        resize(data.train_images[:images], 12), data.train_labels[:images], seed, mirror=True
     )
 
 
 def train_small_supernet(checkpoint: Path | None, progress: training.Progress | None = None) -> Supernet:
     """25 steps, a checkpoint every 4."""
-    torch.set_num_threads(1)
     training.CHECKPOINT_EVERY = 4
     supernet = Supernet(small_space(), seed=1)
-    schedule = SupernetSchedule(LARGEST, SAMPLED, subnets_per_step=2)
+    schedule = SupernetSchedule(LARGEST, SAMPLED)
     training.train_supernet(supernet, small_feed(), schedule, checkpoint=checkpoint, progress=progress)
     return supernet
 
