@@ -44,7 +44,7 @@ install_packages() {
         as_root=(sudo)
     fi
     if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }; then
-        echo "setup: missing: install these first (their Debian names): ${packages[*]}" >&2
+        echo "setup: tools are missing, and only root may install them: apt-get install ${packages[*]}" >&2
         exit 2
     fi
     echo "setup: installing Debian packages: ${packages[*]}"
