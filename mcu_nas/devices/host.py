@@ -98,7 +98,7 @@ class HostModel:
             list(pool.map(run_part, (slice(*edge) for edge in itertools.pairwise(edges))))
 
     def _run_sanitized(self, samples: np.ndarray, results: np.ndarray) -> None:
-        command = [self._runner, str(self.arena_bytes)]
+        command = [str(self._runner), str(self.arena_bytes)]
         done = subprocess.run(command, input=samples.tobytes(), capture_output=True, check=False)
         if done.returncode != 0 or len(done.stdout) != results.nbytes:
             report = done.stderr.decode(errors="replace").strip().splitlines()

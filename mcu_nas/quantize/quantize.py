@@ -1,8 +1,8 @@
 """From a trained TorchNetwork to an int8 Graph, by TFLite's int8 quantization specification.
 
-https://ai.google.dev/edge/litert/models/quantization_spec: activations int8 per tensor, weights int8 symmetric
-per output channel, biases int32 at the scale of input times weight. Fully connected weights have one
-scale, which older runtimes require.
+https://ai.google.dev/edge/litert/models/quantization_spec: activations int8 per tensor, weights int8
+symmetric per output channel, biases int32 at the scale of input times weight. Fully connected weights have
+one scale, which older runtimes require.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-import torch
 
 from mcu_nas.compiler.requantize import weighted_multipliers
 from mcu_nas.datasets import resize
