@@ -140,5 +140,7 @@ def _refuse_changes(context: click.Context, given: SearchRequest, recorded: Sear
 
 def _print_result(folder: RunFolder, as_json: bool) -> None:
     from mcu_nas.cli.winner import winner_summary
+    from mcu_nas.report.search_picture import write_search_picture
 
+    write_search_picture(folder)
     print(json.dumps(folder.read(), indent=2) if as_json else winner_summary(folder))

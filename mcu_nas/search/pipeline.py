@@ -56,7 +56,6 @@ from mcu_nas.supernet.training import train_network, train_supernet
 from mcu_nas.tflite.writer import serialize_tflite
 
 RIVALS = 20  # random feasible subnets that the winner is ranked among
-SHIFT_PX = 2  # augmentation: images move by up to this much
 _RIVALS_STREAM = 1_000_000  # random stream beside those of the generations
 _SAMPLER_DRAWS = 32
 
@@ -287,11 +286,8 @@ class Search:
         self.listener.stage("firmware")
         model, winner = self.folder.model, self.folder.winner
         emulated = emulated_counterpart(self.board)
-        images = {
-            board.name: build_for(model, board, winner)
-            for board in dict.fromkeys((self.board, emulated))
-            if board
-        }
+        boards = {board.name: board for board in (self.board, emulated) if board}
+        images = {name: build_for(model, board, winner) for name, board in boards.items()}
         self.folder.record("firmware", {name: image_record(image) for name, image in images.items()})
         if emulated:
             pixels = resize(self.dataset.test_images[:1], resolution)[0]
@@ -301,7 +297,7 @@ class Search:
         """Augmented batches of the training split."""
         images = resize(self.dataset.train_images[self.splits.train], resolution)
         labels = self.dataset.train_labels[self.splits.train]
-        return Feed(images, labels, self.request.seed, SHIFT_PX, self.dataset.mirrored_is_same)
+        return Feed(images, labels, self.request.seed, self.dataset.mirrored_is_same)
 
     def _calibration_images(self, winner: Architecture) -> np.ndarray:
         return resize(self.dataset.train_images[self.splits.recalibration], winner.integer("resolution"))

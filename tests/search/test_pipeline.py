@@ -1,0 +1,107 @@
+"""A search from end to end, and the same search killed and resumed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mcu_nas.compiler.export import load_program
+from mcu_nas.search.history import History
+from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.tflite.reader import read_tflite
+from tests.fashion import needs_fashion_mnist
+from tests.search.small_search import TINY, run, write_data
+
+pytestmark = needs_fashion_mnist
+
+# Sections of run.json that hold nothing of time or place.
+LASTING = ("request", "versions", "stage_one", "winner", "holdout", "accuracy")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "fashion")
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    run(path, data)
+    return RunFolder(path)
+
+
+def lasting(folder: RunFolder) -> dict[str, Any]:
+    record = folder.read()
+    evolution = {**record["evolution"], "seconds": None}
+    return {"evolution": evolution, **{name: record[name] for name in LASTING}}
+
+
+def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
+    record = finished.read()
+    assert record["supernet"]["steps"] == 10
+    assert record["evolution"]["subnets_evaluated"] == TINY.population * (TINY.generations + 1)
+    best = [point["best"] for point in record["evolution"]["fitness_curve"]]
+    assert len(best) == TINY.generations + 1
+    assert best == sorted(best)
+    assert len(record["holdout"]["others"]) == 20
+    assert record["accuracy"]["images"] == 120
+
+
+def test_log_holds_every_evaluation_and_only_feasible_ones(finished: RunFolder) -> None:
+    history = History(finished.search_log)
+    assert len(history) == finished.read()["evolution"]["subnets_evaluated"]
+    assert len({e.architecture for e in history}) == len(history)
+    assert all(e.instructions <= 0.008 * 216e6 for e in history)
+    history.close()
+
+
+def test_winner_is_what_was_predicted(finished: RunFolder) -> None:
+    program = load_program(finished.model)
+    winner = finished.read()["winner"]
+    assert program.arena_bytes == winner["peak_bytes"]
+    network = read_tflite(finished.model).network
+    assert network.shape(network.inputs[0]) == (1, 12, 12, 1)
+
+
+def test_int8_outputs_equal_tflite_micro(finished: RunFolder) -> None:
+    accuracy = finished.read()["accuracy"]
+    assert accuracy["compared_with_tflite_micro"] == 120
+    assert accuracy["differing"] == 0
+
+
+def test_firmware_is_linked_for_the_board_and_run_on_the_emulated_core(finished: RunFolder) -> None:
+    record = finished.read()
+    assert set(record["firmware"]) == {"stm32f746g-disco", "qemu-cortex-m7"}
+    assert record["emulated"]["equals_host"]
+    estimated, counted = record["winner"]["instructions"], record["emulated"]["instructions"]
+    assert abs(estimated / counted - 1) < 0.1
+
+
+def test_predicted_flash_bounds_what_was_linked(finished: RunFolder) -> None:
+    record = finished.read()
+    linked = record["firmware"]["stm32f746g-disco"]["flash_bytes"]
+    predicted = record["winner"]["flash_bytes"]
+    reserve = 12_288
+    assert np.isclose(linked, predicted + reserve, rtol=0.1)
+    assert linked <= predicted + reserve
+
+
+@pytest.mark.parametrize("kill_at", [3, 9, 13, 18, 25, 30, 48, 55])
+def test_killed_search_resumes_to_the_same_result(
+    kill_at: int, finished: RunFolder, data: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "killed"
+    command = [sys.executable, "-m", "tests.search.small_search", str(path), str(data)]
+    killed = subprocess.run([*command, str(kill_at)], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    folder = RunFolder(path)
+    assert folder.model.read_bytes() == finished.model.read_bytes()
+    assert lasting(folder) == lasting(finished)
