@@ -20,7 +20,7 @@ from mcu_nas.supernet.torch_network import TorchNetwork, to_pixels
 PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))  # int8 = pixel - 128
 NARROWEST = 1e-3  # a tensor of smaller range is dead; its scale must still make a sound multiplier
 _SHRINK = tuple(np.linspace(1.0, 0.5, 26))
-_VALUES = 100_000  # sampled per tensor for the error
+_VALUES = 20_000  # sampled per tensor for the error
 
 
 @torch.no_grad()
