@@ -11,7 +11,8 @@ class Schedule:
     """SGD with momentum under one cosine, after a linear warm-up.
 
     ``learning_rate`` is for a batch of 256 and is scaled to ``batch``. Each batch is dealt out in
-    ``shares`` with batch norms of their own. Images are shifted by up to ``shift`` px in both axes.
+    ``shares`` with batch norms of their own. Images are shifted by up to ``shift`` px in both axes
+    and, with ``mirror``, mirrored at random where the data allow it.
     """
 
     steps: int
@@ -19,6 +20,7 @@ class Schedule:
     learning_rate: float
     shares: int = 2
     shift: int = 0
+    mirror: bool = False
     warmup_steps: int = 50
     momentum: float = 0.9
     weight_decay: float = 5e-5

@@ -153,7 +153,7 @@ def _shares(
     feed: Feed, step: int, schedule: Schedule, networks: Sequence[Callable[[Tensor], Tensor]]
 ) -> list[Callable[[], Tensor]]:
     """The batch dealt out: per network, a function that returns its share of the step's loss."""
-    pixels, labels = feed.batch(step, schedule.batch, schedule.shift)
+    pixels, labels = feed.batch(step, schedule.batch, schedule.shift, schedule.mirror)
 
     def loss(network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(network(x), y, label_smoothing=schedule.label_smoothing) / len(networks)

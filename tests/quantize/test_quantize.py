@@ -37,7 +37,7 @@ def trained() -> TorchNetwork:
     data = fashion()
     train = resize(data.train_images[:4000], 12)
     network = TorchNetwork(small_space().lower(small_space().smallest()))
-    feed = Feed(train, data.train_labels[:4000], seed=0, mirror=True)
+    feed = Feed(train, data.train_labels[:4000], seed=0, may_mirror=True)
     train_network(network, feed, Schedule(steps=120, batch=64, learning_rate=0.4, warmup_steps=10))
     recalibrate(network, train[:512])
     return network

@@ -21,8 +21,8 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from mcu_nas.supernet.supernet import Supernet
 from tests.fashion import fashion
 
-LARGEST = Schedule(steps=10, batch=16, learning_rate=0.1, warmup_steps=3, shift=1)
-SAMPLED = Schedule(steps=15, batch=16, learning_rate=0.1, warmup_steps=3, shift=1)
+LARGEST = Schedule(steps=10, batch=16, learning_rate=0.1, warmup_steps=3, shift=1, mirror=True)
+SAMPLED = Schedule(steps=15, batch=16, learning_rate=0.1, warmup_steps=3, shift=1, mirror=True)
 STEPS = LARGEST.steps + SAMPLED.steps
 
 
@@ -35,7 +35,7 @@ def small_space() -> Space:
 def small_feed(seed: int = 5, images: int = 100) -> Feed:
     """Shuffled real images at 12 px; 25 steps see some of them three times."""
     data = fashion()
-    return Feed(resize(data.train_images[:images], 12), data.train_labels[:images], seed, mirror=True)
+    return Feed(resize(data.train_images[:images], 12), data.train_labels[:images], seed, may_mirror=True)
 
 
 def train_small_supernet(checkpoint: Path | None, progress: training.Progress | None = None) -> Supernet:

@@ -10,10 +10,10 @@ from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule
 
 
-def numbered_feed(seed: int = 0, mirror: bool = False) -> Feed:
+def numbered_feed(seed: int = 0, may_mirror: bool = False) -> Feed:
     """Image i has the value i everywhere and the label i."""
     images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 6, 6, 1), np.uint8)
-    return Feed(images, np.arange(10), seed, mirror)
+    return Feed(images, np.arange(10), seed, may_mirror)
 
 
 def test_every_epoch_holds_every_image_once() -> None:
@@ -24,10 +24,10 @@ def test_every_epoch_holds_every_image_once() -> None:
 
 
 def test_batch_of_a_step_does_not_depend_on_the_steps_before() -> None:
-    one, other = numbered_feed(mirror=True), numbered_feed(mirror=True)
+    one, other = numbered_feed(may_mirror=True), numbered_feed(may_mirror=True)
     for step in range(7):
-        one.batch(step, 4, shift=1)
-    expected, got = one.batch(7, 4, shift=1), other.batch(7, 4, shift=1)
+        one.batch(step, 4, shift=1, mirror=True)
+    expected, got = one.batch(7, 4, shift=1, mirror=True), other.batch(7, 4, shift=1, mirror=True)
     assert torch.equal(got[0], expected[0])
     assert torch.equal(got[1], expected[1])
 
@@ -40,7 +40,7 @@ def test_images_keep_their_labels() -> None:
 def test_shift_moves_by_at_most_its_size_and_fills_with_black() -> None:
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 4, 4] = 255
-    feed = Feed(image, np.zeros(1, np.int64), seed=0, mirror=False)
+    feed = Feed(image, np.zeros(1, np.int64), seed=0, may_mirror=False)
     places = {tuple(np.argwhere(feed.batch(step, 1, shift=2)[0][0, 0].numpy())[0]) for step in range(200)}
     assert places == {(y, x) for y in range(2, 7) for x in range(2, 7)}
 
@@ -50,8 +50,8 @@ def test_only_asymmetric_labels_forbid_mirroring() -> None:
     image[0, 0, 0] = 255
     corners = {}
     for mirror in (False, True):
-        feed = Feed(image, np.zeros(1, np.int64), seed=0, mirror=mirror)
-        corners[mirror] = {int(feed.batch(step, 1)[0][0, 0, 0].argmax()) for step in range(40)}
+        feed = Feed(image, np.zeros(1, np.int64), seed=0, may_mirror=mirror)
+        corners[mirror] = {int(feed.batch(step, 1, mirror=True)[0][0, 0, 0].argmax()) for step in range(40)}
     assert corners == {False: {0}, True: {0, 3}}
 
 
