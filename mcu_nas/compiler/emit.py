@@ -13,8 +13,6 @@ Nothing in the files depends on the time or the machine: the same model gives th
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 from mcu_nas.compiler.emit_header import emit_header
@@ -22,6 +20,7 @@ from mcu_nas.compiler.emit_model import emit_model
 from mcu_nas.compiler.emit_weights import emit_weights_header, emit_weights_source
 from mcu_nas.compiler.program import Program
 from mcu_nas.errors import UsageError
+from mcu_nas.files import staging
 from mcu_nas.resources import firmware_dir
 
 _LOCAL_INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"$', re.MULTILINE)
@@ -43,25 +42,15 @@ def emit_sources(program: Program) -> dict[str, str]:
 def write_sources(program: Program, out_dir: Path) -> list[Path]:
     """Write all generated files into ``out_dir``, which is created; returns their paths.
 
-    Every file is written beside its place and renamed, after all of them were written, so that an
-    interrupted run leaves no half of one.
-
     Raises:
         UsageError: the folder cannot be written.
     """
     sources = emit_sources(program)
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=out_dir))
-        try:
+        with staging(out_dir) as staged:
             for relative, text in sources.items():
-                (staging / relative).parent.mkdir(exist_ok=True)
-                (staging / relative).write_text(text, encoding="utf-8", newline="\n")
-            for relative in sources:
-                (out_dir / relative).parent.mkdir(exist_ok=True)
-                (staging / relative).replace(out_dir / relative)
-        finally:
-            shutil.rmtree(staging)
+                (staged / relative).parent.mkdir(exist_ok=True)
+                (staged / relative).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"{out_dir}: cannot write the generated C: {reason}") from error

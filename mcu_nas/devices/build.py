@@ -18,6 +18,7 @@ from mcu_nas.boards import CORE_FLAGS, Board
 from mcu_nas.devices.linker import linker_script
 from mcu_nas.devices.toolchain import run_tool
 from mcu_nas.errors import BuildError
+from mcu_nas.files import staging
 from mcu_nas.resources import firmware_dir
 
 COMPILER_FLAGS = ("-std=c11", "-O2", "-g", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra")
@@ -146,7 +147,9 @@ def build_program(
             raise BuildError(_link_fault(linked.stderr, stem, board))
         _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
         sizes = _section_sizes(elf)
-        _deliver((elf, binary), out_dir)
+        with staging(out_dir) as staged:
+            for result in (elf, binary):
+                shutil.copyfile(result, staged / result.name)
     return FirmwareImage(
         elf=out_dir / elf.name,
         binary=out_dir / binary.name,
@@ -157,16 +160,6 @@ def build_program(
         arena_bytes=sizes[".arena"],
         stack_bytes=board.reserve.stack_bytes,
     )
-
-
-def _deliver(results: Sequence[Path], out_dir: Path) -> None:
-    """Copies files into a folder, each under its final name only once it is whole."""
-    out_dir.mkdir(parents=True, exist_ok=True)
-    parts = [out_dir / f".{result.name}.part" for result in results]
-    for result, part in zip(results, parts, strict=True):
-        shutil.copyfile(result, part)
-    for result, part in zip(results, parts, strict=True):
-        part.replace(out_dir / result.name)
 
 
 def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[Path]:

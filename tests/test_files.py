@@ -1,0 +1,42 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcu_nas.files import staging, write_bytes, write_text
+
+
+def test_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    write_text(path, "ä")
+    write_bytes(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_staged_files_take_their_places_and_others_stay(tmp_path: Path) -> None:
+    write_text(tmp_path / "kept", "kept")
+    write_text(tmp_path / "sub" / "replaced", "old")
+    with staging(tmp_path) as staged:
+        (staged / "sub").mkdir()
+        (staged / "sub" / "replaced").write_text("new")
+        assert (tmp_path / "sub" / "replaced").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"kept", "sub"}
+    assert (tmp_path / "sub" / "replaced").read_text() == "new"
+
+
+def test_interrupted_staging_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "old")
+
+    def interrupted() -> None:
+        with staging(tmp_path) as staged:
+            (staged / "file").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
