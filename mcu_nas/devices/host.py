@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
-import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,8 @@ import numpy as np
 
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.program import Program
-from mcu_nas.errors import BuildError, JobError, ToolError
+from mcu_nas.devices.toolchain import run_tool
+from mcu_nas.errors import BuildError, JobError
 from mcu_nas.resources import firmware_dir
 
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
@@ -107,25 +107,19 @@ class HostModel:
         results[:] = np.frombuffer(done.stdout, np.int8).reshape(results.shape)
 
     def _build(self, flags: tuple[str, ...], host_files: tuple[str, ...], target: Path) -> None:
-        gcc = shutil.which("gcc")
-        if gcc is None:
-            raise ToolError(
-                "gcc is not installed: `apt install gcc` (it runs the generated C on this computer)"
-            )
         folder, host = Path(self._folder.name), firmware_dir() / "host"
-        command = [
-            gcc,
+        arguments: list[str | Path] = [
             *WARNINGS,
             *flags,
             f"-DMCU_MODEL_SYMBOL={self.program.name}_model",
             f"-I{folder / 'kernels'}",
-            *map(str, sorted(folder.glob("*.c"))),
-            *map(str, sorted(folder.glob("kernels/*.c"))),
-            *(str(host / file) for file in host_files),
+            *sorted(folder.glob("*.c")),
+            *sorted(folder.glob("kernels/*.c")),
+            *(host / file for file in host_files),
             "-o",
-            str(target),
+            target,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_tool("gcc", arguments)
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines()
             first = next((line for line in lines if "error" in line), f"exit code {done.returncode}")
