@@ -35,6 +35,10 @@ class Quantization:
         return zero_point
 
 
+# Pixels 0 to 255 go in as they are, int8 = pixel - 128, and mean pixel / 255.
+PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network, the value of each constant tensor by id, and the quantization of each quantized tensor."""

@@ -182,9 +182,8 @@ def output_size(padding: Padding, size: int, kernel: int, stride: int, dilation:
 
 
 def op_macs(network: Network, op: Op) -> int:
-    """Multiply-accumulates of one operator as published figures count them, taps in the padding included.
-
-    Operators without weights count 0.
+    """Multiply-accumulates of one operator as published figures count them: multiplications by a weight,
+    taps in the padding included, additions and averages not.
     """
     match op:
         case Conv2D() | DepthwiseConv2D() | FullyConnected():

@@ -36,7 +36,7 @@ def command(context: click.Context, target: Path, board: str, as_json: bool) -> 
 
     Peak memory stands under each of its named rules (docs/memory.md); 'planned' is what the generated
     firmware allocates and what the verdict compares. The exit code is 1 where the model does not fit. The
-    keys of --json are listed in docs/audit.md.
+    keys of --json are listed in docs/json.md.
     """
     model = model_path(target)
     the_board = load_board(board)

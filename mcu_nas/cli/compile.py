@@ -13,10 +13,16 @@ from mcu_nas.cli.options import board_option, json_option
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
+from mcu_nas.devices.session import emulated_counterpart
+from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
 
 
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
+Operators, all int8, with fused RELU and RELU6:
+  {", ".join(SUPPORTED_OPERATORS)}
+
+\b
 Examples:
   mcu-nas compile kws.tflite --board stm32f746g-disco --out firmware/kws
   mcu-nas compile runs/stm32f746g-disco-fashion-mnist --board stm32f746g-disco --out c --name fashion"""
@@ -39,22 +45,23 @@ def command(target: Path, board: str, out_dir: Path, name: str | None, as_json: 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
     equal TFLite Micro's bit for bit. The portable kernels serve every core.
     """
-    load_board(board)
+    the_board = load_board(board)
     program = load_program(model_path(target), name)
     paths = write_sources(program, out_dir)
-    following = f"mcu-nas run {shlex.quote(str(target))} --board {board}"
+    runs_on = emulated_counterpart(the_board) or the_board
+    following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on.name}"
     if as_json:
         record = {
             "name": program.name,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
-            "weights_bytes": program.weights_bytes,
+            "constants_bytes": program.constants_bytes,
             "files": [str(path) for path in paths],
             "next": following,
         }
         print(json.dumps(record, indent=2))
         return
-    print(f"{program.name}: arena {program.arena_bytes:,} B, constants {program.weights_bytes:,} B")
+    print(f"{program.name}: arena {program.arena_bytes:,} B, constants {program.constants_bytes:,} B")
     for path in paths:
         print(f"  {path}")
     print(f"next: {following}")

@@ -2,8 +2,9 @@
 must know of it.
 
 One table of (condition, kernel); the first row whose condition holds is chosen. The stem of a kernel's
-files in firmware/kernels is its name without the suffix ``_s8``. Scratch, in-place ability and latency
-features belong to the kernel, so that they stand here, below the planner and the cost models.
+files in firmware/kernels is its name without the suffix ``_s8``. In-place ability, constants and latency
+features belong to the kernel, so that they stand here, below the planner and the cost models. No kernel
+needs scratch memory.
 """
 
 from __future__ import annotations
@@ -33,15 +34,17 @@ LATENCY_FEATURES = ("call", "pixel", "output", "window_row", "mac")
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A C function ``mcu_<name>`` and its planner-visible properties.
+    """A C function ``mcu_<name>``, and what the planner and the cost models must know of it.
 
     ``in_place``: positions of the inputs whose buffer the output may take over, element by element.
+    ``channel_bytes``: its constants per output channel besides the weights.
     """
 
     name: str
     serves: type
     condition: Callable[[Network, Op], bool] = lambda network, op: True
     in_place: tuple[int, ...] = ()
+    channel_bytes: int = 0
 
     @property
     def stem(self) -> str:
@@ -54,11 +57,14 @@ def _is_pointwise(network: Network, op: Op) -> bool:
     return isinstance(op, Conv2D) and network.shape(op.inputs[1])[1:3] == (1, 1) and op.stride == (1, 1)
 
 
+_FACTOR = 8  # struct mcu_factor: int32 multiplier and shift
+_BIAS = 4  # int32; kernels that meet padding hold a second one, for windows inside the image
+
 KERNELS = (
-    Kernel("pointwise_s8", Conv2D, _is_pointwise),
-    Kernel("conv_s8", Conv2D),
-    Kernel("depthwise_s8", DepthwiseConv2D),
-    Kernel("fully_connected_s8", FullyConnected),
+    Kernel("pointwise_s8", Conv2D, _is_pointwise, channel_bytes=_FACTOR + _BIAS),
+    Kernel("conv_s8", Conv2D, channel_bytes=_FACTOR + 2 * _BIAS),
+    Kernel("depthwise_s8", DepthwiseConv2D, channel_bytes=_FACTOR + 2 * _BIAS),
+    Kernel("fully_connected_s8", FullyConnected, channel_bytes=_FACTOR + _BIAS),
     Kernel("add_s8", Add, in_place=(0, 1)),
     Kernel("mean_s8", Mean),
     Kernel("average_pool_s8", AveragePool2D),

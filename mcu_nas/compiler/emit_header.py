@@ -69,16 +69,12 @@ def _tensor_macros(program: Program, kind: str, index: int, tensor: int) -> str:
     prefix = f"#define {program.macro}_{kind}{index}_"
     info = program.graph.network.tensors[tensor]
     quantization = program.graph.quantization[tensor]
-    dimensions = dict(
-        zip(("HEIGHT", "WIDTH", "CHANNELS")[4 - len(info.shape) :], info.shape[1:], strict=False)
-    )
-    if len(info.shape) == 2:
-        dimensions = {"CHANNELS": info.shape[1]}
+    axes = ("HEIGHT", "WIDTH", "CHANNELS")[4 - len(info.shape) :]  # the reader admits ranks 2 to 4
     values = {
         "BYTES": str(info.bytes),
         "TYPE": f"{info.dtype}_t",
         "SCALE": c_float(quantization.scale),
         "ZERO_POINT": f"({quantization.zero_point})",
-        **{axis: str(size) for axis, size in dimensions.items()},
+        **{axis: str(size) for axis, size in zip(axes, info.shape[1:], strict=True)},
     }
     return c_lines(f"{prefix}{key} {value}" for key, value in values.items())

@@ -37,5 +37,5 @@ def write_exports(model: Path, out_dir: Path, name: str | None = None) -> list[P
     program = load_program(model, name)
     paths = write_sources(program, out_dir)
     byte_array = out_dir / "model_data.h"
-    write_text(byte_array, emit_model_data(model.read_bytes(), program.graph.network, program.name))
+    write_text(byte_array, emit_model_data(model.read_bytes(), program))
     return [*paths, byte_array]

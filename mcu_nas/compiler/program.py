@@ -10,7 +10,7 @@ from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.planner import Plan, plan
 from mcu_nas.errors import UnsupportedError
-from mcu_nas.graph import Graph, Quantization
+from mcu_nas.graph import PIXELS, Graph, Quantization
 
 
 class InputEncoding(StrEnum):
@@ -18,10 +18,6 @@ class InputEncoding(StrEnum):
 
     INT8 = "int8"
     PIXEL_U8 = "pixel_u8"
-
-
-# Pixels 0..255 as real values 0..1: int8 = pixel - 128 (design: no floats on the device).
-PIXEL_SCALE, PIXEL_ZERO_POINT = 1.0 / 255.0, -128
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ class Program:
                 yield number, member
 
     @property
-    def weights_bytes(self) -> int:
-        """Bytes of all constant arrays."""
+    def constants_bytes(self) -> int:
+        """Bytes of all constant arrays: weights, biases, requantization factors."""
         return sum(array.nbytes for call in self.calls for array in call.arrays.values())
 
 
@@ -93,5 +89,6 @@ def compile_graph(
 
 
 def _encoding_of(quantization: Quantization) -> InputEncoding:
-    pixels = quantization.zero_point == PIXEL_ZERO_POINT and abs(quantization.scale / PIXEL_SCALE - 1) < 1e-6
+    same_scale = abs(quantization.scale / PIXELS.scale - 1) < 1e-6  # converters round 1/255 differently
+    pixels = same_scale and quantization.zero_point == PIXELS.zero_point
     return InputEncoding.PIXEL_U8 if pixels else InputEncoding.INT8

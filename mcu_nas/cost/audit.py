@@ -10,9 +10,9 @@ from mcu_nas.boards import Board
 from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.flash import code_bytes, op_constants_bytes
-from mcu_nas.cost.macs import op_macs, op_weight_bytes
+from mcu_nas.cost.macs import op_weight_bytes
 from mcu_nas.cost.peak_rules import peaks
-from mcu_nas.network import Network
+from mcu_nas.network import Network, op_macs
 from mcu_nas.units import format_bytes
 
 
@@ -42,8 +42,7 @@ class Audit:
 
     ``peak_bytes`` holds the network's peak under each rule, the firmware's arena as ``planned``. ``usable``
     is what the board has left after ``reserved_bytes``: ``stack``, ``harness`` (SRAM), ``flash`` (code of
-    harness and port). ``code_bytes`` is estimated
-    from the core's profile, everything else is exact.
+    harness and port). ``code_bytes`` is estimated from the core's profile, everything else is exact.
     """
 
     board: str
@@ -115,7 +114,7 @@ class Audit:
         return f"fits {self.board}: {sram}, {_share(self.flash_bytes, self.usable_flash_bytes, 'flash')}"
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of ``mcu-nas audit --json`` (docs/audit.md)."""
+        """The keys of ``mcu-nas audit --json`` (docs/json.md)."""
         return {
             "board": self.board,
             "fits": self.fits,

@@ -20,17 +20,17 @@ from mcu_nas.network import Network, Op
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network needs. ``constants_bytes`` holds weights, biases, multipliers and layer code."""
+    """What a network needs. ``layers_bytes`` is the layers' flash: their constants and generated code."""
 
     peak_bytes: int
     macs: int
-    constants_bytes: int
+    layers_bytes: int
     instructions: int
     kernels: frozenset[str]
 
     def flash_bytes(self, profile: CoreProfile) -> int:
-        """Constants plus each kernel's code once; the harness is the board's reserve."""
-        return self.constants_bytes + sum(profile.kernels[name].code_bytes for name in self.kernels)
+        """The layers' flash plus each kernel's code once; the harness is the board's reserve."""
+        return self.layers_bytes + sum(profile.kernels[name].code_bytes for name in self.kernels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def cost(network: Network, profile: CoreProfile) -> Cost:
     return Cost(
         peak_bytes=layout.arena_bytes,
         macs=network_macs(network),
-        constants_bytes=constants_bytes(network) + profile.layer_code_bytes * len(network.ops),
+        layers_bytes=constants_bytes(network) + profile.layer_code_bytes * len(network.ops),
         instructions=sum(
             instructions(network, op, kernel, profile)
             for op, kernel in zip(network.ops, layout.kernels, strict=True)
@@ -63,7 +63,7 @@ def combine(costs: Iterable[Cost]) -> Cost:
     return Cost(
         peak_bytes=max(c.peak_bytes for c in parts),
         macs=sum(c.macs for c in parts),
-        constants_bytes=sum(c.constants_bytes for c in parts),
+        layers_bytes=sum(c.layers_bytes for c in parts),
         instructions=sum(c.instructions for c in parts),
         kernels=frozenset().union(*(c.kernels for c in parts)),
     )

@@ -6,29 +6,16 @@ core profile's measurement of each kernel, plus an average for a layer's call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mcu_nas.compiler.catalogue import choose
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.macs import op_weight_bytes
 from mcu_nas.network import Network, Op
 
-_FACTOR = 8  # struct mcu_factor: int32 multiplier and shift
-_BIAS = 4  # int32
-
-# Per output channel. Kernels that meet padding hold a second bias, for windows inside the image.
-_CHANNEL_BYTES: Mapping[str, int] = {
-    "pointwise_s8": _FACTOR + _BIAS,
-    "fully_connected_s8": _FACTOR + _BIAS,
-    "conv_s8": _FACTOR + 2 * _BIAS,
-    "depthwise_s8": _FACTOR + 2 * _BIAS,
-}
-
 
 def op_constants_bytes(network: Network, op: Op) -> int:
     """Bytes of the constant arrays of one layer: weights, biases, factors."""
-    per_channel = _CHANNEL_BYTES.get(choose(network, op).name, 0)
-    return op_weight_bytes(network, op) + per_channel * network.shape(op.outputs[0])[-1]
+    channels = network.shape(op.outputs[0])[-1]
+    return op_weight_bytes(network, op) + choose(network, op).channel_bytes * channels
 
 
 def constants_bytes(network: Network) -> int:

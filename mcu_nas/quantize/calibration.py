@@ -11,13 +11,12 @@ import math
 import numpy as np
 import torch
 
-from mcu_nas.graph import Quantization
+from mcu_nas.graph import PIXELS, Quantization
 from mcu_nas.network import Activation, Add, AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected
 from mcu_nas.supernet.layers import run_folded
 from mcu_nas.supernet.lowering import Step, observe_steps
 from mcu_nas.supernet.torch_network import TorchNetwork, to_pixels
 
-PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))  # int8 = pixel - 128
 NARROWEST = 1e-3  # a tensor of smaller range is dead; its scale must still make a sound multiplier
 _SHRINK = tuple(np.linspace(1.0, 0.5, 26))
 _VALUES = 20_000  # sampled per tensor for the error

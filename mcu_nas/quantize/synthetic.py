@@ -11,10 +11,8 @@ import math
 import numpy as np
 from numpy.random import Generator
 
-from mcu_nas.graph import Graph, Quantization
+from mcu_nas.graph import PIXELS, Graph, Quantization
 from mcu_nas.network import Activation, Add, AveragePool2D, DepthwiseConv2D, FullyConnected, Mean, Network, Op
-
-PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))
 
 
 def random_graph(network: Network, rng: Generator) -> Graph:

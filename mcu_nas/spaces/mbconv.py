@@ -32,14 +32,6 @@ class Template:
     stage_strides: tuple[int, ...]
     head_ratio: int = 4
 
-    @property
-    def downsampling(self) -> int:
-        """By how much the last stage is smaller than the input, in each axis."""
-        product = 2
-        for stride in self.stage_strides:
-            product *= stride
-        return product
-
 
 LARGE = Template("large", 16, (24, 40, 80, 96, 192), (2, 2, 2, 1, 2))
 SMALL = Template("small", 16, (16, 24, 40, 64, 96), (1, 2, 1, 2, 1))

@@ -110,4 +110,4 @@ class SegmentTable:
 
 
 def _row(segment: Cost) -> tuple[int, int, int, int]:
-    return (segment.peak_bytes, segment.macs, segment.constants_bytes, segment.instructions)
+    return (segment.peak_bytes, segment.macs, segment.layers_bytes, segment.instructions)

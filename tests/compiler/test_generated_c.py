@@ -158,9 +158,9 @@ def test_writing_leaves_only_the_generated_files(tmp_path):
 
 @pytest.mark.parametrize("compiler", ["gcc", "g++"])
 def test_model_data_holds_the_file_and_its_operators(compiler, tmp_path):
-    graph = program().graph
-    tflite = serialize_tflite(graph)
-    text = emit_model_data(tflite, graph.network, "kws")
+    kws = program("kws")
+    tflite = serialize_tflite(kws.graph)
+    text = emit_model_data(tflite, kws)
     assert "MicroMutableOpResolver<6>" in text
     assert "resolver.AddDepthwiseConv2D();" in text
     (tmp_path / "model_data.h").write_text(text)

@@ -59,9 +59,9 @@ def test_predicted_peak_is_the_planned_arena(seed: int) -> None:
 def test_kernel_code_counts_once_however_many_layers_use_it() -> None:
     one = cost(network_of(blocks([(8, 3)])), PROFILE)
     two = combine([one, one])
-    code = one.flash_bytes(PROFILE) - one.constants_bytes
+    code = one.flash_bytes(PROFILE) - one.layers_bytes
     assert code == sum(PROFILE.kernels[name].code_bytes for name in one.kernels)
-    assert two.flash_bytes(PROFILE) == 2 * one.constants_bytes + code
+    assert two.flash_bytes(PROFILE) == 2 * one.layers_bytes + code
 
 
 def test_instructions_grow_with_everything_that_a_layer_does_more_of() -> None:
@@ -84,7 +84,7 @@ def test_latency_is_instructions_times_cpi_over_clock_with_its_range() -> None:
     assert estimated.high_ms == pytest.approx(1000 * cpi.high)
 
 
-FITTING = Cost(peak_bytes=1000, macs=0, constants_bytes=2000, instructions=30_000, kernels=frozenset())
+FITTING = Cost(peak_bytes=1000, macs=0, layers_bytes=2000, instructions=30_000, kernels=frozenset())
 LIMITS = replace(
     constraints_for(load_board("stm32f746g-disco")),
     sram_bytes=1000,
@@ -106,7 +106,7 @@ def test_network_that_needs_exactly_the_limits_fits() -> None:
     ("more", "phrase"),
     [
         ({"peak_bytes": 1001}, "1,001 B of SRAM (limit 1,000 B)"),
-        ({"constants_bytes": 2001}, "2,001 B of flash (limit 2,000 B)"),
+        ({"layers_bytes": 2001}, "2,001 B of flash (limit 2,000 B)"),
         ({"instructions": 60_000}, "2.0 ms estimated (limit 1.0 ms)"),
     ],
 )
@@ -116,7 +116,7 @@ def test_each_limit_is_broken_by_one_more_and_says_so(more: dict[str, int], phra
 
 
 def test_of_several_broken_limits_the_worst_comes_first() -> None:
-    phrases = LIMITS.broken(replace(FITTING, peak_bytes=2000, constants_bytes=10_000))
+    phrases = LIMITS.broken(replace(FITTING, peak_bytes=2000, layers_bytes=10_000))
     assert [phrase.split()[3] for phrase in phrases] == ["flash", "SRAM"]
 
 

@@ -120,4 +120,4 @@ def test_the_unchanged_stm32f746_image_equals_the_reference(model, crystal, tmp_
 def test_the_image_takes_the_arena_that_was_planned(model, tmp_path):
     image = model.firmware(load_board("stm32f746g-disco"), tmp_path)
     assert image.arena_bytes == (model.program.arena_bytes + 3) // 4 * 4
-    assert image.constant_bytes >= model.program.weights_bytes
+    assert image.constant_bytes >= model.program.constants_bytes
