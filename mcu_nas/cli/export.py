@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.export import write_exports
 from mcu_nas.errors import UsageError
 from mcu_nas.files import write_bytes
+from mcu_nas.search.run_folder import RunFolder
 
 
 @click.command(
@@ -37,12 +39,13 @@ def command(run: Path, out_dir: Path | None, as_json: bool) -> None:
     """
     if not run.is_dir():
         raise UsageError(f"{run}: not a run folder; `mcu-nas compile` takes a .tflite file")
+    board = RunFolder.open(run).section("request")["board"]
     model = model_path(run)
     out = out_dir or run / "winner" / "export"
     paths = write_exports(model, out)
     write_bytes(out / "model.tflite", model.read_bytes())
     written = [out / "model.tflite", *paths]
-    following = f"mcu-nas audit {out / 'model.tflite'} --board stm32f746g-disco"
+    following = f"mcu-nas audit {shlex.quote(str(out / 'model.tflite'))} --board {board}"
     if as_json:
         print(json.dumps({"files": [str(path) for path in written], "next": following}, indent=2))
         return

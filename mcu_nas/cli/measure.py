@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -91,7 +92,7 @@ def command(
         link.load(input_bytes(pixels[0], link.hello()))
         latency = measure_latency(link, runs, warmup, emulated=port is None)
     macs = folder.section("winner")["macs"]
-    following = f"mcu-nas audit {run} --board {request.board}"
+    following = f"mcu-nas audit {shlex.quote(str(run))} --board {request.board}"
     if as_json:
         print(json.dumps({**_record(the_board, latency, accuracy, macs), "next": following}, indent=2))
         return

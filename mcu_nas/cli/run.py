@@ -54,15 +54,22 @@ def command(
     with built_firmware(program, the_board) as image, open_device(the_board, image, program, port) as link:
         measured = measure_layers(link, sample, emulated=port is None)
         outputs, memory = link.outputs(), link.memory()
-    following = f"mcu-nas measure {shlex.quote(str(target))} --board {board}" + (
-        f" --port {port}" if port else ""
-    )
+    following = _next_command(target, board, port)
     if as_json:
         print(json.dumps({**_record(program, measured, image, memory, outputs), "next": following}, indent=2))
         return
     print(_layers(measured))
     print(f"\noutputs  {' '.join(map(str, outputs))}")
     print(f"{_memory(image, memory, program)}\nnext: {following}")
+
+
+def _next_command(target: Path, board: str, port: str | None) -> str:
+    """``measure`` needs the test images that only a run knows of; a file by itself can be audited."""
+    if target.is_dir():
+        return f"mcu-nas measure {shlex.quote(str(target))} --board {board}" + (
+            f" --port {shlex.quote(port)}" if port else ""
+        )
+    return f"mcu-nas audit {shlex.quote(str(target))} --board {board}"
 
 
 def _input(program: Program, input_file: Path | None, seed: int) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""The command that a command ends with is one that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
+from mcu_nas.tflite.writer import serialize_tflite
+from tests.command_line import mcu_nas
+from tests.graphs import GraphMaker
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    maker = GraphMaker(1)
+    pixels = maker.activation("pixels", (1, 8, 8, 1))
+    x = maker.mean(maker.conv(pixels, 4, (3, 3)))
+    path = tmp_path / "small.tflite"
+    path.write_bytes(serialize_tflite(maker.graph((pixels,), (maker.fully_connected(x, 3),))))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, model: Path) -> Path:
+    folder = RunFolder.create(tmp_path / "run", {"board": "qemu-cortex-m4"})
+    folder.winner.mkdir()
+    folder.model.write_bytes(model.read_bytes())
+    return folder.path
+
+
+def test_compiled_model_runs_on_an_emulated_board_with_the_core(model: Path, tmp_path: Path) -> None:
+    done = mcu_nas("compile", str(model), "--board", "stm32f746g-disco", "--out", str(tmp_path / "c"))
+    assert done.out.splitlines()[-1] == f"next: mcu-nas run {model} --board qemu-cortex-m7"
+
+
+def test_exported_model_is_audited_for_the_board_that_was_searched_for(run: Path) -> None:
+    done = mcu_nas("export", str(run))
+    exported = run / "winner" / "export" / "model.tflite"
+    assert done.out.splitlines()[-1] == f"next: mcu-nas audit {exported} --board qemu-cortex-m4"
+
+
+def test_model_without_a_run_has_no_test_images_to_measure_with(model: Path, run: Path) -> None:
+    alone = mcu_nas("run", str(model), "--board", "qemu-cortex-m7")
+    assert alone.out.splitlines()[-1] == f"next: mcu-nas audit {model} --board qemu-cortex-m7"
+    winner = mcu_nas("run", str(run), "--board", "qemu-cortex-m7")
+    assert winner.out.splitlines()[-1] == f"next: mcu-nas measure {run} --board qemu-cortex-m7"
+
+
+def test_help_of_compile_lists_the_operators_that_refusals_refer_to() -> None:
+    shown = mcu_nas("compile", "--help").out
+    assert all(operator in shown for operator in SUPPORTED_OPERATORS)
