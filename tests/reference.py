@@ -6,25 +6,16 @@ import numpy as np
 import pytest
 
 from mcu_nas.graph import Graph
+from mcu_nas.tflite import reference
 from mcu_nas.tflite.writer import serialize_tflite
 
-runtime = pytest.importorskip(
-    "tflite_micro.python.tflite_micro.runtime", reason="tflite-micro is not installed"
-)
-
-ARENA_BYTES = 4 << 20
+if not reference.reference_available():
+    pytest.skip("tflite-micro is not installed", allow_module_level=True)
 
 
 def reference_outputs(graph: Graph, *inputs: np.ndarray) -> np.ndarray:
     """tflite-micro's first output for N samples, int8 (N, ...), from int8 (N, ...) per input."""
-    interpreter = runtime.Interpreter.from_bytes(serialize_tflite(graph), arena_size=ARENA_BYTES)
-    outputs = []
-    for sample in zip(*inputs, strict=True):
-        for index, values in enumerate(sample):
-            interpreter.set_input(values[None], index)
-        interpreter.invoke()
-        outputs.append(interpreter.get_output(0)[0])
-    return np.stack(outputs)
+    return reference.reference_outputs(serialize_tflite(graph), *inputs)
 
 
 def sample_inputs(graph: Graph, count: int, seed: int) -> list[np.ndarray]:

@@ -21,16 +21,17 @@ def reference_available() -> bool:
     return True
 
 
-def reference_outputs(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
-    """Outputs int8 (N, ...) of a model with one input and one output for inputs int8 (N, ...).
+def reference_outputs(tflite: bytes, *inputs: np.ndarray) -> np.ndarray:
+    """A model's first output for N samples, int8 (N, ...), from one array int8 (N, ...) per input.
 
     Raises:
         ToolError: tflite-micro is not installed.
     """
     interpreter = _runtime().Interpreter.from_bytes(tflite, arena_size=ARENA_BYTES)
     results = []
-    for sample in inputs:
-        interpreter.set_input(sample[None], 0)
+    for sample in zip(*inputs, strict=True):
+        for index, values in enumerate(sample):
+            interpreter.set_input(values[None], index)
         interpreter.invoke()
         results.append(interpreter.get_output(0)[0])
     return np.stack(results)
