@@ -14,7 +14,7 @@ def resource_dir(name: str) -> Path:
 
 
 def firmware_dir() -> Path:
-    """The C sources: kernels/, harness/, ports/."""
+    """The C sources: kernels/, harness/, cortex_m/, ports/, host/."""
     return resource_dir("firmware")
 
 

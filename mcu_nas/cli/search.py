@@ -70,7 +70,7 @@ Examples:
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Threads that train. Another number gives another, equally good result.",
+    help="Threads that train. Another number may round differently, so that the run keeps it.",
 )
 @seed_option
 @json_option
@@ -114,10 +114,11 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     """
     from mcu_nas.search.effort import EFFORTS
     from mcu_nas.search.pipeline import Search
+    from mcu_nas.search.task import SearchTask
 
-    search = Search(folder, request, EFFORTS[request.effort], bars)
-    search.check()
-    return search
+    task = SearchTask(request, EFFORTS[request.effort])
+    task.check()
+    return Search(folder, task, bars)
 
 
 def _default_folder(options: dict[str, Any]) -> Path:

@@ -91,7 +91,7 @@ def _firmware(run: Mapping[str, Any]) -> Iterator[str]:
 
 def _files(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[str]:
     yield f"model   {folder.model}"
-    yield f"C       {folder.winner / 'c'}"
-    yield f"picture {folder.path / 'report' / 'search.svg'}"
+    yield f"C       {folder.sources}"
+    yield f"picture {folder.picture}"
     board = run["emulated"]["board"] if "emulated" in run else f"{run['request']['board']} --port PORT"
     yield f"next: mcu-nas measure {folder.path} --board {board}"

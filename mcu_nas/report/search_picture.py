@@ -37,10 +37,9 @@ def write_search_picture(folder: RunFolder) -> Path:
         f" {run['winner']['latency']['central_ms']:.1f} ms estimated"
     )
     history.close()
-    path = folder.path / "report" / "search.svg"
-    with replacing(path) as temporary:
+    with replacing(folder.picture) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
-    return path
+    return folder.picture
 
 
 def _spaces(axes: Axes, stage_one: Mapping[str, Any]) -> None:

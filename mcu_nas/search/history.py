@@ -45,6 +45,11 @@ class History(Sequence[Evaluation]):
     """The evaluations of a run; appending writes to the file before it returns."""
 
     def __init__(self, path: Path) -> None:
+        """Opens the log in a file, or begins it where there is none.
+
+        Raises:
+            RunFolderError: the file is not such a log.
+        """
         try:
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")

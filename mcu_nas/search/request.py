@@ -11,7 +11,7 @@ from typing import Any
 class SearchRequest:
     """Board and data by name; limits in bytes and milliseconds, None for the board's own.
 
-    ``threads`` is part of it: floating-point sums depend on how many threads share them.
+    ``threads`` is part of it: training gives the same bits with any number, but not every sum of torch does.
     """
 
     board: str

@@ -1,10 +1,4 @@
-"""The run folder: the database of one search (layout in docs/run_folder.md).
-
-run.json        what was asked, with which versions, and what each stage found
-search.sqlite   every evaluation, as it happens
-checkpoints/    supernet and winner in training
-winner/         architecture.json, model.tflite, c/, firmware/<board>/
-"""
+"""The run folder: the database of one search. docs/run_folder.md shows all of its files."""
 
 from __future__ import annotations
 
@@ -31,6 +25,8 @@ class RunFolder:
         self.winner = path / "winner"
         self.model = self.winner / "model.tflite"
         self.architecture = self.winner / "architecture.json"
+        self.sources = self.winner / "c"
+        self.picture = path / "report" / "search.svg"
 
     @staticmethod
     def create(path: Path, request: Mapping[str, Any]) -> RunFolder:
@@ -39,7 +35,8 @@ class RunFolder:
         Raises:
             RunFolderError: the folder holds something already.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # A .part file is what a kill in this very method leaves.
+        if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
             raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "run.json", _dump({"schema": SCHEMA, "request": dict(request)}))
@@ -55,11 +52,22 @@ class RunFolder:
         folder = RunFolder(path)
         schema = folder.read().get("schema")
         if schema != SCHEMA:
-            raise RunFolderError(f"{path}/run.json: schema {schema!r}, this version reads {SCHEMA}")
+            raise RunFolderError(
+                f"{path}/run.json: schema {schema!r}, this version reads {SCHEMA}: start the search anew,"
+                " or use the version of mcu_nas that wrote it"
+            )
         return folder
 
+    def firmware(self, board: str) -> Path:
+        """The folder of the images linked for a board."""
+        return self.winner / "firmware" / board
+
     def read(self) -> dict[str, Any]:
-        """The whole of run.json."""
+        """The whole of run.json.
+
+        Raises:
+            RunFolderError: it is missing or broken.
+        """
         try:
             record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
@@ -68,9 +76,11 @@ class RunFolder:
                 " makes one"
             ) from None
         except (OSError, ValueError) as error:
-            raise RunFolderError(f"{self.path}/run.json cannot be read: {error}") from None
+            raise RunFolderError(
+                f"{self.path}/run.json cannot be read: {error}: start the search anew"
+            ) from None
         if not isinstance(record, dict):
-            raise RunFolderError(f"{self.path}/run.json does not hold an object")
+            raise RunFolderError(f"{self.path}/run.json does not hold an object: start the search anew")
         return record
 
     def section(self, name: str) -> Any:

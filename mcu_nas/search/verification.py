@@ -22,6 +22,7 @@ from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
 from mcu_nas.search.evaluator import accuracy
+from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
 from mcu_nas.tflite.reference import reference_available, reference_outputs
 
@@ -56,9 +57,9 @@ def verify_accuracy(network: TorchNetwork, model: Path, dataset: Dataset, seed: 
     }
 
 
-def build_for(model: Path, board: Board, winner: Path) -> FirmwareImage:
-    """Firmware of an exported model under ``winner``/firmware/<board>/."""
-    return build_firmware(winner / "c", load_program(model).name, board, winner / "firmware" / board.name)
+def build_for(folder: RunFolder, board: Board) -> FirmwareImage:
+    """Firmware of a run's exported winner for a board, in the run folder."""
+    return build_firmware(folder.sources, load_program(folder.model).name, board, folder.firmware(board.name))
 
 
 def image_record(image: FirmwareImage) -> dict[str, Any]:
@@ -86,7 +87,8 @@ def run_emulated(image: FirmwareImage, board: Board, model: Path, pixels: np.nda
     expected = HostModel(load_program(model)).run(quantized_pixels(pixels)[None])[0]
     return {
         "board": board.name,
-        "unit": str(measured.unit),
+        "unit": measured.unit.name,
+        "kind": measured.unit.kind,
         "instructions": measured.total,
         "layers": [
             {"name": layer.name, "macs": layer.macs, "instructions": layer.count} for layer in measured.layers

@@ -19,6 +19,7 @@ from mcu_nas.search.listener import Silence
 from mcu_nas.search.pipeline import Search
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.task import SearchTask
 from mcu_nas.supernet import training
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from tests.fashion import fashion
@@ -92,12 +93,12 @@ def run(path: Path, data: Path, kill_at: int = 0) -> None:
     """Begins the search, or resumes it where the folder exists."""
     training.CHECKPOINT_EVERY = 3
     folder = RunFolder(path)
-    search = Search(folder, request(data), TINY, KillAt(kill_at))
-    search.check()
+    task = SearchTask(request(data), TINY)
+    task.check()
     if not path.exists():
-        RunFolder.create(path, search.request.to_record())
+        RunFolder.create(path, task.request.to_record())
     with folder.locked():
-        search.run()
+        Search(folder, task, KillAt(kill_at)).run()
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import pytest
 from mcu_nas.boards import load_board
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.errors import NothingFitsError
+from mcu_nas.search.feasible import FeasibleCandidates
 from mcu_nas.search.history import History, best
-from mcu_nas.search.loop import FeasibleCandidates, evolve, fitness_curve
+from mcu_nas.search.loop import evolve, fitness_curve
 from mcu_nas.search.strategies.evolution import Evolution
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space, mbconv_space

@@ -28,6 +28,11 @@ def test_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
         RunFolder.create(tmp_path, {})
 
 
+def test_creation_that_was_cut_off_can_be_repeated(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.123.part").write_text('{"schema"')
+    assert RunFolder.create(tmp_path, {"seed": 1}).section("request") == {"seed": 1}
+
+
 def test_folder_without_run_json_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"is not a run folder: run\.json is missing"):
         RunFolder.open(tmp_path)

@@ -1,0 +1,118 @@
+"""What a search request means: board, data, limits, space.
+
+Each is derived when it is first asked for and never stored, so that a resumed search derives the same. The
+stages (search/pipeline.py) take from here what they work on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mcu_nas.boards import Board, load_board
+from mcu_nas.cost.constraints import Constraints, constraints_for
+from mcu_nas.datasets.catalogue import load_dataset
+from mcu_nas.datasets.dataset import Dataset
+from mcu_nas.datasets.images import resize
+from mcu_nas.datasets.search_space import space_for
+from mcu_nas.datasets.splits import Splits, split
+from mcu_nas.devices.session import emulated_counterpart
+from mcu_nas.devices.toolchain import require_firmware_tools
+from mcu_nas.search.effort import Effort
+from mcu_nas.search.evaluator import SharedWeights
+from mcu_nas.search.feasible import FeasibleCandidates
+from mcu_nas.search.request import SearchRequest
+from mcu_nas.spaces.mbconv import WIDTHS
+from mcu_nas.spaces.space import Space
+from mcu_nas.spaces.stage_one import StageOne, optimize_space
+from mcu_nas.supernet.feed import Feed
+from mcu_nas.supernet.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """A request at an effort, and all that follows from the two."""
+
+    request: SearchRequest
+    effort: Effort
+
+    @cached_property
+    def board(self) -> Board:
+        """The board searched for."""
+        return load_board(self.request.board)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, at its own size."""
+        return load_dataset(self.request.data)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Training, recalibration, validation and holdout indices."""
+        return split(
+            self.dataset.train_labels,
+            recalibration=self.effort.recalibration_images,
+            validation=self.effort.validation_images,
+            holdout=self.effort.holdout_images,
+            seed=self.request.seed,
+        )
+
+    @cached_property
+    def constraints(self) -> Constraints:
+        """The limits."""
+        limits = (self.request.sram_bytes, self.request.flash_bytes, self.request.latency_ms)
+        return constraints_for(self.board, *limits)
+
+    @cached_property
+    def stage_one(self) -> StageOne:
+        """The chosen search space; takes a second, so that it is never stored, only recorded."""
+        space = space_for(self.dataset, self.request.resolutions, self.request.widths or WIDTHS)
+        return optimize_space(
+            space,
+            self.constraints,
+            self.request.seed,
+            samples=self.effort.stage_one_samples,
+            largest_macs=self.effort.largest_macs,
+        )
+
+    @property
+    def space(self) -> Space:
+        """The space that supernet and evolution work in."""
+        return self.stage_one.space
+
+    @cached_property
+    def candidates(self) -> FeasibleCandidates:
+        """Feasible architectures and their costs."""
+        return FeasibleCandidates(self.space, self.constraints)
+
+    def check(self) -> None:
+        """Finds out what is missing before anything is written or a minute is spent.
+
+        Raises:
+            UsageError: board, data or options; a compiler or emulator that is not installed.
+            NothingFitsError: no network of the space meets the limits.
+        """
+        require_firmware_tools(emulated=emulated_counterpart(self.board) is not None)
+        _ = self.splits, self.stage_one  # raise where they cannot be had
+
+    def feed(self, resolution: int) -> Feed:
+        """Augmented batches of the training split."""
+        images = resize(self.dataset.train_images[self.splits.train], resolution)
+        labels = self.dataset.train_labels[self.splits.train]
+        return Feed(images, labels, self.request.seed, self.dataset.mirrored_is_same)
+
+    def calibration_images(self, resolution: int) -> np.ndarray:
+        """Images uint8 (N, resolution, resolution, C) for batch-norm statistics and activation ranges."""
+        return resize(self.dataset.train_images[self.splits.recalibration], resolution)
+
+    def evaluator(self, supernet: Supernet, indices: np.ndarray) -> SharedWeights:
+        """Scores subnets on these of the training images (a split's indices)."""
+        data = self.dataset
+        return SharedWeights(
+            supernet,
+            data.train_images[self.splits.recalibration],
+            data.train_images[indices],
+            data.train_labels[indices],
+        )
