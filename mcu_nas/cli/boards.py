@@ -24,13 +24,15 @@ A board of your own is a TOML file in ./boards or in ~/.config/mcu_nas/boards.""
 def command(as_json: bool) -> None:
     """List the boards: core, clock, memory and what a model may use of it, emulator, flash tool."""
     boards = [load_board(name) for name in board_names()]
+    following = "mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 40ms"
     if as_json:
-        print(json.dumps({"boards": [_record(board) for board in boards]}, indent=2))
+        record = {"boards": [_record(board) for board in boards], "next": following}
+        print(json.dumps(record, indent=2))
         return
     header = ("board", "core", "clock", "SRAM KiB", "usable", "flash KiB", "usable", "emulator", "flash tool")
     print(text_table(header, [_row(board) for board in boards], right=(2, 3, 4, 5, 6)))
     print("\nusable: what stack, harness and port leave for a model's arena, weights and kernels")
-    print("next: mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 40ms")
+    print(f"next: {following}")
 
 
 def _row(board: Board) -> tuple[str, ...]:

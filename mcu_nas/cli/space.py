@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -76,8 +77,12 @@ def command(
         _print_count(space, as_json)
         return
     found = optimize_space(space, constraints, seed, samples, min_share)
+    following = (
+        f"mcu-nas search --board {board} --data {shlex.quote(data)}"
+        f"{_limit_arguments(sram, flash, latency)}{_space_arguments(resolutions, widths)}"
+    )
     if as_json:
-        print(json.dumps(_record(found, constraints), indent=2))
+        print(json.dumps({**_record(found, constraints), "next": following}, indent=2))
         return
     print(_limits(constraints))
     print(f"\nShare of {samples:,} sampled networks that fit, and mean MACs (millions) of those that do:\n")
@@ -86,7 +91,7 @@ def command(
     chosen = found.chosen
     print(f"\nchosen: width {chosen.width:g} at {chosen.resolution} px: {found.reason}")
     print(f"        {found.space.count():,} architectures remain")
-    print(f"next: mcu-nas search --board {board} --data {data}{_limit_arguments(sram, flash, latency)}")
+    print(f"next: {following}")
 
 
 def _print_count(space: Space, as_json: bool) -> None:
@@ -140,6 +145,12 @@ def _limit_arguments(sram: int | None, flash: int | None, latency: float | None)
         f" --latency {latency:g}ms" if latency is not None else "",
     )
     return "".join(given)
+
+
+def _space_arguments(resolutions: tuple[int, ...], widths: tuple[float, ...]) -> str:
+    """The candidates as they would be typed again."""
+    given = (("--resolutions", resolutions), ("--widths", widths))
+    return "".join(f" {option} {','.join(f'{n:g}' for n in numbers)}" for option, numbers in given if numbers)
 
 
 def _record(found: StageOne, constraints: Constraints) -> dict[str, object]:

@@ -62,6 +62,7 @@ def test_widths_and_resolutions_limit_the_candidates(digits: str) -> None:
     record = json.loads(space(digits, "--widths", "0.5,0.3", "--resolutions", "24,18", "--json").out)
     candidates = [(row["resolution"], row["width"]) for row in record["spaces"]]
     assert candidates == [(18, 0.3), (18, 0.5), (24, 0.3), (24, 0.5)]
+    assert record["next"].endswith(" --resolutions 24,18 --widths 0.5,0.3")
 
 
 def test_count_is_exact(digits: str) -> None:
