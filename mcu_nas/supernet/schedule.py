@@ -34,10 +34,6 @@ class Schedule:
         progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         return peak * 0.5 * (1.0 + math.cos(math.pi * progress))
 
-    def epochs(self, images: int) -> float:
-        """Passes over ``images`` training images."""
-        return self.steps * self.batch / images
-
 
 @dataclass(frozen=True)
 class SupernetSchedule:

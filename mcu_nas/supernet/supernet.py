@@ -23,8 +23,8 @@ from mcu_nas.supernet.torch_network import TorchNetwork, build_layers, layer_of,
 class Supernet(nn.Module):
     """The weights of a space's largest network, of which every subnet uses slices.
 
-    Batch-norm statistics exist for the subnet of last calibration only: a subnet that is to be scored is
-    taken out by ``subnet`` and recalibrated.
+    Batch-norm statistics are never kept here: a subnet that is to be scored is taken out by ``subnet`` and
+    recalibrated.
     """
 
     def __init__(self, space: Space, seed: int = 0) -> None:
