@@ -14,7 +14,7 @@ def resource_dir(name: str) -> Path:
 
 
 def firmware_dir() -> Path:
-    """The C sources: kernels/, harness/, cortex_m/, ports/, host/."""
+    """The C sources: kernels/, harness/, cortex_m/, ports/; host/ for this computer."""
     return resource_dir("firmware")
 
 

@@ -1,4 +1,5 @@
-/* What a microcontroller must offer to the harness: one implementation in ports/<port>/. */
+/* What a microcontroller must offer to the harness: one implementation in ports/<port>/;
+ * host/port.c is a process instead, for tests. */
 #ifndef PORT_H
 #define PORT_H
 

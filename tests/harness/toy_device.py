@@ -1,4 +1,4 @@
-"""The harness as a process: host gcc with sanitizers, ports/host, and the handwritten model toy_model.c."""
+"""The harness as a process: host gcc with sanitizers, host/port.c, and the handwritten model toy_model.c."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Ask = Callable[..., list[str]]
 
 def build(target: Path, *flags: str) -> Path:
     """The toy device as a program; ``flags`` add to or replace macros."""
-    sources = (*HARNESS, firmware_dir() / "ports" / "host" / "port.c", HERE / "toy_model.c")
+    sources = (*HARNESS, firmware_dir() / "host" / "port.c", HERE / "toy_model.c")
     compiler = ("gcc", "-std=c11", *WARNINGS, *SANITIZERS)
     subprocess.run([*compiler, *INCLUDES, *MODEL, *flags, *sources, "-o", target], check=True)
     return target
