@@ -74,7 +74,9 @@ def load_core_profile(core: str) -> CoreProfile:
     try:
         return CoreProfile.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError:
-        raise BoardError(f"no profile for core '{core}': {path} is missing") from None
+        raise BoardError(
+            f"no profile for core '{core}': {path} is missing: benchmarks/core_profile.py makes it"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise BoardError(f"{path}: {error}") from None
     except ValidationError as error:
