@@ -56,7 +56,6 @@ class Search:
     def run(self) -> None:
         """All stages, from the first unfinished one on."""
         torch.set_num_threads(self.task.request.threads)
-        torch.use_deterministic_algorithms(True)
         self.folder.record("versions", _versions())
         self._record_stage_one()
         supernet = self._supernet()
@@ -189,7 +188,7 @@ class Search:
             checkpoint=self.folder.checkpoints / "winner.pt",
             progress=lambda done, total, loss: self.listener.progress(done, total, f"loss {loss:.2f}"),
         )
-        recalibrate(network, self.task.calibration_images(winner.integer("resolution")))
+        recalibrate(network, self.task.statistics_images(winner.integer("resolution")))
         return network
 
     def _export(self, network: TorchNetwork, winner: Architecture) -> None:

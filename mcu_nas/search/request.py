@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from mcu_nas.errors import RunFolderError
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,8 @@ class SearchRequest:
 
     ``threads`` is part of it: training gives the same bits with any number, but not every sum of torch does.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     board: str
     data: str
@@ -31,6 +37,15 @@ class SearchRequest:
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> SearchRequest:
-        """The inverse of ``to_record``."""
-        tuples = {name: tuple(record[name]) for name in ("resolutions", "widths")}
-        return SearchRequest(**{**record, **tuples})
+        """The inverse of ``to_record``.
+
+        Raises:
+            RunFolderError: a key is missing, unknown or of another type.
+        """
+        try:
+            return TypeAdapter(SearchRequest).validate_python(record)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            key = ".".join(map(str, ("request", *fault["loc"])))
+            message = fault["msg"][0].lower() + fault["msg"][1:]
+            raise RunFolderError(f"{key}: {message}: start the search anew") from None

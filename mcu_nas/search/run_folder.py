@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from mcu_nas.errors import RunFolderError
 from mcu_nas.files import write_text
+from mcu_nas.search.request import SearchRequest
 
 SCHEMA = 1
 
@@ -36,8 +38,11 @@ class RunFolder:
             RunFolderError: the folder holds something already.
         """
         # A .part file is what a kill in this very method leaves.
-        if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
+        if (path / "run.json").exists():
             raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
+        if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
+            what = "not empty" if path.is_dir() else "not a folder"
+            raise RunFolderError(f"{path} is {what}: --run names a new folder, or an empty one")
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "run.json", _dump({"schema": SCHEMA, "request": dict(request)}))
         return RunFolder(path)
@@ -71,10 +76,8 @@ class RunFolder:
         try:
             record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
-            raise RunFolderError(
-                f"{self.path} is not a run folder: run.json is missing; `mcu-nas search --run {self.path}`"
-                " makes one"
-            ) from None
+            begun = "" if self.path.exists() else f"; `mcu-nas search --run {self._typed}` makes one"
+            raise RunFolderError(f"{self.path} is not a run folder: run.json is missing{begun}") from None
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"{self.path}/run.json cannot be read: {error}: start the search anew"
@@ -93,9 +96,26 @@ class RunFolder:
         if name not in record:
             raise RunFolderError(
                 f"{self.path} is unfinished ('{name}' is missing from run.json):"
-                f" `mcu-nas search --resume --run {self.path}` continues it"
+                f" `mcu-nas search --resume --run {self._typed}` continues it"
             )
         return record[name]
+
+    def request(self) -> SearchRequest:
+        """What the run was asked.
+
+        Raises:
+            RunFolderError: run.json does not say, or not in a way that this version understands.
+        """
+        record = self.section("request")
+        try:
+            return SearchRequest.from_record(record)
+        except RunFolderError as error:
+            raise RunFolderError(f"{self.path}/run.json: {error}") from None
+
+    @property
+    def _typed(self) -> str:
+        """The path as a shell takes it."""
+        return shlex.quote(str(self.path))
 
     def record(self, name: str, content: Any) -> None:
         """Replace one section of run.json."""

@@ -30,6 +30,8 @@ from mcu_nas.spaces.stage_one import StageOne, optimize_space
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.supernet import Supernet
 
+FINAL_STATISTICS = 5_120  # training images for the winner's batch-norm statistics
+
 
 @dataclass(frozen=True)
 class SearchTask:
@@ -106,6 +108,10 @@ class SearchTask:
     def calibration_images(self, resolution: int) -> np.ndarray:
         """Images uint8 (N, resolution, resolution, C) for batch-norm statistics and activation ranges."""
         return resize(self.dataset.train_images[self.splits.recalibration], resolution)
+
+    def statistics_images(self, resolution: int) -> np.ndarray:
+        """More of them than a search can afford for each subnet: for the winner's final batch norms."""
+        return resize(self.dataset.train_images[self.splits.train[:FINAL_STATISTICS]], resolution)
 
     def evaluator(self, supernet: Supernet, indices: np.ndarray) -> SharedWeights:
         """Scores subnets on these of the training images (a split's indices)."""

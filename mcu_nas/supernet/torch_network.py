@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mcu_nas.network import Network
+from mcu_nas.network import Add, Network
 from mcu_nas.supernet.layers import Layer, run_folded
 from mcu_nas.supernet.lowering import Step, lower_to_torch, run_steps
 from mcu_nas.supernet.workers import map_in_threads
+
+# Batch-norm gain at the end of a residual branch before training. Near zero a block begins as its shortcut
+# (Goyal et al., arXiv 1706.02677, section 5.1); exactly zero would also stop its gradients for a step.
+RESIDUAL_GAIN = 0.2
 
 
 class TorchNetwork(nn.Module):
@@ -52,7 +57,16 @@ def build_layers(steps: tuple[Step, ...], seed: int | None) -> nn.ModuleDict:
         generator = torch.Generator().manual_seed(seed)
         for layer in layers.values():
             layer.initialise(generator)
+        for step in _residual_branches(steps):
+            nn.init.constant_(layers[_key(step)].gain, RESIDUAL_GAIN)
     return nn.ModuleDict(layers)
+
+
+def _residual_branches(steps: tuple[Step, ...]) -> Iterator[Step]:
+    """The convolutions whose output nothing but a sum reads: the last of each residual branch."""
+    readers = Counter(tensor for step in steps for tensor in step.inputs)
+    summed = {tensor for step in steps if isinstance(step.op, Add) for tensor in step.inputs}
+    return (s for s in weighted_steps(steps) if s.output in summed and readers[s.output] == 1)
 
 
 def layer_of(layers: nn.ModuleDict, step: Step) -> Layer:

@@ -21,7 +21,7 @@ POPULATION, GENERATIONS = 8, 4
 
 
 def space() -> Space:
-    return mbconv_space(28, 1, 10, resolutions=(16,), widths=(0.4,))
+    return mbconv_space(28, 1, 10, resolutions=(16,), widths=(0.8,))
 
 
 def constraints(latency_ms: float = 25.0) -> Constraints:

@@ -24,6 +24,12 @@ def test_sections_are_replaced_whole_and_others_stay(tmp_path: Path) -> None:
 
 def test_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunFolderError, match="is not empty: --run names a new folder"):
+        RunFolder.create(tmp_path, {})
+
+
+def test_run_that_was_begun_is_not_begun_again(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path, {})
     with pytest.raises(RunFolderError, match="exists already: --resume continues it"):
         RunFolder.create(tmp_path, {})
 

@@ -70,7 +70,7 @@ def test_mutation_of_probability_zero_changes_nothing_and_of_one_redraws_everyth
     parent = SPACE.smallest()
     assert SPACE.mutate(parent, rng, 0.0) == parent
     drawn = [SPACE.mutate(parent, rng, 1.0) for _ in range(60)]
-    for name in ("resolution", "width", "stage1.depth", "stage5.block1.kernel", "stage5.block2.expand"):
+    for name in ("resolution", "width", "stage1.depth", "stage3.block1.kernel", "stage3.block2.expand"):
         assert {architecture[name] for architecture in drawn} == set(SPACE.options[name])
 
 
@@ -80,13 +80,13 @@ def test_same_seed_gives_the_same_walk() -> None:
     rng = np.random.default_rng(7)
     one, other = SPACE.sample(rng), SPACE.sample(rng)
     mutant, child = SPACE.mutate(one, rng, 0.1), SPACE.crossover(one, other, rng)
-    depths = [f"stage{stage}.depth" for stage in range(1, 6)]
+    depths = [f"stage{stage}.depth" for stage in range(1, 4)]
     rows = [[a["resolution"], a["width"], *(a[d] for d in depths)] for a in (one, other, mutant, child)]
     assert rows == [
-        [28, 0.7, 4, 4, 4, 3, 3],
-        [16, 0.6, 2, 3, 2, 3, 3],
-        [28, 0.7, 4, 4, 4, 3, 3],
-        [28, 0.7, 4, 3, 2, 3, 3],
+        [28, 0.7, 4, 4, 4],
+        [20, 0.7, 3, 3, 2],
+        [28, 0.7, 4, 4, 4],
+        [20, 0.7, 3, 4, 4],
     ]
 
 

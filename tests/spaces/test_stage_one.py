@@ -12,6 +12,7 @@ from mcu_nas.boards import load_board
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import cost
+from mcu_nas.cost.macs import network_macs
 from mcu_nas.errors import NothingFitsError
 from mcu_nas.spaces.segment_table import SegmentTable
 from mcu_nas.spaces.space import Space, mbconv_space
@@ -73,9 +74,23 @@ def test_space_with_most_macs_wins_among_those_in_which_enough_samples_fit() -> 
 
 def test_spaces_whose_supernet_would_be_too_large_do_not_compete() -> None:
     rows = [statistics(48, 0.3, 100, 5e6), statistics(64, 0.5, 25, 8e6)]
-    chosen, reason = choose_space(rows, min_share=0.25, largest_macs=10_000_000)
-    assert chosen is rows[0]
-    assert "at most 10 M MACs" in reason
+    assert choose_space(rows, min_share=0.25, largest_macs=10_000_000)[0] is rows[0]
+
+
+def test_space_above_the_cap_loses_its_deepest_options_before_it_is_sampled() -> None:
+    one = single(SMALL, 28, 0.5)
+    largest = network_macs(one.lower(one.largest()))
+    found = optimize_space(one, F746, seed=0, samples=50, largest_macs=largest - 1)
+    assert found.chosen.largest_macs < largest
+    assert sum(len(found.space.options[f"stage{stage}.depth"]) for stage in (1, 2, 3)) == 8
+
+
+def test_of_spaces_with_nearly_equal_macs_the_highest_resolution_wins() -> None:
+    rows = [statistics(48, 0.9, 50, 10e6), statistics(64, 0.5, 50, 8e6), statistics(80, 0.3, 50, 7e6)]
+    assert choose_space(rows, min_share=0.25)[0] is rows[0]
+    chosen, reason = choose_space(rows, min_share=0.25, tie=0.25)
+    assert chosen is rows[1]
+    assert "within 25% of the largest (10.00 M)" in reason
 
 
 def test_without_a_minimal_share_the_papers_rule_remains() -> None:

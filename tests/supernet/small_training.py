@@ -27,9 +27,9 @@ STEPS = LARGEST.steps + SAMPLED.steps
 
 
 def small_space() -> Space:
-    """Stages of depth 2 and 3 at 12 px and the narrowest width."""
+    """Three stages of depth 2 and 3 at 12 px and the narrowest width."""
     space = mbconv_space(28, 1, 10, (12,), (0.2,))
-    return space.restricted({f"stage{stage}.depth": (2, 3) for stage in range(1, 6)})
+    return space.restricted({f"stage{stage}.depth": (2, 3) for stage in range(1, 4)})
 
 
 def small_feed(seed: int = 5, images: int = 100) -> Feed:
