@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,18 +28,35 @@ def staging(folder: Path) -> Iterator[Path]:
     an exception: none before all of them were written.
 
     Files of ``folder`` that the block did not write stay. Both folders lie on one file system, so that each
-    file takes its place in one step.
+    file takes its place in one step. A folder that had to be made goes again where the block fails.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
+    with _made(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
         staged = Path(name)
         yield staged
-        for path in sorted(staged.rglob("*")):
-            place = folder / path.relative_to(staged)
+        places = {path: folder / path.relative_to(staged) for path in sorted(staged.rglob("*"))}
+        for path, place in places.items():
+            if place.exists() and place.is_dir() != path.is_dir():
+                found = "a folder" if place.is_dir() else "no folder"
+                raise FileExistsError(errno.EEXIST, f"{place.relative_to(folder)} is {found}", str(place))
+        for path, place in places.items():
             if path.is_dir():
                 place.mkdir(exist_ok=True)
             else:
                 path.replace(place)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Makes a folder and its missing parents, and removes those that are still empty after an exception."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

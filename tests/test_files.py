@@ -40,3 +40,24 @@ def test_interrupted_staging_leaves_the_folder_as_it_was(tmp_path: Path) -> None
         interrupted()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "old"
+
+
+def test_folder_in_a_files_place_is_found_before_anything_is_moved(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "old")
+    (tmp_path / "b").mkdir()
+
+    def staged() -> None:
+        with staging(tmp_path) as folder:
+            (folder / "a").write_text("new")
+            (folder / "b").write_text("new")
+
+    with pytest.raises(FileExistsError, match="b is a folder"):
+        staged()
+    assert (tmp_path / "a").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_folders_made_for_what_failed_go_again(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), staging(tmp_path / "new" / "deep"):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []

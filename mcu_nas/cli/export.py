@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from mcu_nas.cli.options import json_option
+from mcu_nas.cli.options import PATH, json_option
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.export import write_exports
 from mcu_nas.errors import UsageError
-from mcu_nas.files import write_bytes
+from mcu_nas.files import staging, write_bytes
 from mcu_nas.search.run_folder import RunFolder
 
 
@@ -22,11 +22,11 @@ Examples:
   mcu-nas export runs/stm32f746g-disco-fashion-mnist --out delivery
   mcu-nas export runs/stm32f746g-disco-fashion-mnist"""
 )
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=PATH)
 @click.option(
     "--out",
     "out_dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Folder to write to; RUN/winner/export by default.",
 )
@@ -39,12 +39,13 @@ def command(run: Path, out_dir: Path | None, as_json: bool) -> None:
     """
     if not run.is_dir():
         raise UsageError(f"{run}: not a run folder; `mcu-nas compile` takes a .tflite file")
-    board = RunFolder.open(run).section("request")["board"]
+    board = RunFolder.open(run).request().board
     model = model_path(run)
     out = out_dir or run / "winner" / "export"
-    paths = write_exports(model, out)
-    write_bytes(out / "model.tflite", model.read_bytes())
-    written = [out / "model.tflite", *paths]
+    with staging(out) as staged:
+        write_bytes(staged / "model.tflite", model.read_bytes())
+        paths = [staged / "model.tflite", *write_exports(model, staged)]
+    written = [out / path.relative_to(staged) for path in paths]
     following = f"mcu-nas audit {shlex.quote(str(out / 'model.tflite'))} --board {board}"
     if as_json:
         print(json.dumps({"files": [str(path) for path in written], "next": following}, indent=2))
