@@ -248,7 +248,9 @@ def read_board(path: Path) -> Board:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise BoardError(f"{_shown(path)}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, an endless number, too deep
         raise BoardError(f"{_shown(path)}: cannot be read as TOML: {error}") from error
     try:
         board = Board.model_validate(table)

@@ -25,6 +25,7 @@ _AMBIGUOUS = {
     "mib": ("MiB", "MB"),
 }
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1000.0}
+_LARGEST = 1e12  # of any unit; far beyond what makes sense, and far below where floats lose whole numbers
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", re.ASCII)
 
 
@@ -77,7 +78,10 @@ def _split(text: str, wanted: str) -> tuple[float, str]:
     found = _QUANTITY.fullmatch(text.strip())
     if not found:
         raise UsageError(f"'{text}' is not {wanted}")
-    return float(found[1]), found[2]
+    number = float(found[1])
+    if number > _LARGEST:
+        raise UsageError(f"'{text}' is too large to be {wanted}")
+    return number, found[2]
 
 
 def _count(number: float, unit: str) -> str:

@@ -26,7 +26,7 @@ def load_dataset(name_or_path: str) -> Dataset:
     if name_or_path in _LOADERS:
         return _LOADERS[name_or_path]()
     folder = Path(name_or_path).expanduser()
-    if folder.is_dir():
+    if name_or_path and folder.is_dir():
         return fashion_mnist.load_idx_folder(folder, folder.resolve().name)
     raise DataError(
         f"unknown data set '{name_or_path}': {did_you_mean(name_or_path, _LOADERS)}"

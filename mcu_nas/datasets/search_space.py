@@ -22,6 +22,10 @@ def space_for(
     """
     height, width, channels = dataset.image_shape
     image_px = min(height, width)
+    if image_px < SMALLEST_PX:
+        raise DataError(
+            f"{dataset.name}: its images are {height}×{width} px; a search needs {SMALLEST_PX} px at least"
+        )
     for resolution in resolutions:
         if not SMALLEST_PX <= resolution <= image_px:
             usable = ", ".join(map(str, mbconv.usable_resolutions(image_px)))

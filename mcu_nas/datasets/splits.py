@@ -34,7 +34,7 @@ def split(labels: np.ndarray, *, recalibration: int, validation: int, holdout: i
     if len(train) < max(recalibration, 1):
         raise DataError(
             f"{validation:,} validation and {holdout:,} holdout images leave {len(train):,} of "
-            f"{len(labels):,} to train and recalibrate on: choose smaller splits"
+            f"{len(labels):,} to train and recalibrate on: a search needs more images"
         )
     return Splits(
         train=np.sort(train),
