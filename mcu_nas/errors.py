@@ -8,10 +8,11 @@
     │   │   └── UnsupportedError   ... or is sound, but holds what this version cannot compile
     │   ├── RunFolderError    a run folder that is missing, unfinished, or belongs to another command
     │   └── ToolError         a tool or package that must be installed first
-    └── JobError              exit 1: the command was right, the job failed
-        ├── NothingFitsError  no network meets the constraints
-        ├── DeviceError       a device or emulator that stays silent, resets, or answers nonsense
-        └── BuildError        the C compiler or linker refused the firmware
+    ├── JobError              exit 1: the command was right, the job failed
+    │   ├── NothingFitsError  no network meets the constraints
+    │   ├── DeviceError       a device or emulator that stays silent, resets, or answers nonsense
+    │   └── BuildError        the C compiler or linker refused the firmware
+    └── Interrupted           exit 130, as shells report it: Ctrl-C
 
 Each message is one line: what was wrong, where (file, key, layer), what to do.
 """
@@ -74,7 +75,19 @@ class BuildError(JobError):
     """The C compiler or linker refused the firmware."""
 
 
+class Interrupted(McuNasError):  # noqa: N818 - what a user does is no error
+    """Ctrl-C; the message may say how to go on."""
+
+    exit_code = 130
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """A phrase ``did you mean 'x'?`` for the nearest known names, or an empty string."""
-    near = difflib.get_close_matches(wrong, list(known), n=2, cutoff=0.5)
+    """A phrase ``did you mean 'x'?`` for the nearest known names, or an empty string.
+
+    Near is what differs in few letters, whatever their case, or begins in the same way.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(wrong.lower(), names, n=2, cutoff=0.5)
+    if not near and len(wrong) > 1:
+        near = [name for name in names if name.startswith(wrong.lower())][:2]
     return f"did you mean {' or '.join(repr(name) for name in near)}? " if near else ""

@@ -6,13 +6,15 @@ A McuNasError ends in one line on stderr and its own exit code; a traceback is p
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 import click
 
-from mcu_nas.errors import McuNasError, UsageError, did_you_mean
+from mcu_nas.errors import Interrupted, JobError, McuNasError, UsageError, did_you_mean
 
 # Command -> what it does, in the order of use. The module mcu_nas.cli.<command> holds it as ``command``.
 COMMANDS = {
@@ -26,8 +28,6 @@ COMMANDS = {
     "measure": "Measure latency and accuracy of a run's winner on a device.",
 }
 
-_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
-
 
 class _Commands(click.Group):
     """A group that imports a command only when it is called."""
@@ -39,6 +39,12 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return importlib.import_module(f"mcu_nas.cli.{cmd_name}").command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would print an empty line
+            raise Interrupted("interrupted") from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -65,8 +71,12 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 the job failed, 2 command, file or installation must change."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name, or '×', that it cannot encode
     try:
-        sys.exit(cli.main(arguments, prog_name="mcu-nas", standalone_mode=False))
+        exit_code = cli.main(arguments, prog_name="mcu-nas", standalone_mode=False)
+        sys.stdout.flush()  # so that a full disk is an error, too
+        sys.exit(exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -76,21 +86,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "--debug" in arguments:
             raise
         _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # Who reads our output, `head` say, has seen enough: what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(JobError.exit_code)
     except OSError as error:
         if "--debug" in arguments:
             raise
         _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", _INTERRUPTED)
+        _fail("interrupted", Interrupted.exit_code)
 
 
 def _with_help(error: click.ClickException) -> str:
     """click's message on one line, with the command whose --help explains it."""
-    message = " ".join(error.format_message().split())
+    message = error.format_message()
+    message += "" if message.endswith((".", "?")) else "."
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} See `{context.command_path} --help`." if context else message
 
 
 def _fail(message: str, exit_code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    # One line, whatever a path or a tool's complaint holds.
+    line = " ".join(message.split())
+    print(f"error: {''.join(c if c.isprintable() else '?' for c in line)}", file=sys.stderr)
     sys.exit(exit_code)

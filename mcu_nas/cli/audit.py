@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mcu_nas.boards import load_board
-from mcu_nas.cli.options import board_option, json_option
+from mcu_nas.cli.options import PATH, board_option, json_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.cost.audit import Audit, AuditRow, audit
@@ -27,7 +27,7 @@ Examples:
   mcu-nas audit kws.tflite --board stm32f746g-disco
   mcu-nas audit runs/fashion --board stm32f746g-disco --json"""
 )
-@click.argument("target", metavar="MODEL.tflite|RUN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="MODEL.tflite|RUN", type=PATH)
 @board_option
 @json_option
 @click.pass_context

@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 
 from mcu_nas.boards import load_board
-from mcu_nas.cli.options import board_option, json_option
+from mcu_nas.cli.options import PATH, board_option, json_option
 from mcu_nas.cli.target import model_path
+from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
 from mcu_nas.devices.session import emulated_counterpart
+from mcu_nas.errors import UsageError
 from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
 
 
@@ -27,13 +29,13 @@ Examples:
   mcu-nas compile kws.tflite --board stm32f746g-disco --out firmware/kws
   mcu-nas compile runs/stm32f746g-disco-fashion-mnist --board stm32f746g-disco --out c --name fashion"""
 )
-@click.argument("target", metavar="MODEL.tflite|RUN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="MODEL.tflite|RUN", type=PATH)
 @board_option
 @click.option(
     "--out",
     "out_dir",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Folder to write to.",
 )
@@ -45,6 +47,8 @@ def command(target: Path, board: str, out_dir: Path, name: str | None, as_json: 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
     equal TFLite Micro's bit for bit. The portable kernels serve every core.
     """
+    if name is not None and c_identifier(name) != name:
+        raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
     the_board = load_board(board)
     program = load_program(model_path(target), name)
     paths = write_sources(program, out_dir)

@@ -16,6 +16,21 @@ from mcu_nas.devices.session import connected_device, emulated_device
 from mcu_nas.errors import DeviceError, UsageError
 
 
+def check_way_to_device(board: Board, port: str | None) -> None:
+    """Before firmware is built for it.
+
+    Raises:
+        UsageError: neither a port nor an emulated board.
+    """
+    if port == "":
+        raise UsageError("--port is empty: name the serial port of a flashed board, such as /dev/ttyACM0")
+    if port is None and not board.emulator:
+        raise UsageError(
+            f"{board.name} has no emulator: --port names the serial port of a flashed board;"
+            " an emulated board with its core is listed by `mcu-nas boards`"
+        )
+
+
 @contextmanager
 def built_firmware(program: Program, board: Board) -> Iterator[FirmwareImage]:
     """The firmware of a model for a board, in a temporary folder."""
@@ -31,14 +46,8 @@ def open_device(
     """The board on ``port``, or the image in the emulator.
 
     Raises:
-        UsageError: neither a port nor an emulated board.
         DeviceError: the device holds another model.
     """
-    if port is None and board.emulator is None:
-        raise UsageError(
-            f"{board.name} has no emulator: --port names the serial port of a flashed board;"
-            " an emulated board with its core is listed by `mcu-nas boards`"
-        )
     opened = connected_device(board, port) if port else emulated_device(board, image.elf)
     with opened as link:
         held = link.hello()

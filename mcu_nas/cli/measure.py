@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from mcu_nas.boards import Board, load_board
-from mcu_nas.cli.device import built_firmware, open_device
-from mcu_nas.cli.options import json_option, seed_option
+from mcu_nas.cli.device import built_firmware, check_way_to_device, open_device
+from mcu_nas.cli.options import PATH, json_option, seed_option
 from mcu_nas.cli.progress import Bars
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.export import load_program
+from mcu_nas.cost.macs import network_macs
 from mcu_nas.datasets import load_dataset
 from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.splits import stratified_sample
@@ -25,7 +26,6 @@ from mcu_nas.devices.measurement import (
     measure_latency,
 )
 from mcu_nas.errors import UsageError
-from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
 
 
@@ -35,7 +35,7 @@ Examples:
   mcu-nas measure runs/stm32f746g-disco-fashion-mnist --board qemu-cortex-m7
   mcu-nas measure runs/stm32f746g-disco-fashion-mnist --port /dev/ttyACM0 --images 500"""
 )
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=PATH)
 @click.option("--board", metavar="B", help="Board; the one that was searched for by default.")
 @click.option("--port", metavar="P", help="Serial port of a flashed board, instead of the emulator.")
 @click.option("--runs", type=click.IntRange(min=1), default=20, show_default=True, help="Timed runs.")
@@ -66,8 +66,9 @@ def command(
     On an emulated board latency is a number of instructions; on a real one cycles and milliseconds.
     """
     folder = RunFolder.open(run)
-    request = SearchRequest.from_record(folder.section("request"))
+    request = folder.request()
     the_board = load_board(board or request.board)
+    check_way_to_device(the_board, port)
     program = load_program(model_path(run))
     dataset = load_dataset(request.data)
     if images > len(dataset.test_labels):
@@ -91,7 +92,7 @@ def command(
         bars.stage("latency")
         link.load(input_bytes(pixels[0], link.hello()))
         latency = measure_latency(link, runs, warmup, emulated=port is None)
-    macs = folder.section("winner")["macs"]
+    macs = network_macs(network)
     following = f"mcu-nas audit {shlex.quote(str(run))} --board {request.board}"
     if as_json:
         print(json.dumps({**_record(the_board, latency, accuracy, macs), "next": following}, indent=2))

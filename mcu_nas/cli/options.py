@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mcu_nas.errors import UsageError
 from mcu_nas.units import parse_bytes, parse_duration_ms
+
+
+class FilePath(click.Path):
+    """A path; an empty one is a mistake (an unset variable), not the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; whether anything is there is the command's business."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Bytes(click.ParamType):
@@ -46,6 +60,9 @@ def _converted(
         kind.fail(str(error), param, ctx)
 
 
+_LARGEST = 10_000  # of a width multiplier or a resolution: nothing larger was ever meant
+
+
 class Numbers(click.ParamType):
     """Numbers separated by commas: ``20,28``, ``0.3,0.5``."""
 
@@ -65,11 +82,27 @@ class Numbers(click.ParamType):
         except ValueError:
             kind = "whole numbers" if self._kind is int else "numbers"
             self.fail(f"'{value}' is not a list of {kind} separated by commas", param, ctx)
-        if not all(0 < number < float("inf") for number in numbers):
-            self.fail(f"'{value}': each must be more than 0", param, ctx)
+        if not all(0 < number <= _LARGEST for number in numbers):
+            self.fail(f"'{value}': each must be more than 0 and at most {_LARGEST:,}", param, ctx)
         return numbers
 
 
+class Share(click.FloatRange):
+    """A number from 0 to 1; not-a-number is none."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"'{value}' is not a number from 0 to 1", param, ctx)
+        return number
+
+
+PATH = FilePath()
+SHARE = Share()
 BYTES = Bytes()
 MILLISECONDS = Milliseconds()
 
@@ -83,7 +116,7 @@ data_option = click.option(
 )
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     help="The same seed gives the same result.",

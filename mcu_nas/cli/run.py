@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from tokenize import TokenError
 
 import click
 import numpy as np
 
 from mcu_nas.boards import load_board
-from mcu_nas.cli.device import built_firmware, open_device
-from mcu_nas.cli.options import board_option, json_option, seed_option
+from mcu_nas.cli.device import built_firmware, check_way_to_device, open_device
+from mcu_nas.cli.options import PATH, board_option, json_option, seed_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.export import load_program
-from mcu_nas.compiler.program import Program
+from mcu_nas.compiler.program import InputEncoding, Program
 from mcu_nas.devices.answers import MemoryUse
 from mcu_nas.devices.build import FirmwareImage
 from mcu_nas.devices.measurement import LayersMeasurement, measure_layers
 from mcu_nas.errors import DataError
+
+_NPY_MAGIC = b"\x93NUMPY"
 
 
 @click.command(
@@ -29,12 +32,12 @@ Examples:
   mcu-nas run runs/stm32f746g-disco-fashion-mnist --board qemu-cortex-m4 --input image.npy
   mcu-nas run kws.tflite --board stm32f746g-disco --port /dev/ttyACM0"""
 )
-@click.argument("target", metavar="MODEL.tflite|RUN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="MODEL.tflite|RUN", type=PATH)
 @board_option
 @click.option(
     "--input",
     "input_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="X.npy",
     help="One input, uint8 pixels or int8; random by default.",
 )
@@ -49,6 +52,7 @@ def command(
     On an emulated board the count is instructions; on a real one it is cycles of the core.
     """
     the_board = load_board(board)
+    check_way_to_device(the_board, port)
     program = load_program(model_path(target))
     sample = _input(program, input_file, seed)
     with built_firmware(program, the_board) as image, open_device(the_board, image, program, port) as link:
@@ -82,14 +86,31 @@ def _input(program: Program, input_file: Path | None, seed: int) -> np.ndarray:
     shape = network.shape(network.inputs[0])[1:]
     if input_file is None:
         return np.random.default_rng(seed).integers(-128, 128, shape, dtype=np.int8)
-    try:
-        sample = np.load(input_file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{input_file}: cannot be read as an .npy file: {error}") from None
-    if not isinstance(sample, np.ndarray) or sample.size != int(np.prod(shape)):
-        found = getattr(sample, "shape", "several arrays")
-        raise DataError(f"{input_file}: is {found}, the model takes {shape}")
+    sample = _read_npy(input_file)
+    if sample.size != int(np.prod(shape)):
+        raise DataError(f"{input_file}: is {sample.shape}, the model takes {shape}")
+    taken = ("int8", "uint8") if program.input_encoding is InputEncoding.PIXEL_U8 else ("int8",)
+    if sample.dtype.name not in taken:
+        raise DataError(f"{input_file}: is {sample.dtype}, the model takes {' or '.join(taken)}")
     return sample.reshape(shape)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    """The array in an .npy file, mapped, so that a false header takes no memory.
+
+    Raises:
+        DataError: the file cannot be read, or is no whole .npy file.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
+                raise DataError(f"{path}: is not an .npy file; numpy.save writes one")
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:  # numpy's, of whatever a header holds
+        raise DataError(f"{path}: is a broken .npy file: {error}") from None
 
 
 def _layers(measured: LayersMeasurement) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcu_nas.cli.options import (
+    PATH,
     json_option,
     limit_options,
     seed_option,
     space_options,
 )
 from mcu_nas.cli.progress import Bars
-from mcu_nas.errors import RunFolderError, UsageError
+from mcu_nas.errors import Interrupted, RunFolderError, UsageError
 from mcu_nas.extras import require_torch
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
@@ -60,14 +61,14 @@ Examples:
 @click.option(
     "--run",
     "run_dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Run folder to make, or to go on with; runs/<board>-<data> by default.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a run that was cut off, as it was asked.")
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     default=2,
     show_default=True,
     help="Threads that train. Another number may round differently, so that the run keeps it.",
@@ -89,7 +90,7 @@ def command(
     path = run_dir or _default_folder(options)
     if resume:
         folder = RunFolder.open(path)
-        recorded = SearchRequest.from_record(folder.section("request"))
+        recorded = folder.request()
         _refuse_changes(context, request, recorded)
         request = recorded
     elif not (request.board and request.data):
@@ -102,8 +103,9 @@ def command(
             with search.folder.locked():
                 search.run()
         except KeyboardInterrupt:
-            print(f"interrupted: `mcu-nas search --resume --run {path}` goes on", file=sys.stderr)
-            raise
+            raise Interrupted(
+                f"interrupted: `mcu-nas search --resume --run {shlex.quote(str(path))}` goes on"
+            ) from None
     _print_result(search.folder, as_json)
 
 
@@ -116,6 +118,11 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     from mcu_nas.search.pipeline import Search
     from mcu_nas.search.task import SearchTask
 
+    if request.effort not in EFFORTS:
+        raise RunFolderError(
+            f"{folder.path}/run.json: effort '{request.effort}' is none of {', '.join(EFFORTS)}: start the"
+            " search anew"
+        )
     task = SearchTask(request, EFFORTS[request.effort])
     task.check()
     return Search(folder, task, bars)
@@ -133,8 +140,9 @@ def _refuse_changes(context: click.Context, given: SearchRequest, recorded: Sear
         typed = context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
         before, now = getattr(recorded, field), getattr(given, field)
         if typed and before != now:
+            asked = "without" if before in (None, ()) else f"with {before}"
             raise RunFolderError(
-                f"--{option} {now}: the run was asked with {before}; leave the option out to resume it,"
+                f"--{option} {now}: the run was asked {asked}; leave the option out to resume it,"
                 " or choose another --run"
             )
 

@@ -11,6 +11,7 @@ import click
 
 from mcu_nas.boards import load_board
 from mcu_nas.cli.options import (
+    SHARE,
     board_option,
     data_option,
     json_option,
@@ -40,11 +41,15 @@ Examples:
 @limit_options
 @space_options
 @click.option(
-    "--samples", type=click.IntRange(min=1), default=SAMPLES, show_default=True, help="Networks per space."
+    "--samples",
+    type=click.IntRange(1, 1_000_000),
+    default=SAMPLES,
+    show_default=True,
+    help="Networks per space.",
 )
 @click.option(
     "--min-share",
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     default=MIN_SHARE,
     show_default=True,
     help="Share of the samples that must fit for a space to compete.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -94,4 +95,4 @@ def _files(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[str]:
     yield f"C       {folder.sources}"
     yield f"picture {folder.picture}"
     board = run["emulated"]["board"] if "emulated" in run else f"{run['request']['board']} --port PORT"
-    yield f"next: mcu-nas measure {folder.path} --board {board}"
+    yield f"next: mcu-nas measure {shlex.quote(str(folder.path))} --board {board}"

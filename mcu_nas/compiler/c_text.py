@@ -32,12 +32,13 @@ _KEYWORDS = frozenset(
 
 
 def c_identifier(stem: str) -> str:
-    """A C and C++ identifier from a file's stem: other characters become ``_``; never reserved.
+    """A C and C++ identifier from a file's stem: other characters become ``_``; never reserved, at most 48
+    characters, so that with every suffix C's 63 significant ones are enough.
 
     >>> c_identifier("kws-small.v2"), c_identifier("2nd"), c_identifier("int")
     ('kws_small_v2', 'm_2nd', 'm_int')
     """
-    name = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")
+    name = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:46].rstrip("_")
     reserved = not name or name[0].isdigit() or name in _KEYWORDS or name.lower().startswith("mcu_")
     return f"m_{name}" if reserved else name
 

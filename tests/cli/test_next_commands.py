@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
 from mcu_nas.tflite.writer import serialize_tflite
@@ -25,7 +26,10 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, model: Path) -> Path:
-    folder = RunFolder.create(tmp_path / "run", {"board": "qemu-cortex-m4"})
+    folder = RunFolder.create(
+        tmp_path / "run",
+        SearchRequest("qemu-cortex-m4", "fashion-mnist", "quick", seed=0, threads=1).to_record(),
+    )
     folder.winner.mkdir()
     folder.model.write_bytes(model.read_bytes())
     return folder.path
