@@ -39,10 +39,11 @@ def _search(run: Mapping[str, Any]) -> Iterator[str]:
         f" {evolution['rejected']:,} rejected unevaluated because they do not fit"
     )
     curve = evolution["fitness_curve"]
-    yield "best validation accuracy by generation: " + " ".join(f"{point['best']:.1%}" for point in curve)
+    yield "best validation loss by generation: " + " ".join(f"{point['best_loss']:.4f}" for point in curve)
     yield (
-        f"On {holdout['images']:,} images that the search never saw, the winner is better than"
+        f"On {holdout['images']:,} images that the search never saw, the winner's loss is better than that of"
         f" {holdout['better_than']} of {len(holdout['others'])} random feasible subnets"
+        f" (its accuracy: {holdout['better_than_by_accuracy']})"
     )
 
 

@@ -21,8 +21,8 @@ def write_search_picture(folder: RunFolder) -> Path:
     """Draws report/search.svg of a finished run; returns its path.
 
     Left: cumulative distribution of the MACs of the networks that fit, a line a space (MCUNet, figure 3).
-    Middle: validation accuracy against estimated instructions of every evaluated subnet. Right: best and
-    mean accuracy by generation.
+    Middle: validation loss, which is the fitness, against estimated instructions of every evaluated subnet.
+    Right: best and mean loss by generation.
     """
     run = folder.read()
     history = History(folder.search_log)
@@ -59,27 +59,25 @@ def _spaces(axes: Axes, stage_one: Mapping[str, Any]) -> None:
 
 def _subnets(axes: Axes, history: Sequence[Evaluation], winner: Mapping[str, Any]) -> None:
     instructions = [e.instructions / 1e6 for e in history]
-    accuracies = [100 * e.accuracy for e in history]
-    points = axes.scatter(instructions, accuracies, c=[e.generation for e in history], s=14, cmap="viridis")
+    losses = [e.loss for e in history]
+    points = axes.scatter(instructions, losses, c=[e.generation for e in history], s=14, cmap="viridis")
     axes.scatter(
         [winner["instructions"] / 1e6],
-        [100 * winner["validation_accuracy"]],
+        [winner["validation_loss"]],
         marker="*",
         s=180,
         color=_RED,
         label="winner",
         zorder=3,
     )
-    axes.set(
-        xlabel="M instructions (estimated)", ylabel="validation accuracy, %", title=f"{len(history)} subnets"
-    )
+    axes.set(xlabel="M instructions (estimated)", ylabel="validation loss", title=f"{len(history)} subnets")
     axes.figure.colorbar(points, ax=axes, label="generation")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
 
 
 def _generations(axes: Axes, curve: Sequence[Mapping[str, float]]) -> None:
     numbers = [point["generation"] for point in curve]
-    axes.plot(numbers, [100 * point["best"] for point in curve], color=_RED, marker="o", label="best so far")
-    axes.plot(numbers, [100 * point["mean"] for point in curve], color=_BLUE, marker="o", label="mean")
-    axes.set(xlabel="generation", ylabel="validation accuracy, %", title="evolution")
-    axes.legend(loc="lower right")
+    axes.plot(numbers, [point["best_loss"] for point in curve], color=_RED, marker="o", label="best so far")
+    axes.plot(numbers, [point["mean_loss"] for point in curve], color=_BLUE, marker="o", label="mean")
+    axes.set(xlabel="generation", ylabel="validation loss", title="evolution")
+    axes.legend(loc="upper right")

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from mcu_nas.datasets.images import resize
+from mcu_nas.search.history import Score
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
 from mcu_nas.supernet.supernet import Supernet
@@ -29,17 +32,19 @@ class SharedWeights:
     recalibration_images: np.ndarray = field(repr=False)
     images: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
-    _accuracies: dict[Architecture, float] = field(default_factory=dict, repr=False)
+    _scores: dict[Architecture, Score] = field(default_factory=dict, repr=False)
     _resized: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
 
-    def accuracy(self, architecture: Architecture) -> float:
-        """Share of ``images`` that the subnet classifies correctly, 0 to 1."""
-        if architecture not in self._accuracies:
+    def score(self, architecture: Architecture) -> Score:
+        """Cross-entropy and accuracy of the subnet on ``images``."""
+        if architecture not in self._scores:
             recalibration, images = self._at(architecture.integer("resolution"))
             subnet = self.supernet.subnet(architecture)
             recalibrate(subnet, recalibration)
-            self._accuracies[architecture] = accuracy(predict(subnet, images).argmax(1).numpy(), self.labels)
-        return self._accuracies[architecture]
+            logits = predict(subnet, images)
+            loss = float(F.cross_entropy(logits, torch.from_numpy(self.labels)))
+            self._scores[architecture] = Score(loss, accuracy(logits.argmax(1).numpy(), self.labels))
+        return self._scores[architecture]
 
     def _at(self, resolution: int) -> tuple[np.ndarray, np.ndarray]:
         if resolution not in self._resized:

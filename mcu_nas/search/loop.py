@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mcu_nas.search.feasible import FeasibleCandidates
-from mcu_nas.search.history import Evaluation, History
+from mcu_nas.search.history import Evaluation, History, Score, best
 from mcu_nas.search.strategies.strategy import Strategy
 from mcu_nas.spaces.architecture import Architecture
 
@@ -20,7 +20,7 @@ def evolve(
     strategy: Strategy,
     candidates: FeasibleCandidates,
     history: History,
-    evaluate: Callable[[Architecture], float],
+    evaluate: Callable[[Architecture], Score],
     generations: int,
     seed: int,
     on_evaluation: Callable[[Evaluation, int], None] = lambda evaluation, total: None,
@@ -40,12 +40,13 @@ def evolve(
         )
         done = len(history) - len(before)
         for architecture in asked[done:]:
-            needs = candidates.cost(architecture)
+            needs, score = candidates.cost(architecture), evaluate(architecture)
             history.append(
                 Evaluation(
                     generation=generation,
                     architecture=architecture,
-                    accuracy=evaluate(architecture),
+                    loss=score.loss,
+                    accuracy=score.accuracy,
                     macs=needs.macs,
                     peak_bytes=needs.peak_bytes,
                     flash_bytes=needs.flash_bytes(candidates.constraints.profile),
@@ -56,12 +57,18 @@ def evolve(
 
 
 def fitness_curve(history: Sequence[Evaluation]) -> list[dict[str, float]]:
-    """Per generation: the best accuracy so far, and the mean of the generation."""
+    """Per generation: the best of the log so far (loss and accuracy), and the generation's means."""
     curve = []
-    best_so_far = 0.0
     for generation in sorted({e.generation for e in history}):
-        accuracies = [e.accuracy for e in history if e.generation == generation]
-        best_so_far = max(best_so_far, *accuracies)
-        mean = sum(accuracies) / len(accuracies)
-        curve.append({"generation": generation, "best": best_so_far, "mean": mean})
+        own = [e for e in history if e.generation == generation]
+        (leader,) = best([e for e in history if e.generation <= generation], 1)
+        curve.append(
+            {
+                "generation": generation,
+                "best_loss": leader.loss,
+                "best_accuracy": leader.accuracy,
+                "mean_loss": sum(e.loss for e in own) / len(own),
+                "mean_accuracy": sum(e.accuracy for e in own) / len(own),
+            }
+        )
     return curve

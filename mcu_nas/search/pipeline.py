@@ -27,7 +27,7 @@ from mcu_nas.devices.session import emulated_counterpart
 from mcu_nas.files import write_bytes, write_text
 from mcu_nas.quantize.quantize import quantize_network
 from mcu_nas.search.feasible import feasible_sampler
-from mcu_nas.search.history import History, best
+from mcu_nas.search.history import Evaluation, History, best
 from mcu_nas.search.listener import Listener
 from mcu_nas.search.loop import evolve, fitness_curve
 from mcu_nas.search.run_folder import RunFolder
@@ -115,11 +115,11 @@ class Search:
             Evolution(self.task.space, self.task.effort.population, self.task.effort.parents),
             self.task.candidates,
             history,
-            evaluator.accuracy,
+            evaluator.score,
             self.task.effort.generations,
             self.task.request.seed,
             lambda evaluation, total: self.listener.progress(
-                len(history), total, f"best {best(history, 1)[0].accuracy:.2%}"
+                len(history), total, f"best loss {best(history, 1)[0].loss:.4f}"
             ),
         )
         (winner,) = best(history, 1)
@@ -133,22 +133,26 @@ class Search:
             },
         )
         needs = self.task.candidates.cost(winner.architecture)
-        self.folder.record("winner", self._winner_record(winner.architecture, needs, winner.accuracy))
-        self.listener.note(f"{len(history)} subnets evaluated, best {winner.accuracy:.2%} on validation data")
+        self.folder.record("winner", self._winner_record(winner, needs))
+        self.listener.note(
+            f"{len(history)} subnets evaluated, the best with loss {winner.loss:.4f} and accuracy"
+            f" {winner.accuracy:.2%} on validation data"
+        )
         history.close()
         return winner.architecture
 
-    def _winner_record(self, architecture: Architecture, needs: Cost, accuracy: float) -> dict[str, Any]:
+    def _winner_record(self, winner: Evaluation, needs: Cost) -> dict[str, Any]:
         profile = self.task.constraints.profile
         estimate = latency(needs.instructions, profile, self.task.board.clock_hz)
         return {
-            "architecture": dict(architecture.choices),
+            "architecture": dict(winner.architecture.choices),
             "macs": needs.macs,
             "peak_bytes": needs.peak_bytes,
             "flash_bytes": needs.flash_bytes(profile),
             "instructions": needs.instructions,
             "latency": {"kind": "estimated", **asdict(estimate)},
-            "validation_accuracy": accuracy,
+            "validation_loss": winner.loss,
+            "validation_accuracy": winner.accuracy,
         }
 
     def _rank(self, supernet: Supernet, winner: Architecture) -> None:
@@ -163,17 +167,18 @@ class Search:
         evaluator = self.task.evaluator(supernet, self.task.splits.holdout)
         others = []
         for rival in rivals:
-            others.append(evaluator.accuracy(rival))
+            others.append(evaluator.score(rival))
             self.listener.progress(len(others), len(rivals), "")
-        own = evaluator.accuracy(winner)
-        better_than = sum(own > other for other in others)
+        own = evaluator.score(winner)
+        better_than = sum(own.loss < other.loss for other in others)
         self.folder.record(
             "holdout",
             {
                 "images": len(self.task.splits.holdout),
-                "winner_accuracy": own,
-                "others": others,
+                "winner": own._asdict(),
+                "others": [other._asdict() for other in others],
                 "better_than": better_than,
+                "better_than_by_accuracy": sum(own.accuracy > other.accuracy for other in others),
             },
         )
         self.listener.note(f"better than {better_than} of {len(rivals)} random feasible subnets")

@@ -11,7 +11,7 @@ from mcu_nas.boards import load_board
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.errors import NothingFitsError
 from mcu_nas.search.feasible import FeasibleCandidates
-from mcu_nas.search.history import History, best
+from mcu_nas.search.history import History, Score, best
 from mcu_nas.search.loop import evolve, fitness_curve
 from mcu_nas.search.strategies.evolution import Evolution
 from mcu_nas.spaces.architecture import Architecture
@@ -28,9 +28,10 @@ def constraints(latency_ms: float = 25.0) -> Constraints:
     return constraints_for(load_board("stm32f746g-disco"), latency_ms=latency_ms)
 
 
-def expand_sum(architecture: Architecture) -> float:
+def expand_sum(architecture: Architecture) -> Score:
     """A fitness that evolution can climb: wide blocks are better."""
-    return sum(float(c) for name, c in architecture.choices if name.endswith("expand")) / 120
+    share = sum(float(c) for name, c in architecture.choices if name.endswith("expand")) / 120
+    return Score(1 - share, share)
 
 
 def searched(path: Path, generations: int = GENERATIONS, seed: int = 0) -> History:
@@ -46,7 +47,7 @@ def test_everything_evaluated_fits(tmp_path: Path) -> None:
     candidates = FeasibleCandidates(space(), constraints())
     asked: list[Architecture] = []
 
-    def evaluate(architecture: Architecture) -> float:
+    def evaluate(architecture: Architecture) -> Score:
         asked.append(architecture)
         return expand_sum(architecture)
 
@@ -58,8 +59,9 @@ def test_everything_evaluated_fits(tmp_path: Path) -> None:
 
 def test_evolution_climbs(tmp_path: Path) -> None:
     curve = fitness_curve(searched(tmp_path / "log", generations=8))
-    assert curve[-1]["mean"] > curve[0]["mean"] + 0.05
-    assert curve[-1]["best"] > curve[0]["best"]
+    assert curve[-1]["mean_loss"] < curve[0]["mean_loss"] - 0.04
+    assert curve[-1]["best_loss"] < curve[0]["best_loss"]
+    assert curve[-1]["best_accuracy"] > curve[0]["best_accuracy"]
 
 
 def test_no_architecture_is_evaluated_twice(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_nothing_feasible_is_an_error_that_names_the_limit() -> None:
 
 def test_of_equals_the_cheaper_is_best(tmp_path: Path) -> None:
     history = searched(tmp_path / "log", generations=0)
-    same = [type(e)(e.generation, e.architecture, 0.5, *_needs(e)) for e in history]
+    same = [type(e)(e.generation, e.architecture, 0.5, 0.5, *_needs(e)) for e in history]
     assert best(same, 1)[0].instructions == min(e.instructions for e in same)
 
 

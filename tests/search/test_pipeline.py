@@ -46,9 +46,9 @@ def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
     record = finished.read()
     assert record["supernet"]["steps"] == 10
     assert record["evolution"]["subnets_evaluated"] == TINY.population * (TINY.generations + 1)
-    best = [point["best"] for point in record["evolution"]["fitness_curve"]]
-    assert len(best) == TINY.generations + 1
-    assert best == sorted(best)
+    losses = [point["best_loss"] for point in record["evolution"]["fitness_curve"]]
+    assert len(losses) == TINY.generations + 1
+    assert losses == sorted(losses, reverse=True)
     assert len(record["holdout"]["others"]) == 20
     assert record["accuracy"]["images"] == 120
 
