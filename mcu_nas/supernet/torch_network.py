@@ -82,7 +82,8 @@ def _key(step: Step) -> str:
 
 def to_pixels(images: np.ndarray) -> Tensor:
     """uint8 (N, H, W, C) to float pixels / 255 (N, C, H, W) in channels_last memory."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    writable = np.require(images, requirements="W")  # torch warns of others, though nothing is written
+    pixels = torch.from_numpy(writable).permute(0, 3, 1, 2)
     return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
 
 
