@@ -71,8 +71,7 @@ def lay_out(buffers: Sequence[Buffer]) -> Layout:
     if offsets is not None:
         return Layout(ordered, offsets, bound, bound)
     too_small, peak = bound, sum(b.bytes for b in ordered)
-    offsets = _search(ordered, peak)
-    assert offsets is not None, "buffers laid end to end always fit"
+    offsets = _end_to_end(ordered)
     while peak - too_small > 1:
         middle = (too_small + peak) // 2
         found = _search(ordered, middle)
@@ -81,6 +80,14 @@ def lay_out(buffers: Sequence[Buffer]) -> Layout:
         else:
             peak, offsets = middle, found
     return Layout(ordered, offsets, peak, bound)
+
+
+def _end_to_end(buffers: Sequence[Buffer]) -> tuple[int, ...]:
+    """Offsets without any overlap, the entering buffer first and the leaving one last: always a layout."""
+    offsets: dict[Buffer, int] = {}
+    for buffer in sorted(buffers, key=lambda b: (not b.enters, b.leaves)):
+        offsets[buffer] = sum(placed.bytes for placed in offsets)
+    return tuple(offsets[buffer] for buffer in buffers)
 
 
 def _search(buffers: Sequence[Buffer], capacity: int) -> tuple[int, ...] | None:

@@ -24,7 +24,7 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
     Raises:
         RunFolderError: the file cannot be read, or another training wrote it.
     """
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcu_nas.compiler import layout
 from mcu_nas.compiler.planner import Plan, plan
 from mcu_nas.network import Activation, Add, Network
 from mcu_nas.spaces.builder import NetworkBuilder
@@ -210,3 +211,22 @@ def test_plan_does_not_depend_on_the_process(hash_seed: str) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.strip() == str(sorted(here.offsets.items()))
+
+
+def test_search_cut_short_still_gives_a_layout_without_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "SEARCH_NODES", 3)
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        spans = np.sort(rng.integers(0, 6, (7, 2)), axis=1)
+        sizes = rng.integers(1, 50, 9)
+        buffers = [layout.Buffer((n,), int(sizes[n]), int(a), int(b)) for n, (a, b) in enumerate(spans)]
+        buffers.append(layout.Buffer((7,), int(sizes[7]), 0, int(rng.integers(0, 6)), enters=True))
+        buffers.append(layout.Buffer((8,), int(sizes[8]), int(rng.integers(0, 6)), 5, leaves=True))
+        found = layout.lay_out(buffers)
+        placed = list(zip(found.buffers, found.offsets, strict=True))
+        for number, (one, low) in enumerate(placed):
+            assert 0 <= low <= found.peak_bytes - one.bytes
+            assert not one.enters or low == 0
+            assert not one.leaves or low in (0, found.peak_bytes - one.bytes)
+            for other, other_low in placed[number + 1 :]:
+                assert not one.meets(other) or low + one.bytes <= other_low or other_low + other.bytes <= low
