@@ -93,6 +93,26 @@ class Serial(_Table):
     baud: int = Field(gt=0, description="bits per second, e.g. 115_200")
 
 
+FlashTool = Literal["openocd", "st-flash"]
+
+
+class Flash(_Table):
+    """How a debug probe writes this board's flash."""
+
+    tools: tuple[FlashTool, ...] = Field(
+        strict=False, min_length=1, description='"openocd", "st-flash" or both, the preferred one first'
+    )
+    openocd_config: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_./-]+$", description="OpenOCD's configuration file for this board"
+    )
+
+    @model_validator(mode="after")
+    def openocd_has_a_configuration(self) -> Flash:
+        if "openocd" in self.tools and self.openocd_config is None:
+            raise ValueError('has the tool "openocd" without openocd_config, such as "board/NAME.cfg"')
+        return self
+
+
 class Board(_Table):
     """A board. Memories are in bytes, clocks in hertz."""
 
@@ -108,7 +128,7 @@ class Board(_Table):
     reserve: Reserve = Field(description="the [reserve] table: stack_bytes, harness_bytes, flash_bytes")
     serial: Serial = Field(description="the [serial] table: baud")
     emulator: str | None = Field(default=None, description="QEMU's machine, where QEMU has this board")
-    flash_tool: str | None = Field(default=None, description="the program that writes this board's flash")
+    flash: Flash | None = Field(default=None, description="the [flash] table: tools, openocd_config")
 
     @field_validator("name")
     @classmethod
@@ -305,7 +325,12 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """The table class that holds the keys at a location."""
-    tables: dict[Any, type[BaseModel]] = {"memory": Region, "reserve": Reserve, "serial": Serial}
+    tables: dict[Any, type[BaseModel]] = {
+        "memory": Region,
+        "reserve": Reserve,
+        "serial": Serial,
+        "flash": Flash,
+    }
     return tables[location[0]] if location else Board
 
 

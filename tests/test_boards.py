@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from mcu_nas.boards import Board, Region, Reserve, Serial, board_names, load_board, merge_adjacent, read_board
+from mcu_nas.boards import (
+    Board,
+    Flash,
+    Region,
+    Reserve,
+    Serial,
+    board_names,
+    load_board,
+    merge_adjacent,
+    read_board,
+)
 from mcu_nas.errors import BoardError
 from mcu_nas.resources import boards_dir
 
@@ -40,6 +50,10 @@ flash_bytes = 16_384
 
 [serial]
 baud = 115_200
+
+[flash]
+tools = ["openocd", "st-flash"]
+openocd_config = "board/acme.cfg"
 """
 
 
@@ -140,6 +154,10 @@ BROKEN = {
         ('kind = "ram"', 'kind = "flash"'),
         'memory has no region of kind "ram": code and data need one each',
     ),
+    "openocd_has_a_configuration": (
+        ('openocd_config = "board/acme.cfg"\n', ""),
+        'flash has the tool "openocd" without openocd_config, such as "board/NAME.cfg"',
+    ),
     "reserve_leaves_room_for_a_model": (
         ("stack_bytes = 4_096", "stack_bytes = 245_760"),
         "reserve takes 247,808 B of 245,760 B SRAM: nothing is left for a model",
@@ -159,12 +177,19 @@ def test_every_rule_has_a_file_that_breaks_it():
         decorators = table.__pydantic_decorators__
         return {*decorators.field_validators, *decorators.model_validators}
 
-    assert rules(Board) | rules(Region) | rules(Reserve) == set(BROKEN)
+    assert rules(Board) | rules(Region) | rules(Reserve) | rules(Flash) == set(BROKEN)
 
 
 @pytest.mark.parametrize(
     ("sound", "broken", "message"),
     [
+        (
+            '"st-flash"',
+            '"dfu"',
+            "flash.tools[1] is 'dfu': input should be 'openocd' or 'st-flash'",
+        ),
+        ("tools =", "tool =", "flash.tools is missing:"),
+        ("board/acme.cfg", "board/acme.cfg -c exit", "flash.openocd_config is 'board/acme.cfg -c exit'"),
         (
             "bytes = 1_048_576\n",
             "",
@@ -240,5 +265,11 @@ def test_core_profiles_beside_the_boards_are_no_boards():
 
 def test_every_key_is_explained_in_the_documentation():
     text = (Path(__file__).parents[1] / "docs" / "boards.md").read_text(encoding="utf-8")
-    keys = {*Board.model_fields, *Region.model_fields, *Reserve.model_fields, *Serial.model_fields}
+    keys = {
+        *Board.model_fields,
+        *Region.model_fields,
+        *Reserve.model_fields,
+        *Serial.model_fields,
+        *Flash.model_fields,
+    }
     assert [key for key in sorted(keys) if f"`{key}`" not in text and f"[{key}]" not in text] == []

@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Write a run's winner as .tflite, C sources, and a byte array.",
     "audit": "Memory, MACs and flash per layer, and whether a board can hold the model.",
     "compile": "Generate C for an int8 .tflite model.",
+    "flash": "Build a model's firmware and write it to a board.",
     "run": "Run one inference on a device or emulator, layer by layer.",
     "measure": "Measure latency and accuracy of a run's winner on a device.",
 }

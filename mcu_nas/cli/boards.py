@@ -22,14 +22,24 @@ A board of your own is a TOML file in ./boards or in ~/.config/mcu_nas/boards.""
 )
 @json_option
 def command(as_json: bool) -> None:
-    """List the boards: core, clock, memory and what a model may use of it, emulator, flash tool."""
+    """List the boards: core, clock, memory and what a model may use of it, emulator, flash tools."""
     boards = [load_board(name) for name in board_names()]
     following = "mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 40ms"
     if as_json:
         record = {"boards": [_record(board) for board in boards], "next": following}
         print(json.dumps(record, indent=2))
         return
-    header = ("board", "core", "clock", "SRAM KiB", "usable", "flash KiB", "usable", "emulator", "flash tool")
+    header = (
+        "board",
+        "core",
+        "clock",
+        "SRAM KiB",
+        "usable",
+        "flash KiB",
+        "usable",
+        "emulator",
+        "flash tools",
+    )
     print(text_table(header, [_row(board) for board in boards], right=(2, 3, 4, 5, 6)))
     print("\nusable: what stack, harness and port leave for a model's arena, weights and kernels")
     print(f"next: {following}")
@@ -37,7 +47,7 @@ def command(as_json: bool) -> None:
 
 def _row(board: Board) -> tuple[str, ...]:
     memory = (board.sram_bytes, board.usable_sram_bytes, board.flash_bytes, board.usable_flash_bytes)
-    tools = (board.emulator or "-", board.flash_tool or "-")
+    tools = (board.emulator or "-", ", ".join(board.flash.tools) if board.flash else "-")
     return (board.name, board.core, f"{board.clock_hz / 1e6:g} MHz", *map(_kib, memory), *tools)
 
 
@@ -57,5 +67,5 @@ def _record(board: Board) -> dict[str, object]:
         "usable_flash_bytes": board.usable_flash_bytes,
         "baud": board.serial.baud,
         "emulator": board.emulator,
-        "flash_tool": board.flash_tool,
+        "flash_tools": list(board.flash.tools) if board.flash else [],
     }

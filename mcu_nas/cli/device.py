@@ -22,13 +22,22 @@ def check_way_to_device(board: Board, port: str | None) -> None:
     Raises:
         UsageError: neither a port nor an emulated board.
     """
-    if port == "":
-        raise UsageError("--port is empty: name the serial port of a flashed board, such as /dev/ttyACM0")
+    refuse_empty_port(port)
     if port is None and not board.emulator:
         raise UsageError(
             f"{board.name} has no emulator: --port names the serial port of a flashed board;"
             " an emulated board with its core is listed by `mcu-nas boards`"
         )
+
+
+def refuse_empty_port(port: str | None) -> None:
+    """An empty --port is a mistake (an unset variable), not a port left out.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if port == "":
+        raise UsageError("--port is empty: name the serial port of a flashed board, such as /dev/ttyACM0")
 
 
 @contextmanager
@@ -54,6 +63,6 @@ def open_device(
         if held.model_hash != program.model_hash:
             raise DeviceError(
                 f"the device holds model '{held.model}' ({held.model_hash}), not '{program.name}'"
-                f" ({program.model_hash}): flash {image.elf.name} first"
+                f" ({program.model_hash}): `mcu-nas flash` writes it"
             )
         yield link

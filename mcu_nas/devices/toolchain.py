@@ -1,4 +1,4 @@
-"""The programs that build and emulate firmware: where they are, or what to install."""
+"""The programs that build, emulate and flash firmware: where they are, or what to install."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ _PACKAGES = {
     "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
     "gcc": "gcc libc6-dev",
+    "openocd": "openocd",
     "qemu-system-arm": "qemu-system-arm",
     "setpriv": "util-linux",
+    "st-flash": "stlink-tools",
+    "st-info": "stlink-tools",
 }
+_BUILDING = ("arm-none-eabi-gcc", "arm-none-eabi-objcopy", "arm-none-eabi-size", "gcc")
+_EMULATING = ("qemu-system-arm", "setpriv")
 
 
 def find_tool(program: str) -> Path:
@@ -48,6 +53,5 @@ def require_firmware_tools(emulated: bool) -> None:
     Raises:
         ToolError: a compiler, or with ``emulated`` the emulator, is not installed.
     """
-    for program in _PACKAGES:
-        if emulated or program not in ("qemu-system-arm", "setpriv"):
-            find_tool(program)
+    for program in (*_BUILDING, *(_EMULATING if emulated else ())):
+        find_tool(program)

@@ -358,7 +358,10 @@ def test_silent_port_exits_one_with_what_to_check(refused: Callable) -> None:
 def test_other_firmware_on_the_device_is_named(refused: Callable, tmp_path: Path) -> None:
     with on_terminal(build(tmp_path / "toy")) as attached:
         line = refused("run", "m.tflite", "--board", BOARD, "--port", attached.port, code=1)
-    assert re.match(r"the device holds model 'toy' \([0-9a-f]{16}\), not 'm' \([0-9a-f]{16}\)", line)
+    assert re.match(
+        r"the device holds model 'toy' \([0-9a-f]{16}\), not 'm' \([0-9a-f]{16}\): `mcu-nas flash` writes it",
+        line,
+    )
 
 
 # ---- run folders

@@ -19,7 +19,7 @@ def test_table_shows_every_board_with_what_a_model_may_use() -> None:
     board = load_board("stm32f746g-disco")
     usable = [f"{size / 1024:,.0f}" for size in (board.usable_sram_bytes, board.usable_flash_bytes)]
     memory = ["320", usable[0], "1,024", usable[1]]
-    assert rows[board.name][1:] == ["cortex-m7", "216", "MHz", *memory, "-", "st-flash"]
+    assert rows[board.name][1:] == ["cortex-m7", "216", "MHz", *memory, "-", "openocd,", "st-flash"]
 
 
 def test_last_line_is_the_next_command() -> None:

@@ -58,6 +58,10 @@ COMMANDS = {
         ("export", "run", "--out", "delivery"),
         f"next: mcu-nas audit delivery/model.tflite --board {BOARD}",
     ),
+    "flash": (
+        ("flash", "m.tflite", "--board", BOARD, "--dry-run"),
+        f"next: mcu-nas flash m.tflite --board {BOARD}",
+    ),
     "run": (
         ("run", "run", "--board", EMULATED),
         f"next: mcu-nas measure run --board {EMULATED}",
