@@ -11,6 +11,7 @@ out: the script prints their error, and beside it that of MACs alone.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import subprocess
 import tempfile
@@ -21,13 +22,14 @@ import numpy as np
 from numpy.random import Generator
 
 from mcu_nas.boards import Board, board_names, load_board
-from mcu_nas.compiler.catalogue import KERNELS, LATENCY_FEATURES, choose, latency_features
+from mcu_nas.compiler.catalogue import KERNELS, LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.planner import plan
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Tensor
+from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Reshape, Tensor
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
 from mcu_nas.spaces.builder import NetworkBuilder
@@ -86,8 +88,11 @@ def measure(core: str, count: int, seed: int) -> Measured:
             network = random_layers(rng) if number % 2 else random_mbconv(rng)
             elf, counts = run(network, rng, board, Path(folder) / str(number))
             sizes = symbol_sizes(elf)
-            for op, instructions in zip(network.ops, counts, strict=True):
-                kernel = choose(network, op).name
+            layout = plan(network)
+            for op, chosen, instructions in zip(network.ops, layout.kernels, counts, strict=True):
+                if layout.is_view(op, chosen):
+                    continue
+                kernel = chosen.name
                 features = latency_features(network, op)
                 samples.append(Sample(number, kernel, features, instructions, int(features[-1])))
                 code_bytes[kernel] = max(code_bytes.get(kernel, 0), kernel_code_bytes(sizes, kernel))
@@ -141,6 +146,7 @@ def random_layers(rng: Generator) -> Network:
             x = builder.conv(f"conv{number}", x, channels, kernel, stride, Activation.RELU6)
         if rng.random() < 0.5:
             x = average_pool(builder, x, int(rng.choice([2, 3])))
+    x = builder.add("sum", x, copy(builder, x))
     x = builder.mean("mean", x)
     x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
     return builder.build(builder.fully_connected("classifier", x, int(rng.integers(2, 100))))
@@ -152,6 +158,15 @@ def average_pool(builder: NetworkBuilder, x: int, window: int) -> int:
         lambda out: AveragePool2D((x,), (out,), (window, window), (1, 1), Padding.SAME),
         Tensor(f"pool{x}.out", builder.shape(x)),
     )
+
+
+def copy(builder: NetworkBuilder, x: int) -> int:
+    """``x`` reshaped, which copies it where ``x`` lives on, and reshaped back, which does not."""
+    shape = builder.shape(x)
+    for suffix, target in (("flat", (1, math.prod(shape))), ("image", shape)):
+        source = x
+        x = builder.append(lambda out, x=source: Reshape((x,), (out,)), Tensor(f"reshape.{suffix}", target))
+    return x
 
 
 def symbol_sizes(elf: Path) -> dict[str, int]:

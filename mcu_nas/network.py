@@ -116,7 +116,16 @@ class AveragePool2D:
     activation: Activation = Activation.NONE
 
 
-Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """RESHAPE: the same values under another shape. The shape may follow as a constant."""
+
+    tflite_name: ClassVar[str] = "RESHAPE"
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D | Reshape
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from mcu_nas.network import (
     Network,
     Op,
     Padding,
+    Reshape,
     Tensor,
     output_size,
 )
@@ -113,6 +114,13 @@ class GraphMaker:
         self.ops.append(AveragePool2D((x,), (out,), window, stride, padding, activation))
         return out
 
+    def reshape(self, x: int, shape: tuple[int, ...], stated: bool = True) -> int:
+        """The same values under another shape, ``stated`` in a constant (batch as -1) or in the attribute."""
+        out = self.activation(f"reshape{len(self.ops)}", shape, like=x)
+        states = (self._constant("shape", np.array([-1, *shape[1:]], np.int32)),) if stated else ()
+        self.ops.append(Reshape((x, *states), (out,)))
+        return out
+
     def graph(self, inputs: tuple[int, ...], outputs: tuple[int, ...], labels: tuple[str, ...] = ()) -> Graph:
         """The finished graph."""
         network = Network(tuple(self.tensors), tuple(self.ops), inputs, outputs, frozenset(self.constants))
@@ -181,13 +189,21 @@ def _append(draw: st.DrawFn, maker: GraphMaker, x: int, branched: bool) -> int:
     height, width = maker.tensors[x].shape[1:3]
     written = [t for op in maker.ops for t in (op.inputs[0], op.outputs[0])]
     partners = [t for t in written if maker.tensors[t].shape == maker.tensors[x].shape]
-    kinds = ["conv", "pointwise", "depthwise", "pool", "mean", "fully_connected"]
+    kinds = ["conv", "pointwise", "depthwise", "pool", "mean", "fully_connected", "reshape"]
     kind = draw(st.sampled_from(kinds + ["add"] * (branched and bool(partners)) * 3))
     activation = draw(st.sampled_from(Activation))
     stride = draw(_PAIRS)
     match kind:
         case "add":
             return maker.add(x, draw(st.sampled_from(partners)), activation)
+        case "reshape":
+            channels = maker.tensors[x].shape[3]
+            shapes = [
+                (1, height * width * channels),
+                (1, width, height, channels),
+                (1, 1, 1, height * width * channels),
+            ]
+            return maker.reshape(x, draw(st.sampled_from(shapes)), draw(st.booleans()))
         case "mean":
             return maker.mean(x, draw(st.booleans()))
         case "fully_connected":

@@ -24,6 +24,7 @@ from mcu_nas.network import (
     Network,
     Op,
     Padding,
+    Reshape,
     output_size,
     pad_amounts,
 )
@@ -38,6 +39,7 @@ class Kernel:
 
     ``in_place``: positions of the inputs whose buffer the output may take over, element by element.
     ``channel_bytes``: its constants per output channel besides the weights.
+    ``copies``: the output is the input's bytes; in place, it is a view and nothing runs.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Kernel:
     condition: Callable[[Network, Op], bool] = lambda network, op: True
     in_place: tuple[int, ...] = ()
     channel_bytes: int = 0
+    copies: bool = False
 
     @property
     def stem(self) -> str:
@@ -68,6 +71,7 @@ KERNELS = (
     Kernel("add_s8", Add, in_place=(0, 1)),
     Kernel("mean_s8", Mean),
     Kernel("average_pool_s8", AveragePool2D),
+    Kernel("reshape_s8", Reshape, in_place=(0,), copies=True),
 )
 
 

@@ -58,10 +58,10 @@ def write_sources(program: Program, out_dir: Path) -> list[Path]:
 
 
 def _kernel_files(program: Program) -> dict[str, str]:
-    """The used kernels and every header that they and NAME.h include."""
+    """The used kernels and every header that they, NAME.h and NAME_weights.h include."""
     folder = firmware_dir() / "kernels"
     files: dict[str, str] = {}
-    pending = ["mcu_model.h"]
+    pending = ["mcu_model.h", "requantize.h"]
     for stem in program.kernel_stems():
         pending += [f"{stem}.h", f"{stem}.c"]
     while pending:

@@ -20,7 +20,8 @@ def emit_model(program: Program) -> str:
     name = program.name
     includes = "\n".join(f'#include "kernels/{stem}.h"' for stem in sorted(program.kernel_stems()))
     layers = "\n".join(_layer(program, number, call) for number, call in enumerate(program.calls))
-    runs = "\n".join(f"    {_function(n, c)}(arena);" for n, c in enumerate(program.calls))
+    runs = [f"    {_function(n, c)}(arena);" for n, c in enumerate(program.calls) if not program.is_view(c)]
+    body = "\n".join(["    uint8_t *arena = memory;", *runs] if runs else ["    (void)memory;"])
     return f"""\
 {banner(program, "the model")}\
 #include "{name}.h"
@@ -32,8 +33,7 @@ def emit_model(program: Program) -> str:
 {_accessor(program, "void *", "input", "void *", program.graph.network.inputs)}
 {_accessor(program, "const void *", "output", "const void *", program.graph.network.outputs)}
 void {name}_run(void *memory) {{
-    uint8_t *arena = memory;
-{runs}
+{body}
 }}
 
 {_model(program)}"""
@@ -46,10 +46,19 @@ def _function(number: int, call: KernelCall) -> str:
 def _layer(program: Program, number: int, call: KernelCall) -> str:
     """One layer: its comment, its arguments, its function."""
     network, offsets = program.graph.network, program.plan.offsets
+    places = [f"{_shape(program, tensor)} at {offsets[tensor]}" for tensor in (*call.inputs, call.output)]
+    title = f"{call.op.tflite_name} {c_comment_text(network.tensors[call.output].name)}"
+    if program.is_view(call):
+        return f"""\
+/* {title}
+ * {places[0]} -> {places[1]}: the same memory, nothing to run */
+static void {_function(number, call)}(uint8_t *arena) {{
+    (void)arena;
+}}
+"""
     struct = f"mcu_{call.kernel.name}"
     arguments = f"layer_{number:02d}_arguments"
     pointers = {member: array_name(program, number, member) for member in call.arrays}
-    places = [f"{_shape(program, tensor)} at {offsets[tensor]}" for tensor in (*call.inputs, call.output)]
     macs = op_macs(network, call.op)
     call_words = [
         f"{struct}(&{arguments}",
@@ -59,7 +68,7 @@ def _layer(program: Program, number: int, call: KernelCall) -> str:
     indent = " " * (len(struct) + 5)
     body = textwrap.fill(", ".join(call_words), COLUMNS, initial_indent="    ", subsequent_indent=indent)
     return f"""\
-/* {call.op.tflite_name} {c_comment_text(network.tensors[call.output].name)}
+/* {title}
  * {", ".join(places[:-1])} -> {places[-1]}{f"; {macs} MACs" if macs else ""} */
 static const struct {struct} {arguments} = {{
 {c_initialiser({**call.fields, **pointers})}

@@ -31,6 +31,7 @@ from mcu_nas.network import (
     FullyConnected,
     Mean,
     Op,
+    Reshape,
     pad_amounts,
 )
 
@@ -79,6 +80,8 @@ def kernel_call(graph: Graph, op: Op, kernel: Kernel) -> KernelCall:
             fields, arrays = _mean(graph, op), {}
         case AveragePool2D():
             fields, arrays = _average_pool(graph, op), {}
+        case Reshape():
+            fields, arrays = {"count": math.prod(graph.network.shape(output))}, {}
     return KernelCall(op, kernel, graph.network.activations_in(op), output, fields, arrays)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mcu_nas.compiler.catalogue import Kernel, choose
 from mcu_nas.compiler.layout import Buffer, Layout, lay_out
-from mcu_nas.network import Network
+from mcu_nas.network import Network, Op
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ class Plan:
     kernels: tuple[Kernel, ...]
     takes_over: Mapping[int, int]
     bound_bytes: int
+
+    def is_view(self, op: Op, kernel: Kernel) -> bool:
+        """Whether an operator only renames memory, so that nothing runs."""
+        return kernel.copies and op.outputs[0] in self.takes_over
+
+    def kernels_run(self, network: Network) -> frozenset[str]:
+        """Names of the kernels that the plan's network needs code of."""
+        pairs = zip(network.ops, self.kernels, strict=True)
+        return frozenset(kernel.name for op, kernel in pairs if not self.is_view(op, kernel))
 
 
 def plan(network: Network) -> Plan:

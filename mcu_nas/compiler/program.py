@@ -47,7 +47,11 @@ class Program:
 
     def kernel_stems(self) -> list[str]:
         """Stems of the kernels used, in order of first use."""
-        return list(dict.fromkeys(call.kernel.stem for call in self.calls))
+        return list(dict.fromkeys(call.kernel.stem for call in self.calls if not self.is_view(call)))
+
+    def is_view(self, call: KernelCall) -> bool:
+        """Whether a call's output is its input's memory under another name: no code is run for it."""
+        return self.plan.is_view(call.op, call.kernel)
 
     def constants(self) -> Iterator[tuple[int, str]]:
         """(call number, member name) of each array that goes to flash."""

@@ -142,7 +142,8 @@ def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
     Raises:
         UnsupportedError: an operator that no kernel serves.
     """
-    memory = peaks(network, plan(network))
+    layout = plan(network)
+    memory = peaks(network, layout)
     rows = tuple(
         AuditRow(
             index=index,
@@ -161,7 +162,7 @@ def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
         rows=rows,
         peak_bytes=memory.total,
         live_without_input_bytes=memory.live_without_input,
-        code_bytes=code_bytes(network, profile),
+        code_bytes=code_bytes(network, layout, profile),
         usable_sram_bytes=board.usable_sram_bytes,
         usable_flash_bytes=board.usable_flash_bytes,
         reserved_bytes={

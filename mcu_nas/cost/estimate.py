@@ -52,8 +52,9 @@ def cost(network: Network, profile: CoreProfile) -> Cost:
         instructions=sum(
             instructions(network, op, kernel, profile)
             for op, kernel in zip(network.ops, layout.kernels, strict=True)
+            if not layout.is_view(op, kernel)
         ),
-        kernels=frozenset(kernel.name for kernel in layout.kernels),
+        kernels=layout.kernels_run(network),
     )
 
 

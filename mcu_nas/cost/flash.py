@@ -7,6 +7,7 @@ core profile's measurement of each kernel, plus an average for a layer's call.
 from __future__ import annotations
 
 from mcu_nas.compiler.catalogue import choose
+from mcu_nas.compiler.planner import Plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.macs import op_weight_bytes
 from mcu_nas.network import Network, Op
@@ -23,8 +24,10 @@ def constants_bytes(network: Network) -> int:
     return sum(op_constants_bytes(network, op) for op in network.ops)
 
 
-def code_bytes(network: Network, profile: CoreProfile) -> int:
-    """Estimated bytes of kernels (each once) and of the generated code of each layer."""
-    kernels = {choose(network, op).name for op in network.ops}
-    per_kernel = sum(profile.kernels[name].code_bytes for name in kernels)
+def code_bytes(network: Network, layout: Plan, profile: CoreProfile) -> int:
+    """Estimated bytes of kernels (each once) and of the generated code of each layer.
+
+    ``layout`` is the network's own plan.
+    """
+    per_kernel = sum(profile.kernels[name].code_bytes for name in layout.kernels_run(network))
     return per_kernel + profile.layer_code_bytes * len(network.ops)

@@ -15,11 +15,11 @@ The first two ignore the residual at the projection, where input, expanded tenso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mcu_nas.compiler.planner import Plan
-from mcu_nas.network import Add, AveragePool2D, Conv2D, DepthwiseConv2D, Network, Op
+from mcu_nas.network import Add, AveragePool2D, Conv2D, DepthwiseConv2D, Network, Op, Reshape
 
 RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 
@@ -52,7 +52,7 @@ def peaks(network: Network, plan: Plan) -> Peaks:
     total = {rule: max((layer[rule] or 0 for layer in layers), default=0) for rule in RULES}
     without_input = max(
         (
-            sum(_bytes(network, t) for t in network.live_at(index) if t not in network.inputs)
+            sum(_bytes(network, t) for t in _held(network, index) if t not in network.inputs)
             for index in range(len(network.ops))
         ),
         default=0,
@@ -62,7 +62,7 @@ def peaks(network: Network, plan: Plan) -> Peaks:
 
 def live(network: Network, index: int, round_to: int = 1) -> int:
     """Bytes of the activations live at an operator, each rounded up (TFLite Micro rounds to 16)."""
-    return sum(-(-_bytes(network, t) // round_to) * round_to for t in network.live_at(index))
+    return sum(-(-_bytes(network, t) // round_to) * round_to for t in _held(network, index))
 
 
 def layer_sum(network: Network, index: int) -> int | None:
@@ -89,10 +89,12 @@ def overlap(network: Network, index: int) -> int:
     """The least that a layout with overlapping input and output could need at an operator."""
     op = network.ops[index]
     everything = live(network, index)
+    if isinstance(op, Reshape):
+        return everything
     (output,) = op.outputs
     needs = [everything]
     for source in set(network.activations_in(op)):
-        if network.lifetimes[source][1] == index and source not in network.outputs:
+        if _dies(network, source, index):
             pair = _bytes(network, source), _bytes(network, output)
             needs.append(everything - sum(pair) + max(pair) + _lag(network, op, source))
     return min(needs)
@@ -106,6 +108,18 @@ def planned(network: Network, plan: Plan, index: int) -> int:
         occupied += max(0, stop - max(start, end))
         end = max(end, stop)
     return occupied
+
+
+def _held(network: Network, index: int) -> Iterator[int]:
+    """The activations that hold memory at an operator: a view's output is its dying input's."""
+    op = network.ops[index]
+    view = isinstance(op, Reshape) and _dies(network, op.inputs[0], index)
+    return (t for t in network.live_at(index) if not (view and t in op.outputs))
+
+
+def _dies(network: Network, tensor: int, index: int) -> bool:
+    """Whether an activation is not needed after an operator."""
+    return network.lifetimes[tensor][1] == index and tensor not in network.outputs
 
 
 def _bytes(network: Network, tensor: int) -> int:

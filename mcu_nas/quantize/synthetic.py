@@ -12,7 +12,17 @@ import numpy as np
 from numpy.random import Generator
 
 from mcu_nas.graph import PIXELS, Graph, Quantization
-from mcu_nas.network import Activation, Add, AveragePool2D, DepthwiseConv2D, FullyConnected, Mean, Network, Op
+from mcu_nas.network import (
+    Activation,
+    Add,
+    AveragePool2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mean,
+    Network,
+    Op,
+    Reshape,
+)
 
 
 def random_graph(network: Network, rng: Generator) -> Graph:
@@ -28,7 +38,7 @@ def random_graph(network: Network, rng: Generator) -> Graph:
             case Mean():
                 constants[op.inputs[1]] = np.array([1, 2], np.int32)
                 quantization[output] = quantization[op.inputs[0]]
-            case AveragePool2D():
+            case AveragePool2D() | Reshape():
                 quantization[output] = quantization[op.inputs[0]]
             case _:
                 quantization[output] = _weighted(network, op, constants, quantization, rng)

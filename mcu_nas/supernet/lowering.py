@@ -49,6 +49,8 @@ class Step:
     edges: tuple[int, int, int, int] | None = None
 
 
+_LOWERED = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D  # what spaces are made of
+
 Weighted = Callable[[Step, Tensor], Tensor]
 
 
@@ -56,7 +58,8 @@ def lower_to_torch(network: Network) -> tuple[Step, ...]:
     """The steps of a network, in its order.
 
     Raises:
-        UnsupportedError: a depthwise convolution whose channels are not a multiple of its input's.
+        UnsupportedError: a depthwise convolution whose channels are not a multiple of its input's, or an
+            operator that no search space has.
     """
     return tuple(_step(network, index, op) for index, op in enumerate(network.ops))
 
@@ -129,6 +132,8 @@ def _average_pool(x: Tensor, op: AveragePool2D, step: Step) -> Tensor:
 
 
 def _step(network: Network, index: int, op: Op) -> Step:
+    if not isinstance(op, _LOWERED):
+        raise UnsupportedError(f"op {index} {op.tflite_name} cannot be trained")
     inputs = network.activations_in(op)
     finished = tuple(t for t in dict.fromkeys(inputs) if network.lifetimes[t][1] == index)
     padding, edges = (0, 0), None

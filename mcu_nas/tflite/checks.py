@@ -13,6 +13,7 @@ from mcu_nas.network import (
     FullyConnected,
     Mean,
     Op,
+    Reshape,
     output_size,
 )
 from mcu_nas.tflite.faults import Place
@@ -43,6 +44,8 @@ def check_operator(graph: Graph, op: Op, place: Place) -> None:
             check.mean(op)
         case AveragePool2D():
             check.average_pool(op)
+        case Reshape():
+            check.reshape(op)
 
 
 class _Check:
@@ -106,7 +109,23 @@ class _Check:
         self._activations(0)
         self._image(0)
         self._window_output(op, op.window, (1, 1), self._shapes[0][3])
-        if self._of(op.inputs[0]) != self._of(op.outputs[0]):
+        self._same_quantization()
+
+    def reshape(self, op: Reshape) -> None:
+        self._activations(0)
+        self._same_quantization()
+        if len(op.inputs) == 2:
+            self._constant(1, "new shape", "int32", 1)
+        if math.prod(self._shapes[0]) != math.prod(self._out):
+            raise self._place.error(f"reshapes {_shown(self._shapes[0])} to {_shown(self._out)}")
+        if len(op.inputs) == 2:
+            values = self._graph.constants[op.inputs[1]].tolist()
+            fits = (wanted in (-1, size) for wanted, size in zip(values, self._out, strict=False))
+            if len(values) != len(self._out) or not all(fits):
+                raise self._place.error(f"its new shape is {values[:5]}, its output {_shown(self._out)}")
+
+    def _same_quantization(self) -> None:
+        if self._of(self._op.inputs[0]) != self._of(self._op.outputs[0]):
             raise self._place.error("its input and output differ in scale or zero point")
 
     def _activations(self, *positions: int) -> None:

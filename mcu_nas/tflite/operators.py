@@ -14,18 +14,20 @@ from mcu_nas.network import (
     Mean,
     Op,
     Padding,
+    Reshape,
 )
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.raw import RawOperator
 from mcu_nas.tflite.schema import ACTIVATION_CODES, ACTIVATION_NAMES, KIND_BY_CODE, PADDING_CODES
 
-_INPUT_COUNT: dict[type, int] = {
-    Conv2D: 3,
-    DepthwiseConv2D: 3,
-    FullyConnected: 3,
-    Add: 2,
-    Mean: 2,
-    AveragePool2D: 1,
+_INPUT_COUNTS: dict[type, tuple[int, ...]] = {
+    Conv2D: (3,),
+    DepthwiseConv2D: (3,),
+    FullyConnected: (3,),
+    Add: (2,),
+    Mean: (2,),
+    AveragePool2D: (1,),
+    Reshape: (1, 2),
 }
 _MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks.py)
 
@@ -39,9 +41,12 @@ def read_operator(raw: RawOperator, place: Place) -> Op:
     """
     kind = KIND_BY_CODE[raw.code].op
     inputs, outputs, options = raw.inputs, raw.outputs, raw.options
-    if len(inputs) != _INPUT_COUNT[kind] or len(outputs) != 1:
-        counts = f"{len(inputs)} inputs and {len(outputs)} outputs, not {_INPUT_COUNT[kind]} and 1"
+    if len(inputs) not in _INPUT_COUNTS[kind] or len(outputs) != 1:
+        expected = " or ".join(map(str, _INPUT_COUNTS[kind]))
+        counts = f"{len(inputs)} inputs and {len(outputs)} outputs, not {expected} and 1"
         raise place.unsupported(f"has {counts}")
+    if kind is Reshape:  # the output's shape says it all; what attribute or constant say is redundant
+        return Reshape(inputs, outputs)
     if options is None:
         raise place.error("its attributes are missing or belong to another operator")
     if kind is Conv2D or kind is DepthwiseConv2D:

@@ -17,6 +17,7 @@ from mcu_nas.network import (
     Mean,
     Op,
     Padding,
+    Reshape,
 )
 
 FILE_IDENTIFIER = b"TFL3"
@@ -50,6 +51,7 @@ OPERATOR_KINDS = (
     OperatorKind(Add, _CODES.ADD, schema.AddOptionsT, _TAGS.AddOptions),
     OperatorKind(Mean, _CODES.MEAN, schema.ReducerOptionsT, _TAGS.ReducerOptions),
     OperatorKind(AveragePool2D, _CODES.AVERAGE_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
+    OperatorKind(Reshape, _CODES.RESHAPE, schema.ReshapeOptionsT, _TAGS.ReshapeOptions),
 )
 KIND_BY_CODE: Mapping[int, OperatorKind] = {kind.code: kind for kind in OPERATOR_KINDS}
 KIND_BY_OP: Mapping[type, OperatorKind] = {kind.op: kind for kind in OPERATOR_KINDS}

@@ -21,6 +21,7 @@ from mcu_nas.network import (
     Mean,
     Network,
     Op,
+    Reshape,
 )
 from mcu_nas.tflite.schema import (
     ACTIVATION_CODES,
@@ -106,6 +107,8 @@ def _version(graph: Graph, op: Op) -> int:
             return 3
         case FullyConnected():
             return 12 if len(graph.quantization[op.inputs[1]].scales) > 1 else 4
+        case Reshape():
+            return 1
         case _:
             return 2
 
@@ -169,6 +172,8 @@ def _options(network: Network, op: Op) -> object:
             options.filterHeight, options.filterWidth = op.window
         case Mean():
             options.keepDims = op.keep_dims
+        case Reshape():
+            options.newShape = np.array(network.shape(op.outputs[0]), np.int32)
     return options
 
 

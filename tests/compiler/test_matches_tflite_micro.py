@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcu_nas.compiler.catalogue import KERNELS
+from mcu_nas.compiler.emit import emit_sources
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.host import HostModel
 from mcu_nas.graph import Graph, Quantization
@@ -52,6 +53,7 @@ def test_every_kernel_of_the_catalogue_is_built_and_equals_the_reference(kernel)
         "add_s8": lambda m, x: m.add(x, m.conv(x, 9, (1, 1))),
         "mean_s8": lambda m, x: m.mean(x),
         "average_pool_s8": lambda m, x: m.average_pool(x, (3, 2), (2, 2), Padding.SAME),
+        "reshape_s8": lambda m, x: m.reshape(x, (1, 7 * 6 * 9)),
     }[kernel.name]
     graph = single(build, (1, 7, 6, 9))
     assert compile_graph(graph, "model", "0" * 16).calls[-1].kernel is kernel
@@ -142,6 +144,34 @@ def test_add_equals_the_reference_at_any_scales(exponents, zero_points, activati
 @pytest.mark.parametrize("seed", range(8))
 def test_fully_connected_equals_the_reference(per_channel, seed):
     check(single(lambda m, x: m.fully_connected(x, 13, per_channel), (1, 37), seed), count=200)
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_reshape_is_a_view_that_runs_nothing(stated):
+    maker = GraphMaker(0)
+    x = source = maker.activation("pixels", (1, 4, 6, 5))
+    x = maker.reshape(maker.conv(x, 8, (3, 3)), (1, 24 * 8), stated)
+    graph = maker.graph((source,), (maker.fully_connected(x, 10),))
+    program = compile_graph(graph, "model", "0" * 16)
+    assert program.is_view(program.calls[1])
+    assert program.arena_bytes == 120 + 192  # as much as the convolution needs
+    assert "reshape" not in program.kernel_stems()
+    run = emit_sources(program)["model.c"].split("void model_run")[1].split("}")[0]
+    assert "layer_00_conv(arena)" in run
+    assert "reshape" not in run
+    check(graph)
+
+
+def test_reshape_of_a_tensor_that_lives_on_is_a_copy():
+    maker = GraphMaker(0)
+    x = source = maker.activation("pixels", (1, 4, 6, 5))
+    x = maker.conv(x, 8, (3, 3))
+    same = maker.reshape(maker.reshape(x, (1, 192)), (1, 4, 6, 8))
+    graph = maker.graph((source,), (maker.add(x, same),))
+    program = compile_graph(graph, "model", "0" * 16)
+    assert [program.is_view(call) for call in program.calls] == [False, False, True, False]
+    assert "reshape" in program.kernel_stems()
+    check(graph)
 
 
 def test_optimised_build_with_two_threads_equals_the_reference():

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.peak_rules import RULES, inplace_dw, layer_sum, live, overlap, peaks
 from mcu_nas.graph import Graph
-from mcu_nas.network import Add, Conv2D, DepthwiseConv2D, Mean, Network
+from mcu_nas.network import Add, Conv2D, DepthwiseConv2D, Mean, Network, Reshape
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.graphs import GraphMaker, graphs
 from tests.mobilenet import mobilenet_v2
@@ -97,6 +97,7 @@ def test_rules_stand_in_their_order(graph: Graph) -> None:
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_live_equals_the_arena_head_of_tflite_micro(capfd: pytest.CaptureFixture[str], graph: Graph) -> None:
     assume(not uses_scratch_in_tflite_micro(graph))
+    assume(not any(isinstance(op, Reshape) for op in graph.network.ops))  # it copies what is a view here
     assert arena_head(capfd, graph) == live_peak(graph)
 
 

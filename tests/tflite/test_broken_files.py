@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_nas.errors import ModelError, UnsupportedError
+from mcu_nas.errors import McuNasError, ModelError, UnsupportedError
 from mcu_nas.tflite.reader import parse_tflite, read_tflite
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.graphs import GraphMaker, graphs
@@ -395,8 +396,30 @@ def test_published_models_end_in_an_operator_of_the_next_release() -> None:
     if not models:
         pytest.skip("no reference models beside the repository")
     for model in models:
-        with pytest.raises(UnsupportedError, match="RESHAPE"):
+        with pytest.raises(UnsupportedError, match="SOFTMAX"):
             read_tflite(model)
+
+
+def flattened_bytes(output: tuple[int, ...], stated: list[int] | None) -> bytes:
+    """A 1×2×3×4 input reshaped to ``output``, with a constant that says ``stated``."""
+    maker = GraphMaker(0)
+    x = maker.activation("pixels", (1, 2, 3, 4))
+    out = maker.reshape(x, output, stated is not None)
+    if stated is not None:
+        constant = maker.ops[0].inputs[1]
+        maker.constants[constant] = np.array(stated, np.int32)
+        maker.tensors[constant] = dataclasses.replace(maker.tensors[constant], shape=(len(stated),))
+    return serialize_tflite(maker.graph((x,), (out,)))
+
+
+def test_reshape_that_loses_values_is_refused() -> None:
+    assert message(flattened_bytes((1, 23), None)).endswith("reshapes 1×2×3×4 to 1×23")
+
+
+@pytest.mark.parametrize("stated", [[1, 12], [-1, 23], [24], [1, 1, 24], []])
+def test_reshape_whose_constant_contradicts_its_output_is_refused(stated: list[int]) -> None:
+    with pytest.raises(McuNasError, match=r"op 0 RESHAPE \(output 'reshape0'\)|empty"):
+        parse_tflite(flattened_bytes((1, 24), stated), "m.tflite")
 
 
 @pytest.mark.parametrize("missing", [16, 100, 1000, 2000])
