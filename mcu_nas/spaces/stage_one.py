@@ -7,7 +7,8 @@ With a latency limit all survivors sit just under it, and the rule alone would p
 nothing fits, by a margin that says nothing. So only spaces in which ``min_share`` of the samples fit
 compete (where none does, the one in which most fit is chosen); and with a latency limit, spaces whose mean
 MACs are within TIE of the largest count as equal, and of these the highest resolution wins: at equal
-latency, Fashion-MNIST networks at 28 px end 0.8 points above those at 16 px (benchmarks/small_template.py).
+latency, Fashion-MNIST networks at 28 px ended 0.5 points above those at 20 px, 1.3 above those at 16 px
+(benchmarks/small_template.py).
 """
 
 from __future__ import annotations
