@@ -29,7 +29,7 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Reshape, Tensor
+from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Reshape, Softmax, Tensor
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
 from mcu_nas.spaces.builder import NetworkBuilder
@@ -149,7 +149,9 @@ def random_layers(rng: Generator) -> Network:
     x = builder.add("sum", x, copy(builder, x))
     x = builder.mean("mean", x)
     x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
-    return builder.build(builder.fully_connected("classifier", x, int(rng.integers(2, 100))))
+    x = builder.fully_connected("classifier", x, int(rng.integers(2, 100)))
+    softmax = Tensor("softmax.out", builder.shape(x))
+    return builder.build(builder.append(lambda out: Softmax((x,), (out,)), softmax))
 
 
 def average_pool(builder: NetworkBuilder, x: int, window: int) -> int:

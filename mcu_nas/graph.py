@@ -38,6 +38,9 @@ class Quantization:
 # Pixels 0 to 255 go in as they are, int8 = pixel - 128, and mean pixel / 255.
 PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))
 
+# What SOFTMAX gives, always (TFLite int8 specification).
+PROBABILITIES = Quantization((1 / 256,), (-128,))
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -125,7 +125,16 @@ class Reshape:
     outputs: tuple[int, ...]
 
 
-Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D | Reshape
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """SOFTMAX of a row (1,C), beta 1."""
+
+    tflite_name: ClassVar[str] = "SOFTMAX"
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D | Reshape | Softmax
 
 
 @dataclass(frozen=True)

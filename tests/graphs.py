@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from mcu_nas.graph import Graph, Quantization
+from mcu_nas.graph import PROBABILITIES, Graph, Quantization
 from mcu_nas.network import (
     Activation,
     Add,
@@ -18,6 +18,7 @@ from mcu_nas.network import (
     Op,
     Padding,
     Reshape,
+    Softmax,
     Tensor,
     output_size,
 )
@@ -121,6 +122,13 @@ class GraphMaker:
         self.ops.append(Reshape((x, *states), (out,)))
         return out
 
+    def softmax(self, x: int) -> int:
+        """The softmax of a row."""
+        out = self.activation(f"softmax{len(self.ops)}", self.tensors[x].shape)
+        self.quantization[out] = PROBABILITIES
+        self.ops.append(Softmax((x,), (out,)))
+        return out
+
     def graph(self, inputs: tuple[int, ...], outputs: tuple[int, ...], labels: tuple[str, ...] = ()) -> Graph:
         """The finished graph."""
         network = Network(tuple(self.tensors), tuple(self.ops), inputs, outputs, frozenset(self.constants))
@@ -176,6 +184,8 @@ def graphs(draw: st.DrawFn, branched: bool = True, max_ops: int = 6) -> Graph:
     for _ in range(draw(st.integers(1, max_ops))):
         x = _append(draw, maker, x, branched)
         if len(maker.tensors[x].shape) == 2:
+            if draw(st.booleans()):
+                x = maker.softmax(x)
             break
     labels = ()
     if draw(st.booleans()):

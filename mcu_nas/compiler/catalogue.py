@@ -25,6 +25,7 @@ from mcu_nas.network import (
     Op,
     Padding,
     Reshape,
+    Softmax,
     output_size,
     pad_amounts,
 )
@@ -72,6 +73,7 @@ KERNELS = (
     Kernel("mean_s8", Mean),
     Kernel("average_pool_s8", AveragePool2D),
     Kernel("reshape_s8", Reshape, in_place=(0,), copies=True),
+    Kernel("softmax_s8", Softmax, in_place=(0,)),
 )
 
 

@@ -16,6 +16,7 @@ _RESOLVER_CALLS = {
     "MEAN": "AddMean",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
     "RESHAPE": "AddReshape",
+    "SOFTMAX": "AddSoftmax",
 }
 
 

@@ -18,6 +18,7 @@ from mcu_nas.compiler.requantize import (
     activation_range,
     add_multipliers,
     mean_multiplier,
+    softmax_multiplier,
     weighted_multipliers,
 )
 from mcu_nas.errors import UnsupportedError
@@ -32,10 +33,12 @@ from mcu_nas.network import (
     Mean,
     Op,
     Reshape,
+    Softmax,
     pad_amounts,
 )
 
 MAX_AVERAGED = 2**22  # values in one mean or pooling window: sums stay within 2^29
+MAX_PROBABILITIES = 4095  # of one softmax: their sum stays below 2^12
 INT32_LIMIT = 2**31
 
 Fields = Mapping[str, "int | Mapping[str, int]"]
@@ -82,6 +85,8 @@ def kernel_call(graph: Graph, op: Op, kernel: Kernel) -> KernelCall:
             fields, arrays = _average_pool(graph, op), {}
         case Reshape():
             fields, arrays = {"count": math.prod(graph.network.shape(output))}, {}
+        case Softmax():
+            fields, arrays = _softmax(graph, op), {}
     return KernelCall(op, kernel, graph.network.activations_in(op), output, fields, arrays)
 
 
@@ -169,6 +174,14 @@ def _average_pool(graph: Graph, op: AveragePool2D) -> Fields:
         "out_min": low,
         "out_max": high,
     }
+
+
+def _softmax(graph: Graph, op: Softmax) -> Fields:
+    count = graph.network.shape(op.inputs[0])[-1]
+    if count > MAX_PROBABILITIES:
+        raise UnsupportedError(f"a softmax of {count} values; at most {MAX_PROBABILITIES} are supported")
+    factor, diff_min = softmax_multiplier(graph.quantization[op.inputs[0]])
+    return {"count": count, "diff_min": diff_min, "factor": _factor(factor)}
 
 
 def _axes(

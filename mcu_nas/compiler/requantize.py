@@ -16,6 +16,7 @@ from mcu_nas.graph import Quantization
 from mcu_nas.network import Activation
 
 ADD_HEADROOM_BITS = 20  # firmware/kernels/add.c
+SOFTMAX_FRACTION_BITS = 26  # firmware/kernels/softmax.c
 INT8_MIN, INT8_MAX = -128, 127
 
 
@@ -102,6 +103,19 @@ def mean_multiplier(source: Quantization, output: Quantization, count: int) -> M
     whole = quantize_multiplier(source.scale / output.scale)
     shift = min(count.bit_length() - 1, 32, 31 + whole.shift)
     return Multiplier((whole.value << shift) // count, whole.shift - shift)
+
+
+def softmax_multiplier(source: Quantization) -> tuple[Multiplier, int]:
+    """SOFTMAX's factor from a difference of inputs to Q5.26, and the least difference that counts.
+
+    Raises:
+        UnsupportedError: a scale of 16 or more, or of 2^-26 or less, where TFLM's arithmetic ends.
+    """
+    to_exponent = source.scale * 2.0**SOFTMAX_FRACTION_BITS
+    if to_exponent <= 1.0:
+        raise UnsupportedError(f"input scale {source.scale:g} is too fine for a softmax")
+    factor = quantize_multiplier(to_exponent)
+    return factor, -(((2**5 - 1) << SOFTMAX_FRACTION_BITS) >> factor.shift)
 
 
 def _round_half_away(x: float) -> int:

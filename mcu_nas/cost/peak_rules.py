@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mcu_nas.compiler.planner import Plan
-from mcu_nas.network import Add, AveragePool2D, Conv2D, DepthwiseConv2D, Network, Op, Reshape
+from mcu_nas.network import Add, AveragePool2D, Conv2D, DepthwiseConv2D, Network, Op, Reshape, Softmax
 
 RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 
@@ -139,7 +139,7 @@ def _lag(network: Network, op: Op, source: int) -> int:
     is less), nothing element by element, everything where each output reads the whole input.
     """
     match op:
-        case Add():
+        case Add() | Softmax():
             return 0
         case Conv2D() | DepthwiseConv2D():
             _, tall, wide, _ = network.shape(op.inputs[1])

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.random import Generator
 
-from mcu_nas.graph import PIXELS, Graph, Quantization
+from mcu_nas.graph import PIXELS, PROBABILITIES, Graph, Quantization
 from mcu_nas.network import (
     Activation,
     Add,
@@ -22,6 +22,7 @@ from mcu_nas.network import (
     Network,
     Op,
     Reshape,
+    Softmax,
 )
 
 
@@ -40,6 +41,8 @@ def random_graph(network: Network, rng: Generator) -> Graph:
                 quantization[output] = quantization[op.inputs[0]]
             case AveragePool2D() | Reshape():
                 quantization[output] = quantization[op.inputs[0]]
+            case Softmax():
+                quantization[output] = PROBABILITIES
             case _:
                 quantization[output] = _weighted(network, op, constants, quantization, rng)
     return Graph(network, constants, quantization)

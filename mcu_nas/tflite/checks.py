@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mcu_nas.graph import Graph, Quantization
+from mcu_nas.graph import PROBABILITIES, Graph, Quantization
 from mcu_nas.network import (
     Add,
     AveragePool2D,
@@ -14,6 +14,7 @@ from mcu_nas.network import (
     Mean,
     Op,
     Reshape,
+    Softmax,
     output_size,
 )
 from mcu_nas.tflite.faults import Place
@@ -46,6 +47,8 @@ def check_operator(graph: Graph, op: Op, place: Place) -> None:
             check.average_pool(op)
         case Reshape():
             check.reshape(op)
+        case Softmax():
+            check.softmax()
 
 
 class _Check:
@@ -123,6 +126,14 @@ class _Check:
             fits = (wanted in (-1, size) for wanted, size in zip(values, self._out, strict=False))
             if len(values) != len(self._out) or not all(fits):
                 raise self._place.error(f"its new shape is {values[:5]}, its output {_shown(self._out)}")
+
+    def softmax(self) -> None:
+        self._activations(0)
+        if len(self._shapes[0]) != 2:
+            raise self._place.unsupported(f"its input is {_shown(self._shapes[0])}, not a row")
+        self._output(self._shapes[0])
+        if self._of(self._op.outputs[0]) != PROBABILITIES:
+            raise self._place.error("its output has another scale than 1/256 or zero point than -128")
 
     def _same_quantization(self) -> None:
         if self._of(self._op.inputs[0]) != self._of(self._op.outputs[0]):

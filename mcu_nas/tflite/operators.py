@@ -15,6 +15,7 @@ from mcu_nas.network import (
     Op,
     Padding,
     Reshape,
+    Softmax,
 )
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.raw import RawOperator
@@ -28,6 +29,7 @@ _INPUT_COUNTS: dict[type, tuple[int, ...]] = {
     Mean: (2,),
     AveragePool2D: (1,),
     Reshape: (1, 2),
+    Softmax: (1,),
 }
 _MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks.py)
 
@@ -67,6 +69,10 @@ def read_operator(raw: RawOperator, place: Place) -> Op:
         return Add(inputs, outputs, _activation(options, place))
     if kind is Mean:
         return Mean(inputs, outputs, bool(options.keepDims))
+    if kind is Softmax:
+        if options.beta != 1.0:
+            raise place.unsupported(f"has beta {options.beta:g}, not 1")
+        return Softmax(inputs, outputs)
     return AveragePool2D(
         inputs,
         outputs,

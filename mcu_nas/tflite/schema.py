@@ -18,6 +18,7 @@ from mcu_nas.network import (
     Op,
     Padding,
     Reshape,
+    Softmax,
 )
 
 FILE_IDENTIFIER = b"TFL3"
@@ -52,6 +53,7 @@ OPERATOR_KINDS = (
     OperatorKind(Mean, _CODES.MEAN, schema.ReducerOptionsT, _TAGS.ReducerOptions),
     OperatorKind(AveragePool2D, _CODES.AVERAGE_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
     OperatorKind(Reshape, _CODES.RESHAPE, schema.ReshapeOptionsT, _TAGS.ReshapeOptions),
+    OperatorKind(Softmax, _CODES.SOFTMAX, schema.SoftmaxOptionsT, _TAGS.SoftmaxOptions),
 )
 KIND_BY_CODE: Mapping[int, OperatorKind] = {kind.code: kind for kind in OPERATOR_KINDS}
 KIND_BY_OP: Mapping[type, OperatorKind] = {kind.op: kind for kind in OPERATOR_KINDS}

@@ -22,6 +22,7 @@ from mcu_nas.network import (
     Network,
     Op,
     Reshape,
+    Softmax,
 )
 from mcu_nas.tflite.schema import (
     ACTIVATION_CODES,
@@ -174,6 +175,8 @@ def _options(network: Network, op: Op) -> object:
             options.keepDims = op.keep_dims
         case Reshape():
             options.newShape = np.array(network.shape(op.outputs[0]), np.int32)
+        case Softmax():
+            options.beta = 1.0
     return options
 
 

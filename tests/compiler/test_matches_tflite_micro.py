@@ -6,13 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.compiler.emit import emit_sources
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.host import HostModel
+from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import Activation, Padding
 from tests.graphs import GraphMaker, graphs
@@ -54,6 +55,7 @@ def test_every_kernel_of_the_catalogue_is_built_and_equals_the_reference(kernel)
         "mean_s8": lambda m, x: m.mean(x),
         "average_pool_s8": lambda m, x: m.average_pool(x, (3, 2), (2, 2), Padding.SAME),
         "reshape_s8": lambda m, x: m.reshape(x, (1, 7 * 6 * 9)),
+        "softmax_s8": lambda m, x: m.softmax(m.mean(x)),
     }[kernel.name]
     graph = single(build, (1, 7, 6, 9))
     assert compile_graph(graph, "model", "0" * 16).calls[-1].kernel is kernel
@@ -172,6 +174,32 @@ def test_reshape_of_a_tensor_that_lives_on_is_a_copy():
     assert [program.is_view(call) for call in program.calls] == [False, False, True, False]
     assert "reshape" in program.kernel_stems()
     check(graph)
+
+
+@given(
+    count=st.integers(1, 511),
+    exponent=st.floats(-25.9, 3.99),
+    zero_point=st.integers(-128, 127),
+    spread=st.integers(0, 255),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example(count=511, exponent=-25.9, zero_point=0, spread=0, seed=0)
+@example(count=10, exponent=3.99, zero_point=0, spread=3, seed=0)
+@settings(max_examples=40, deadline=None)
+def test_softmax_equals_the_reference_at_any_scale(count, exponent, zero_point, spread, seed):
+    graph = single(lambda m, x: m.softmax(x), (1, count))
+    graph = with_quantization(graph, {0: Quantization((float(np.float32(2.0**exponent)),), (zero_point,))})
+    narrow = np.random.default_rng(seed).integers(127 - spread, 128, (20, count)).astype(np.int8)
+    inputs = np.concatenate([*sample_inputs(graph, 20, seed), narrow])
+    got = HostModel(compile_graph(graph, "model", "0" * 16), sanitize=True).run(inputs)
+    assert_same_outputs(got, reference_outputs(graph, inputs), inputs)
+
+
+@pytest.mark.parametrize(("scale", "count"), [(16.0, 5), (2.0**-26, 5), (0.1, 4096)])
+def test_softmax_beyond_the_arithmetic_is_refused(scale, count):
+    graph = single(lambda m, x: m.softmax(x), (1, count))
+    with pytest.raises(UnsupportedError, match="op 0 SOFTMAX"):
+        compile_graph(with_quantization(graph, {0: Quantization((scale,), (0,))}), "model", "0" * 16)
 
 
 def test_optimised_build_with_two_threads_equals_the_reference():

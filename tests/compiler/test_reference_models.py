@@ -1,0 +1,38 @@
+"""Published int8 models of MLPerf Tiny compile, and their outputs equal tflite-micro's bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mcu_nas.boards import load_board
+from mcu_nas.compiler.program import compile_graph
+from mcu_nas.cost.audit import audit
+from mcu_nas.cost.core_profile import load_core_profile
+from mcu_nas.devices.host import HostModel
+from mcu_nas.tflite.reader import read_tflite
+from mcu_nas.tflite.reference import reference_outputs
+from tests.reference import assert_same_outputs, sample_inputs
+
+FOLDER = Path(__file__).parents[2] / ".." / "shared" / "reference_models"
+
+
+@pytest.mark.parametrize("name", ["kws_ref_model", "pretrainedResnet_quant"])
+def test_published_model_equals_the_reference(name: str) -> None:
+    path = FOLDER / f"{name}.tflite"
+    if not path.exists():
+        pytest.skip("no reference models beside the repository")
+    graph = read_tflite(path)
+    program = compile_graph(graph, name, "0" * 16)
+    assert [call.op.tflite_name for call in program.calls if program.is_view(call)] == ["RESHAPE"]
+    inputs = sample_inputs(graph, 20, seed=2)
+    expected = reference_outputs(path.read_bytes(), *inputs)
+    assert len(np.unique(expected)) > 2
+    assert_same_outputs(HostModel(program).run(*inputs), expected, *inputs)
+
+    board = load_board("stm32f746g-disco")
+    report = audit(graph.network, board, load_core_profile(board.core))
+    assert report.fits
+    assert report.arena_bytes == program.arena_bytes
