@@ -29,7 +29,17 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Reshape, Softmax, Tensor
+from mcu_nas.network import (
+    Activation,
+    AveragePool2D,
+    MaxPool2D,
+    Network,
+    Padding,
+    Pool2D,
+    Reshape,
+    Softmax,
+    Tensor,
+)
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
 from mcu_nas.spaces.builder import NetworkBuilder
@@ -145,7 +155,9 @@ def random_layers(rng: Generator) -> Network:
         else:
             x = builder.conv(f"conv{number}", x, channels, kernel, stride, Activation.RELU6)
         if rng.random() < 0.5:
-            x = average_pool(builder, x, int(rng.choice([2, 3])))
+            x = pool(builder, x, AveragePool2D, int(rng.choice([2, 3])))
+        if rng.random() < 0.3:
+            x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
     x = builder.add("sum", x, copy(builder, x))
     x = builder.mean("mean", x)
     x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
@@ -154,10 +166,10 @@ def random_layers(rng: Generator) -> Network:
     return builder.build(builder.append(lambda out: Softmax((x,), (out,)), softmax))
 
 
-def average_pool(builder: NetworkBuilder, x: int, window: int) -> int:
-    """An average pool of stride 1 with SAME padding."""
+def pool(builder: NetworkBuilder, x: int, kind: type[Pool2D], window: int) -> int:
+    """A pool of stride 1 with SAME padding."""
     return builder.append(
-        lambda out: AveragePool2D((x,), (out,), (window, window), (1, 1), Padding.SAME),
+        lambda out: kind((x,), (out,), (window, window), (1, 1), Padding.SAME),
         Tensor(f"pool{x}.out", builder.shape(x)),
     )
 

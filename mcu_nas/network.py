@@ -117,6 +117,22 @@ class AveragePool2D:
 
 
 @dataclass(frozen=True, slots=True)
+class MaxPool2D:
+    """MAX_POOL_2D; the largest of the taps inside the input."""
+
+    tflite_name: ClassVar[str] = "MAX_POOL_2D"
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    window: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: Padding = Padding.VALID
+    activation: Activation = Activation.NONE
+
+
+Pool2D = AveragePool2D | MaxPool2D
+
+
+@dataclass(frozen=True, slots=True)
 class Reshape:
     """RESHAPE: the same values under another shape. The shape may follow as a constant."""
 
@@ -134,7 +150,7 @@ class Softmax:
     outputs: tuple[int, ...]
 
 
-Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D | Reshape | Softmax
+Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | Pool2D | Reshape | Softmax
 
 
 @dataclass(frozen=True)

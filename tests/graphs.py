@@ -13,6 +13,7 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Network,
     Op,
@@ -100,19 +101,20 @@ class GraphMaker:
         self.ops.append(Mean((x, axes), (out,), keep_dims))
         return out
 
-    def average_pool(
+    def pool(
         self,
         x: int,
         window: tuple[int, int],
         stride: tuple[int, int] = (1, 1),
         padding: Padding = Padding.VALID,
         activation: Activation = Activation.NONE,
+        kind: type[AveragePool2D] | type[MaxPool2D] = AveragePool2D,
     ) -> int:
-        """Average pooling."""
+        """Average pooling, or the other ``kind``."""
         size = self._window_size(x, window, stride, padding, (1, 1))
         shape = (1, *size, self.tensors[x].shape[3])
         out = self.activation(f"pool{len(self.ops)}", shape, like=x)
-        self.ops.append(AveragePool2D((x,), (out,), window, stride, padding, activation))
+        self.ops.append(kind((x,), (out,), window, stride, padding, activation))
         return out
 
     def reshape(self, x: int, shape: tuple[int, ...], stated: bool = True) -> int:
@@ -225,7 +227,8 @@ def _append(draw: st.DrawFn, maker: GraphMaker, x: int, branched: bool) -> int:
     if padding is Padding.VALID:
         kernel = (min(kernel[0], height), min(kernel[1], width))
     if kind == "pool":
-        return maker.average_pool(x, kernel, stride, padding, activation)
+        pool = draw(st.sampled_from([AveragePool2D, MaxPool2D]))
+        return maker.pool(x, kernel, stride, padding, activation, pool)
     dilation = draw(_PAIRS) if padding is Padding.SAME and stride == (1, 1) else (1, 1)
     if kind == "conv":
         return maker.conv(x, draw(st.integers(1, 9)), kernel, stride, padding, activation, dilation)

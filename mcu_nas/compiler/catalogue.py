@@ -20,10 +20,12 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Network,
     Op,
     Padding,
+    Pool2D,
     Reshape,
     Softmax,
     output_size,
@@ -72,6 +74,7 @@ KERNELS = (
     Kernel("add_s8", Add, in_place=(0, 1)),
     Kernel("mean_s8", Mean),
     Kernel("average_pool_s8", AveragePool2D),
+    Kernel("max_pool_s8", MaxPool2D),
     Kernel("reshape_s8", Reshape, in_place=(0,), copies=True),
     Kernel("softmax_s8", Softmax, in_place=(0,)),
 )
@@ -103,7 +106,7 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
             rows, columns = _taps_inside(network, op, (weights[1], weights[2]), op.dilation)
             macs = rows * columns * out[3] * (weights[3] if isinstance(op, Conv2D) else 1)
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(macs))
-        case AveragePool2D():
+        case AveragePool2D() | MaxPool2D():
             rows, columns = _taps_inside(network, op, op.window, (1, 1))
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(rows * columns * out[3]))
         case FullyConnected():
@@ -114,7 +117,7 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
 
 def _taps_inside(
     network: Network,
-    op: Conv2D | DepthwiseConv2D | AveragePool2D,
+    op: Conv2D | DepthwiseConv2D | Pool2D,
     window: tuple[int, int],
     dilation: tuple[int, int],
 ) -> tuple[int, int]:

@@ -15,6 +15,7 @@ _RESOLVER_CALLS = {
     "ADD": "AddAdd",
     "MEAN": "AddMean",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "MAX_POOL_2D": "AddMaxPool2D",
     "RESHAPE": "AddReshape",
     "SOFTMAX": "AddSoftmax",
 }

@@ -30,8 +30,10 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Op,
+    Pool2D,
     Reshape,
     Softmax,
     pad_amounts,
@@ -82,7 +84,10 @@ def kernel_call(graph: Graph, op: Op, kernel: Kernel) -> KernelCall:
         case Mean():
             fields, arrays = _mean(graph, op), {}
         case AveragePool2D():
-            fields, arrays = _average_pool(graph, op), {}
+            _check_averaged(math.prod(op.window))
+            fields, arrays = _pool(graph, op), {}
+        case MaxPool2D():
+            fields, arrays = _pool(graph, op), {}
         case Reshape():
             fields, arrays = {"count": math.prod(graph.network.shape(output))}, {}
         case Softmax():
@@ -165,8 +170,7 @@ def _mean(graph: Graph, op: Mean) -> Fields:
     }
 
 
-def _average_pool(graph: Graph, op: AveragePool2D) -> Fields:
-    _check_averaged(math.prod(op.window))
+def _pool(graph: Graph, op: Pool2D) -> Fields:
     low, high = activation_range(op.activation, graph.quantization[op.outputs[0]])
     return {
         **_axes(graph, op, op.window, (1, 1)),
@@ -186,7 +190,7 @@ def _softmax(graph: Graph, op: Softmax) -> Fields:
 
 def _axes(
     graph: Graph,
-    op: Conv2D | DepthwiseConv2D | AveragePool2D,
+    op: Conv2D | DepthwiseConv2D | Pool2D,
     window: tuple[int, int],
     dilation: tuple[int, int],
 ) -> dict[str, Mapping[str, int]]:

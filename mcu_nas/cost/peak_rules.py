@@ -19,7 +19,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mcu_nas.compiler.planner import Plan
-from mcu_nas.network import Add, AveragePool2D, Conv2D, DepthwiseConv2D, Network, Op, Reshape, Softmax
+from mcu_nas.network import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    MaxPool2D,
+    Network,
+    Op,
+    Reshape,
+    Softmax,
+)
 
 RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 
@@ -145,7 +155,7 @@ def _lag(network: Network, op: Op, source: int) -> int:
             _, tall, wide, _ = network.shape(op.inputs[1])
             rows = _rows(network, source, (tall, wide), op.dilation[0])
             return min(rows, _plane(network, op)) if isinstance(op, DepthwiseConv2D) else rows
-        case AveragePool2D():
+        case AveragePool2D() | MaxPool2D():
             return min(_rows(network, source, op.window, 1), _plane(network, op))
         case _:
             return _bytes(network, source)

@@ -18,6 +18,7 @@ from mcu_nas.network import (
     AveragePool2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Network,
     Op,
@@ -39,7 +40,7 @@ def random_graph(network: Network, rng: Generator) -> Graph:
             case Mean():
                 constants[op.inputs[1]] = np.array([1, 2], np.int32)
                 quantization[output] = quantization[op.inputs[0]]
-            case AveragePool2D() | Reshape():
+            case AveragePool2D() | MaxPool2D() | Reshape():
                 quantization[output] = quantization[op.inputs[0]]
             case Softmax():
                 quantization[output] = PROBABILITIES

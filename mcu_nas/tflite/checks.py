@@ -11,8 +11,10 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Op,
+    Pool2D,
     Reshape,
     Softmax,
     output_size,
@@ -43,8 +45,8 @@ def check_operator(graph: Graph, op: Op, place: Place) -> None:
             check.add()
         case Mean():
             check.mean(op)
-        case AveragePool2D():
-            check.average_pool(op)
+        case AveragePool2D() | MaxPool2D():
+            check.pool(op)
         case Reshape():
             check.reshape(op)
         case Softmax():
@@ -108,7 +110,7 @@ class _Check:
         channels = self._shapes[0][3]
         self._output((1, 1, 1, channels) if op.keep_dims else (1, channels))
 
-    def average_pool(self, op: AveragePool2D) -> None:
+    def pool(self, op: Pool2D) -> None:
         self._activations(0)
         self._image(0)
         self._window_output(op, op.window, (1, 1), self._shapes[0][3])
@@ -177,7 +179,7 @@ class _Check:
 
     def _window_output(
         self,
-        op: Conv2D | DepthwiseConv2D | AveragePool2D,
+        op: Conv2D | DepthwiseConv2D | Pool2D,
         window: tuple[int, int],
         dilation: tuple[int, int],
         channels: int,

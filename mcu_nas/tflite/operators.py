@@ -11,6 +11,7 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Op,
     Padding,
@@ -28,6 +29,7 @@ _INPUT_COUNTS: dict[type, tuple[int, ...]] = {
     Add: (2,),
     Mean: (2,),
     AveragePool2D: (1,),
+    MaxPool2D: (1,),
     Reshape: (1, 2),
     Softmax: (1,),
 }
@@ -73,7 +75,8 @@ def read_operator(raw: RawOperator, place: Place) -> Op:
         if options.beta != 1.0:
             raise place.unsupported(f"has beta {options.beta:g}, not 1")
         return Softmax(inputs, outputs)
-    return AveragePool2D(
+    pool = MaxPool2D if kind is MaxPool2D else AveragePool2D
+    return pool(
         inputs,
         outputs,
         _pair(options.filterHeight, options.filterWidth, "window", place),

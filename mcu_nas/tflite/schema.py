@@ -14,6 +14,7 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Op,
     Padding,
@@ -52,6 +53,7 @@ OPERATOR_KINDS = (
     OperatorKind(Add, _CODES.ADD, schema.AddOptionsT, _TAGS.AddOptions),
     OperatorKind(Mean, _CODES.MEAN, schema.ReducerOptionsT, _TAGS.ReducerOptions),
     OperatorKind(AveragePool2D, _CODES.AVERAGE_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
+    OperatorKind(MaxPool2D, _CODES.MAX_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
     OperatorKind(Reshape, _CODES.RESHAPE, schema.ReshapeOptionsT, _TAGS.ReshapeOptions),
     OperatorKind(Softmax, _CODES.SOFTMAX, schema.SoftmaxOptionsT, _TAGS.SoftmaxOptions),
 )

@@ -18,9 +18,11 @@ from mcu_nas.network import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    MaxPool2D,
     Mean,
     Network,
     Op,
+    Pool2D,
     Reshape,
     Softmax,
 )
@@ -159,17 +161,17 @@ def _quantization(quantization: Quantization | None) -> schema.QuantizationParam
 def _options(network: Network, op: Op) -> object:
     """The attribute table of an operator."""
     options = KIND_BY_OP[type(op)].options()
-    if isinstance(op, Conv2D | DepthwiseConv2D | AveragePool2D):
+    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D):
         options.padding = PADDING_CODES[op.padding]
         options.strideH, options.strideW = op.stride
     if isinstance(op, Conv2D | DepthwiseConv2D):
         options.dilationHFactor, options.dilationWFactor = op.dilation
-    if isinstance(op, Conv2D | DepthwiseConv2D | AveragePool2D | FullyConnected | Add):
+    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add):
         options.fusedActivationFunction = ACTIVATION_CODES[op.activation]
     match op:
         case DepthwiseConv2D():
             options.depthMultiplier = network.shape(op.inputs[1])[3] // network.shape(op.inputs[0])[3]
-        case AveragePool2D():
+        case AveragePool2D() | MaxPool2D():
             options.filterHeight, options.filterWidth = op.window
         case Mean():
             options.keepDims = op.keep_dims

@@ -27,7 +27,7 @@ def program(name: str = "kws", labels: tuple[str, ...] = (), output: str | None 
     x = source = maker.activation("pixels", (1, 8, 8, 3))
     x = maker.conv(x, 8, (3, 3), (2, 2))
     x = maker.add(x, maker.depthwise(maker.conv(x, 8, (1, 1)), 1, (3, 3)))
-    x = maker.fully_connected(maker.mean(maker.average_pool(x, (2, 2))), 4)
+    x = maker.fully_connected(maker.mean(maker.pool(x, (2, 2))), 4)
     if output is not None:
         maker.tensors[x] = type(maker.tensors[x])(output, maker.tensors[x].shape)
     return compile_graph(maker.graph((source,), (x,), labels), name, "0123456789abcdef")

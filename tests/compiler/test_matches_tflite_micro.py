@@ -15,7 +15,7 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import Activation, Padding
+from mcu_nas.network import Activation, AveragePool2D, MaxPool2D, Padding
 from tests.graphs import GraphMaker, graphs
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 
@@ -53,7 +53,8 @@ def test_every_kernel_of_the_catalogue_is_built_and_equals_the_reference(kernel)
         "fully_connected_s8": lambda m, x: m.fully_connected(x, 7),
         "add_s8": lambda m, x: m.add(x, m.conv(x, 9, (1, 1))),
         "mean_s8": lambda m, x: m.mean(x),
-        "average_pool_s8": lambda m, x: m.average_pool(x, (3, 2), (2, 2), Padding.SAME),
+        "average_pool_s8": lambda m, x: m.pool(x, (3, 2), (2, 2), Padding.SAME),
+        "max_pool_s8": lambda m, x: m.pool(x, (3, 2), (2, 2), Padding.SAME, kind=MaxPool2D),
         "reshape_s8": lambda m, x: m.reshape(x, (1, 7 * 6 * 9)),
         "softmax_s8": lambda m, x: m.softmax(m.mean(x)),
     }[kernel.name]
@@ -79,7 +80,7 @@ def test_windows_larger_than_the_input_equal_the_reference(kernel):
     x = source = maker.activation("pixels", (1, 3, 2, 4))
     x = maker.depthwise(x, 2, kernel)
     x = maker.conv(x, 5, kernel, (2, 2))
-    check(maker.graph((source,), (maker.average_pool(x, kernel, (1, 1), Padding.SAME),)))
+    check(maker.graph((source,), (maker.pool(x, kernel, (1, 1), Padding.SAME),)))
 
 
 @pytest.mark.parametrize("dilation", [(2, 2), (3, 1)])
@@ -146,6 +147,13 @@ def test_add_equals_the_reference_at_any_scales(exponents, zero_points, activati
 @pytest.mark.parametrize("seed", range(8))
 def test_fully_connected_equals_the_reference(per_channel, seed):
     check(single(lambda m, x: m.fully_connected(x, 13, per_channel), (1, 37), seed), count=200)
+
+
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("kind", [AveragePool2D, MaxPool2D])
+@pytest.mark.parametrize(("window", "stride"), [((2, 2), (2, 2)), ((7, 3), (3, 1)), ((1, 4), (1, 5))])
+def test_pools_equal_the_reference(kind, window, stride, activation):
+    check(single(lambda m, x: m.pool(x, window, stride, Padding.SAME, activation, kind), (1, 6, 9, 3)))
 
 
 @pytest.mark.parametrize("stated", [False, True])

@@ -30,7 +30,7 @@ def test_macs_and_weights_of_each_kind_of_layer() -> None:
     pixels = maker.activation("pixels", (1, 8, 8, 3))
     x = maker.conv(pixels, 6, (3, 5), (2, 2))
     y = maker.depthwise(x, 2, (3, 3))
-    x = maker.average_pool(maker.add(y, y), (2, 2))
+    x = maker.pool(maker.add(y, y), (2, 2))
     x = maker.fully_connected(maker.mean(x), 7)
     network = maker.graph((pixels,), (x,)).network
     assert [op_macs(network, op) for op in network.ops] == [

@@ -46,7 +46,7 @@ def model(tmp_path_factory) -> Model:
     x = source = maker.activation("pixels", (1, 24, 24, 2))
     x = maker.conv(x, 12, (3, 3), (2, 2), activation=Activation.RELU6)
     y = maker.conv(maker.depthwise(maker.conv(x, 36, (1, 1)), 1, (5, 5)), 12, (1, 1))
-    x = maker.fully_connected(maker.mean(maker.average_pool(maker.add(x, y), (2, 2), (2, 2))), 10)
+    x = maker.fully_connected(maker.mean(maker.pool(maker.add(x, y), (2, 2), (2, 2))), 10)
     graph = maker.graph((source,), (x,))
     program = compile_graph(graph, "small", HASH)
     sources = tmp_path_factory.mktemp("small")

@@ -1,0 +1,31 @@
+/* Max pooling, int8, portable: the specification of max_pool_s8*.
+ *   in [y.in_size][x.in_size][channels]   out [y.out_size][x.out_size][channels]
+ * Byte arrays, no alignment; in and out do not overlap; no scratch. Input and output share scale and zero
+ * point. The largest of the taps inside the input.
+ * Spec: TFLite int8 quantization, MAX_POOL_2D. */
+#ifndef MCU_MAX_POOL_H
+#define MCU_MAX_POOL_H
+
+#include <stdint.h>
+
+#include "window.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mcu_max_pool_s8 {
+    struct mcu_axis y;
+    struct mcu_axis x;
+    int32_t channels;
+    int32_t out_min; /* activation's range within int8 */
+    int32_t out_max;
+};
+
+void mcu_max_pool_s8(const struct mcu_max_pool_s8 *layer, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
