@@ -106,7 +106,8 @@ def measure(core: str, count: int, seed: int) -> Measured:
                 features = latency_features(network, op)
                 samples.append(Sample(number, kernel, features, instructions, int(features[-1])))
                 code_bytes[kernel] = max(code_bytes.get(kernel, 0), kernel_code_bytes(sizes, kernel))
-            layer_code.append(layer_bytes(sizes) // len(network.ops))
+            run_here = sum(sample.network == number for sample in samples)
+            layer_code.append(math.ceil(layer_bytes(sizes) / run_here))
             print(
                 f"{number + 1}/{count}: {len(network.ops)} layers, {sum(counts):,} instructions", flush=True
             )
@@ -199,8 +200,10 @@ def kernel_code_bytes(sizes: dict[str, int], kernel: str) -> int:
 
 
 def layer_bytes(sizes: dict[str, int]) -> int:
-    """Bytes of the layers' functions, arguments and table in NAME.c."""
-    return sum(size for name, size in sizes.items() if re.match(r"layers?(_\d+_|$)", name))
+    """Bytes of all that NAME.c adds besides weights: the layers' functions, arguments and table, the entry
+    points and the model's description."""
+    own = re.compile(r"layer_\d+_\w+|layers|labels|inputs|outputs|profiled_(input|output|run|model)")
+    return sum(size for name, size in sizes.items() if own.fullmatch(name))
 
 
 def fit(samples: list[Sample]) -> dict[str, np.ndarray]:
