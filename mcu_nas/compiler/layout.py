@@ -66,7 +66,7 @@ def lay_out(buffers: Sequence[Buffer]) -> Layout:
     """The smallest layout that the search finds, and the lower bound beside it."""
     ordered = tuple(sorted(buffers, key=lambda b: (not b.enters, b.first, -b.bytes, b.tensors)))
     instants = {b.first for b in ordered}
-    bound = max(sum(b.bytes for b in ordered if b.first <= now <= b.last) for now in instants)
+    bound = max(sum(b.bytes for b in ordered if b.first <= index <= b.last) for index in instants)
     offsets = _search(ordered, bound)
     if offsets is not None:
         return Layout(ordered, offsets, bound, bound)
