@@ -29,17 +29,8 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.network import (
-    Activation,
-    AveragePool2D,
-    MaxPool2D,
-    Network,
-    Padding,
-    Pool2D,
-    Reshape,
-    Softmax,
-    Tensor,
-)
+from mcu_nas.network import Network, Tensor
+from mcu_nas.operators import Activation, AveragePool2D, MaxPool2D, Padding, Pool2D, Reshape, Softmax
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
 from mcu_nas.spaces.builder import NetworkBuilder

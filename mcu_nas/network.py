@@ -10,25 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
 
-
-class Padding(StrEnum):
-    """TFLite's padding modes."""
-
-    SAME = "SAME"
-    VALID = "VALID"
-
-
-class Activation(StrEnum):
-    """Activation functions that TFLite fuses into an operator."""
-
-    NONE = "NONE"
-    RELU = "RELU"
-    RELU6 = "RELU6"
-
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op, Padding
 
 ITEM_BYTES = {"int8": 1, "uint8": 1, "int32": 4, "float32": 4}
 
@@ -45,112 +29,6 @@ class Tensor:
     def bytes(self) -> int:
         """Size in bytes."""
         return math.prod(self.shape) * ITEM_BYTES[self.dtype]
-
-
-@dataclass(frozen=True, slots=True)
-class Conv2D:
-    """CONV_2D. inputs: activation (1,H,W,I), weights (O,KH,KW,I), bias (O)."""
-
-    tflite_name: ClassVar[str] = "CONV_2D"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = Padding.SAME
-    activation: Activation = Activation.NONE
-    dilation: tuple[int, int] = (1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class DepthwiseConv2D:
-    """DEPTHWISE_CONV_2D. inputs: activation (1,H,W,C), weights (1,KH,KW,C*multiplier), bias."""
-
-    tflite_name: ClassVar[str] = "DEPTHWISE_CONV_2D"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = Padding.SAME
-    activation: Activation = Activation.NONE
-    dilation: tuple[int, int] = (1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class FullyConnected:
-    """FULLY_CONNECTED. inputs: activation (1,I), weights (O,I), bias (O)."""
-
-    tflite_name: ClassVar[str] = "FULLY_CONNECTED"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    activation: Activation = Activation.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Add:
-    """ADD of two activations of one shape."""
-
-    tflite_name: ClassVar[str] = "ADD"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    activation: Activation = Activation.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """MEAN over height and width: (1,H,W,C) -> (1,C), or (1,1,1,C) where keep_dims."""
-
-    tflite_name: ClassVar[str] = "MEAN"
-    inputs: tuple[int, ...]  # the activation; the axes constant follows it
-    outputs: tuple[int, ...]
-    keep_dims: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AveragePool2D:
-    """AVERAGE_POOL_2D; the average is over the taps inside the input."""
-
-    tflite_name: ClassVar[str] = "AVERAGE_POOL_2D"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    window: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = Padding.VALID
-    activation: Activation = Activation.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class MaxPool2D:
-    """MAX_POOL_2D; the largest of the taps inside the input."""
-
-    tflite_name: ClassVar[str] = "MAX_POOL_2D"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    window: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = Padding.VALID
-    activation: Activation = Activation.NONE
-
-
-Pool2D = AveragePool2D | MaxPool2D
-
-
-@dataclass(frozen=True, slots=True)
-class Reshape:
-    """RESHAPE: the same values under another shape. The shape may follow as a constant."""
-
-    tflite_name: ClassVar[str] = "RESHAPE"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Softmax:
-    """SOFTMAX of a row (1,C), beta 1."""
-
-    tflite_name: ClassVar[str] = "SOFTMAX"
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-Op = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | Pool2D | Reshape | Softmax
 
 
 @dataclass(frozen=True)

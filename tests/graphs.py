@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mcu_nas.graph import PROBABILITIES, Graph, Quantization
-from mcu_nas.network import (
+from mcu_nas.network import Network, Tensor, output_size
+from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
@@ -15,13 +16,10 @@ from mcu_nas.network import (
     FullyConnected,
     MaxPool2D,
     Mean,
-    Network,
     Op,
     Padding,
     Reshape,
     Softmax,
-    Tensor,
-    output_size,
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mcu_nas.network import Activation, Network
+from mcu_nas.network import Network
+from mcu_nas.operators import Activation
 from mcu_nas.spaces.builder import NetworkBuilder
 
 # expansion, channels, blocks, stride of the first block

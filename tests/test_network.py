@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_nas.network import Padding, output_size, same_pad
+from mcu_nas.network import output_size, same_pad
+from mcu_nas.operators import Padding
 
 sizes = st.integers(1, 64)
 kernels = st.integers(1, 9)

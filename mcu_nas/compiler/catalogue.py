@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mcu_nas.errors import UnsupportedError
-from mcu_nas.network import (
+from mcu_nas.network import Network, output_size, pad_amounts
+from mcu_nas.operators import (
     Add,
     AveragePool2D,
     Conv2D,
@@ -22,14 +23,11 @@ from mcu_nas.network import (
     FullyConnected,
     MaxPool2D,
     Mean,
-    Network,
     Op,
     Padding,
     Pool2D,
     Reshape,
     Softmax,
-    output_size,
-    pad_amounts,
 )
 
 # What a kernel's instruction count is linear in; the coefficients stand in boards/cores/<core>.toml.

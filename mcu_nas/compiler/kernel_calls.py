@@ -23,7 +23,8 @@ from mcu_nas.compiler.requantize import (
 )
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph
-from mcu_nas.network import (
+from mcu_nas.network import pad_amounts
+from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
@@ -36,7 +37,6 @@ from mcu_nas.network import (
     Pool2D,
     Reshape,
     Softmax,
-    pad_amounts,
 )
 
 MAX_AVERAGED = 2**22  # values in one mean or pooling window: sums stay within 2^29

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from mcu_nas.compiler.catalogue import Kernel, choose
 from mcu_nas.compiler.layout import Buffer, Layout, lay_out
-from mcu_nas.network import Network, Op
+from mcu_nas.network import Network
+from mcu_nas.operators import Op
 
 
 @dataclass(frozen=True)

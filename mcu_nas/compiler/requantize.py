@@ -13,7 +13,7 @@ import numpy as np
 
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Quantization
-from mcu_nas.network import Activation
+from mcu_nas.operators import Activation
 
 ADD_HEADROOM_BITS = 20  # firmware/kernels/add.c
 SOFTMAX_FRACTION_BITS = 26  # firmware/kernels/softmax.c

@@ -15,7 +15,8 @@ from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.flash import constants_bytes
 from mcu_nas.cost.macs import network_macs
-from mcu_nas.network import Network, Op
+from mcu_nas.network import Network
+from mcu_nas.operators import Op
 
 
 @dataclass(frozen=True, slots=True)

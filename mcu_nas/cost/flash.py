@@ -10,7 +10,8 @@ from mcu_nas.compiler.catalogue import choose
 from mcu_nas.compiler.planner import Plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.macs import op_weight_bytes
-from mcu_nas.network import Network, Op
+from mcu_nas.network import Network
+from mcu_nas.operators import Op
 
 
 def op_constants_bytes(network: Network, op: Op) -> int:

@@ -6,7 +6,8 @@ the business of compiler/catalogue.py's latency features.)
 
 from __future__ import annotations
 
-from mcu_nas.network import Conv2D, DepthwiseConv2D, FullyConnected, Network, Op, op_macs
+from mcu_nas.network import Network, op_macs
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
 
 
 def network_macs(network: Network) -> int:

@@ -19,17 +19,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mcu_nas.compiler.planner import Plan
-from mcu_nas.network import (
-    Add,
-    AveragePool2D,
-    Conv2D,
-    DepthwiseConv2D,
-    MaxPool2D,
-    Network,
-    Op,
-    Reshape,
-    Softmax,
-)
+from mcu_nas.network import Network
+from mcu_nas.operators import Add, AveragePool2D, Conv2D, DepthwiseConv2D, MaxPool2D, Op, Reshape, Softmax
 
 RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mcu_nas.graph import PIXELS, Quantization
-from mcu_nas.network import Activation, Add, AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected
+from mcu_nas.operators import Activation, Add, AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected
 from mcu_nas.supernet.layers import run_folded
 from mcu_nas.supernet.lowering import Step, observe_steps
 from mcu_nas.supernet.torch_network import TorchNetwork, to_pixels

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import DepthwiseConv2D, FullyConnected, Mean
+from mcu_nas.operators import DepthwiseConv2D, FullyConnected, Mean
 from mcu_nas.quantize.calibration import calibrate
 from mcu_nas.supernet.lowering import Step
 from mcu_nas.supernet.torch_network import TorchNetwork, weighted_steps

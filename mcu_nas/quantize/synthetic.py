@@ -12,7 +12,8 @@ import numpy as np
 from numpy.random import Generator
 
 from mcu_nas.graph import PIXELS, PROBABILITIES, Graph, Quantization
-from mcu_nas.network import (
+from mcu_nas.network import Network
+from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
@@ -20,7 +21,6 @@ from mcu_nas.network import (
     FullyConnected,
     MaxPool2D,
     Mean,
-    Network,
     Op,
     Reshape,
     Softmax,

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mcu_nas.network import (
-    Activation,
-    Add,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    Mean,
-    Network,
-    Op,
-    Padding,
-    Tensor,
-    output_size,
-)
+from mcu_nas.network import Network, Tensor, output_size
+from mcu_nas.operators import Activation, Add, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op, Padding
 
 
 class NetworkBuilder:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mcu_nas.network import Activation, Network
+from mcu_nas.network import Network
+from mcu_nas.operators import Activation
 from mcu_nas.spaces.architecture import Architecture, Position
 from mcu_nas.spaces.builder import NetworkBuilder
 

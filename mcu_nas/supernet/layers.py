@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mcu_nas.network import FullyConnected
+from mcu_nas.operators import FullyConnected
 from mcu_nas.supernet.lowering import Step, activate, convolve
 
 BATCH_NORM_EPSILON = 1e-3  # TensorFlow's default; folded away before the device sees it

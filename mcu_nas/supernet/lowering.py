@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mcu_nas.errors import UnsupportedError
-from mcu_nas.network import (
+from mcu_nas.network import Network, pad_amounts
+from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
@@ -23,9 +24,7 @@ from mcu_nas.network import (
     DepthwiseConv2D,
     FullyConnected,
     Mean,
-    Network,
     Op,
-    pad_amounts,
 )
 from mcu_nas.supernet.depthwise import depthwise_conv2d
 

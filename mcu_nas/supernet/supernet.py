@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from mcu_nas.network import Conv2D, DepthwiseConv2D
+from mcu_nas.operators import Conv2D, DepthwiseConv2D
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space
 from mcu_nas.supernet.layers import Layer

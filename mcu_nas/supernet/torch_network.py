@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mcu_nas.network import Add, Network
+from mcu_nas.network import Network
+from mcu_nas.operators import Add
 from mcu_nas.supernet.layers import Layer, run_folded
 from mcu_nas.supernet.lowering import Step, lower_to_torch, run_steps
 from mcu_nas.supernet.workers import map_in_threads

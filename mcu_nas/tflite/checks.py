@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from mcu_nas.graph import PROBABILITIES, Graph, Quantization
-from mcu_nas.network import (
+from mcu_nas.network import output_size
+from mcu_nas.operators import (
     Add,
     AveragePool2D,
     Conv2D,
@@ -17,7 +18,6 @@ from mcu_nas.network import (
     Pool2D,
     Reshape,
     Softmax,
-    output_size,
 )
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.schema import CHANNEL_AXIS

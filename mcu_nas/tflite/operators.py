@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcu_nas.network import (
+from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,

@@ -13,7 +13,8 @@ import numpy as np
 
 from mcu_nas.errors import ModelError, UnsupportedError
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import Mean, Network, Op, Tensor
+from mcu_nas.network import Network, Tensor
+from mcu_nas.operators import Mean, Op
 from mcu_nas.tflite.checks import check_operator
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.operators import read_operator

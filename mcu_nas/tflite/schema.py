@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
 
-from mcu_nas.network import (
+from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,

@@ -12,7 +12,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import (
+from mcu_nas.network import Network
+from mcu_nas.operators import (
     Add,
     AveragePool2D,
     Conv2D,
@@ -20,7 +21,6 @@ from mcu_nas.network import (
     FullyConnected,
     MaxPool2D,
     Mean,
-    Network,
     Op,
     Pool2D,
     Reshape,

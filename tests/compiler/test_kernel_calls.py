@@ -12,7 +12,7 @@ from mcu_nas.compiler.requantize import Multiplier, activation_range, quantize_m
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import JobError, UnsupportedError
 from mcu_nas.graph import Quantization
-from mcu_nas.network import Activation
+from mcu_nas.operators import Activation
 from tests.graphs import GraphMaker
 
 

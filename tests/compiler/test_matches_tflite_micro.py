@@ -15,7 +15,7 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import Activation, AveragePool2D, MaxPool2D, Padding
+from mcu_nas.operators import Activation, AveragePool2D, MaxPool2D, Padding
 from tests.graphs import GraphMaker, graphs
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from mcu_nas.compiler import layout
 from mcu_nas.compiler.planner import Plan, plan
-from mcu_nas.network import Activation, Add, Network
+from mcu_nas.network import Network
+from mcu_nas.operators import Activation, Add
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.spaces.mbconv import BlockShape, add_block
 

@@ -16,7 +16,8 @@ from mcu_nas.cost.constraints import constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import Cost, combine, cost, latency
 from mcu_nas.errors import UsageError
-from mcu_nas.network import Activation, Network
+from mcu_nas.network import Network
+from mcu_nas.operators import Activation
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.spaces.mbconv import BlockShape, add_block
 from mcu_nas.spaces.space import mbconv_space

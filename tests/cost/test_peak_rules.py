@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.peak_rules import RULES, inplace_dw, layer_sum, live, overlap, peaks
 from mcu_nas.graph import Graph
-from mcu_nas.network import Add, Conv2D, DepthwiseConv2D, Mean, Network, Reshape
+from mcu_nas.network import Network
+from mcu_nas.operators import Add, Conv2D, DepthwiseConv2D, Mean, Reshape
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.graphs import GraphMaker, graphs
 from tests.mobilenet import mobilenet_v2

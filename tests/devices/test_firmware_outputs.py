@@ -18,7 +18,7 @@ from mcu_nas.devices.build import FirmwareImage, build_firmware
 from mcu_nas.devices.emulator import emulate
 from mcu_nas.devices.measurement import input_bytes, measure_latency, measure_layers
 from mcu_nas.devices.serial_link import DeviceLink
-from mcu_nas.network import Activation
+from mcu_nas.operators import Activation
 from tests.devices.stm32f746_simulator import Stm32F746
 from tests.graphs import GraphMaker
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs

@@ -10,7 +10,8 @@ import pytest
 from mcu_nas.compiler.requantize import weighted_multipliers
 from mcu_nas.datasets import resize
 from mcu_nas.graph import Graph
-from mcu_nas.network import Activation, Conv2D, DepthwiseConv2D, FullyConnected, Network
+from mcu_nas.network import Network
+from mcu_nas.operators import Activation, Conv2D, DepthwiseConv2D, FullyConnected
 from mcu_nas.quantize.calibration import quantize_range
 from mcu_nas.quantize.quantize import quantize_network
 from mcu_nas.spaces.builder import NetworkBuilder

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mcu_nas.network import Activation, AveragePool2D, Network, Padding, Tensor, output_size, same_pad
+from mcu_nas.network import Network, Tensor, output_size, same_pad
+from mcu_nas.operators import Activation, AveragePool2D, Padding
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.supernet.depthwise import depthwise_conv2d
 from mcu_nas.supernet.lowering import lower_to_torch, run_steps
