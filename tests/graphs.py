@@ -93,7 +93,7 @@ class GraphMaker:
 
     def mean(self, x: int, keep_dims: bool = False) -> int:
         """The mean over height and width."""
-        axes = self._constant("axes", np.array([1, 2], np.int32))
+        axes = self.constant("axes", np.array([1, 2], np.int32))
         channels = self.tensors[x].shape[3]
         out = self.activation(f"mean{len(self.ops)}", (1, 1, 1, channels) if keep_dims else (1, channels))
         self.ops.append(Mean((x, axes), (out,), keep_dims))
@@ -118,7 +118,7 @@ class GraphMaker:
     def reshape(self, x: int, shape: tuple[int, ...], stated: bool = True) -> int:
         """The same values under another shape, ``stated`` in a constant (batch as -1) or in the attribute."""
         out = self.activation(f"reshape{len(self.ops)}", shape, like=x)
-        states = (self._constant("shape", np.array([-1, *shape[1:]], np.int32)),) if stated else ()
+        states = (self.constant("shape", np.array([-1, *shape[1:]], np.int32)),) if stated else ()
         self.ops.append(Reshape((x, *states), (out,)))
         return out
 
@@ -134,7 +134,8 @@ class GraphMaker:
         network = Network(tuple(self.tensors), tuple(self.ops), inputs, outputs, frozenset(self.constants))
         return Graph(network, self.constants, self.quantization, labels)
 
-    def _constant(self, role: str, values: np.ndarray) -> int:
+    def constant(self, role: str, values: np.ndarray) -> int:
+        """A new constant tensor."""
         self.tensors.append(Tensor(f"op{len(self.ops)}.{role}", values.shape, str(values.dtype)))
         self.constants[len(self.tensors) - 1] = values
         return len(self.tensors) - 1
@@ -144,8 +145,8 @@ class GraphMaker:
     ) -> tuple[int, tuple[int, int]]:
         """Weights and bias of a layer, and its output."""
         channels = shape[axis]
-        weights = self._constant("weights", self._rng.integers(-127, 128, shape, dtype=np.int8))
-        bias = self._constant("bias", self._rng.integers(-2000, 2000, channels, dtype=np.int32))
+        weights = self.constant("weights", self._rng.integers(-127, 128, shape, dtype=np.int8))
+        bias = self.constant("bias", self._rng.integers(-2000, 2000, channels, dtype=np.int32))
         out = self.activation(f"out{len(self.ops)}", output)
         # Random weights give sums of about 74² * sqrt(taps); 60 of 127 steps is a healthy spread.
         taps = int(np.prod(shape)) // channels

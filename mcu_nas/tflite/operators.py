@@ -33,7 +33,7 @@ _INPUT_COUNTS: dict[type, tuple[int, ...]] = {
     Reshape: (1, 2),
     Softmax: (1,),
 }
-_MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks.py)
+_MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks/check.py)
 
 
 def read_operator(raw: RawOperator, place: Place) -> Op:

@@ -1,7 +1,7 @@
 """A .tflite file as plain records, decoded from bytes that nobody vouches for.
 
 Here only the FlatBuffer's structure is trusted step by step; what the values mean is checked in
-reader.py and checks.py. Tables may be shared in a hostile file so that a few bytes describe a huge model;
+reader.py and checks/. Tables may be shared in a hostile file so that a few bytes describe a huge model;
 a budget of decoded elements, proportional to the file's size, ends that.
 """
 

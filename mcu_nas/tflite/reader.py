@@ -15,7 +15,7 @@ from mcu_nas.errors import ModelError, UnsupportedError
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import Network, Tensor
 from mcu_nas.operators import Mean, Op
-from mcu_nas.tflite.checks import check_operator
+from mcu_nas.tflite.checks.operator import check_operator
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.operators import read_operator
 from mcu_nas.tflite.raw import RawModel, RawTensor, decode

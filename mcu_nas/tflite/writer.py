@@ -13,26 +13,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import Network
-from mcu_nas.operators import (
-    Add,
-    AveragePool2D,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    MaxPool2D,
-    Mean,
-    Op,
-    Pool2D,
-    Reshape,
-    Softmax,
-)
+from mcu_nas.tflite.attributes import operator_version, write_options
 from mcu_nas.tflite.schema import (
-    ACTIVATION_CODES,
     DTYPE_CODES,
     FILE_IDENTIFIER,
     KIND_BY_OP,
     LABELS_METADATA,
-    PADDING_CODES,
     SCHEMA_VERSION,
 )
 
@@ -73,7 +59,7 @@ def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
         metadata = [schema.MetadataT(name=LABELS_METADATA, buffer=len(buffers))]
         buffers.append(_Buffer(data=json.dumps(graph.labels, ensure_ascii=False).encode()))
 
-    codes = sorted({(KIND_BY_OP[type(op)].code, _version(graph, op)) for op in network.ops})
+    codes = sorted({(KIND_BY_OP[type(op)].code, operator_version(graph, op)) for op in network.ops})
     model = schema.ModelT(
         version=SCHEMA_VERSION,
         description=description,
@@ -103,19 +89,6 @@ def _little_endian(graph: Graph, tensor: int) -> bytes:
     return values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
-def _version(graph: Graph, op: Op) -> int:
-    """The version of an int8 operator, as lite/tools/versioning/op_version.cc in TensorFlow counts."""
-    match op:
-        case Conv2D() | DepthwiseConv2D():
-            return 3
-        case FullyConnected():
-            return 12 if len(graph.quantization[op.inputs[1]].scales) > 1 else 4
-        case Reshape():
-            return 1
-        case _:
-            return 2
-
-
 def _subgraph(graph: Graph, codes: list[tuple[int, int]], buffer_of: dict[int, int]) -> schema.SubGraphT:
     network = graph.network
     tensors = [
@@ -131,11 +104,11 @@ def _subgraph(graph: Graph, codes: list[tuple[int, int]], buffer_of: dict[int, i
     ]
     operators = [
         schema.OperatorT(
-            opcodeIndex=codes.index((KIND_BY_OP[type(op)].code, _version(graph, op))),
+            opcodeIndex=codes.index((KIND_BY_OP[type(op)].code, operator_version(graph, op))),
             inputs=list(op.inputs),
             outputs=list(op.outputs),
             builtinOptionsType=KIND_BY_OP[type(op)].options_tag,
-            builtinOptions=_options(network, op),
+            builtinOptions=write_options(network, op),
         )
         for op in network.ops
     ]
@@ -156,30 +129,6 @@ def _quantization(quantization: Quantization | None) -> schema.QuantizationParam
         zeroPoint=np.array(quantization.zero_points, np.int64),
         quantizedDimension=quantization.axis,
     )
-
-
-def _options(network: Network, op: Op) -> object:
-    """The attribute table of an operator."""
-    options = KIND_BY_OP[type(op)].options()
-    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D):
-        options.padding = PADDING_CODES[op.padding]
-        options.strideH, options.strideW = op.stride
-    if isinstance(op, Conv2D | DepthwiseConv2D):
-        options.dilationHFactor, options.dilationWFactor = op.dilation
-    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add):
-        options.fusedActivationFunction = ACTIVATION_CODES[op.activation]
-    match op:
-        case DepthwiseConv2D():
-            options.depthMultiplier = network.shape(op.inputs[1])[3] // network.shape(op.inputs[0])[3]
-        case AveragePool2D() | MaxPool2D():
-            options.filterHeight, options.filterWidth = op.window
-        case Mean():
-            options.keepDims = op.keep_dims
-        case Reshape():
-            options.newShape = np.array(network.shape(op.outputs[0]), np.int32)
-        case Softmax():
-            options.beta = 1.0
-    return options
 
 
 def _signature(network: Network) -> schema.SignatureDefT:

@@ -1,0 +1,59 @@
+"""Operators of network.py to the attribute tables and versions of a .tflite file; operators.py reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_nas.graph import Graph
+from mcu_nas.network import Network
+from mcu_nas.operators import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+    Op,
+    Pool2D,
+    Reshape,
+    Softmax,
+)
+from mcu_nas.tflite.schema import ACTIVATION_CODES, KIND_BY_OP, PADDING_CODES
+
+
+def write_options(network: Network, op: Op) -> object:
+    """The attribute table of an operator."""
+    options = KIND_BY_OP[type(op)].options()
+    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D):
+        options.padding = PADDING_CODES[op.padding]
+        options.strideH, options.strideW = op.stride
+    if isinstance(op, Conv2D | DepthwiseConv2D):
+        options.dilationHFactor, options.dilationWFactor = op.dilation
+    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add):
+        options.fusedActivationFunction = ACTIVATION_CODES[op.activation]
+    match op:
+        case DepthwiseConv2D():
+            options.depthMultiplier = network.shape(op.inputs[1])[3] // network.shape(op.inputs[0])[3]
+        case AveragePool2D() | MaxPool2D():
+            options.filterHeight, options.filterWidth = op.window
+        case Mean():
+            options.keepDims = op.keep_dims
+        case Reshape():
+            options.newShape = np.array(network.shape(op.outputs[0]), np.int32)
+        case Softmax():
+            options.beta = 1.0
+    return options
+
+
+def operator_version(graph: Graph, op: Op) -> int:
+    """The version of an int8 operator, as lite/tools/versioning/op_version.cc in TensorFlow counts."""
+    match op:
+        case Conv2D() | DepthwiseConv2D():
+            return 3
+        case FullyConnected():
+            return 12 if len(graph.quantization[op.inputs[1]].scales) > 1 else 4
+        case Reshape():
+            return 1
+        case _:
+            return 2
