@@ -1,4 +1,4 @@
-"""From a trained TorchNetwork to an int8 Graph, by TFLite's int8 quantization specification.
+"""From a FloatNetwork to an int8 Graph, by TFLite's int8 quantization specification.
 
 https://ai.google.dev/edge/litert/models/quantization_spec: activations int8 per tensor, weights int8
 symmetric per output channel, biases int32 at the scale of input times weight. Fully connected weights have
@@ -10,10 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.operators import DepthwiseConv2D, FullyConnected, Mean
-from mcu_nas.quantize.calibration import calibrate
-from mcu_nas.supernet.lowering import Step
-from mcu_nas.supernet.torch_network import TorchNetwork, weighted_steps
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
+from mcu_nas.quantize.calibration import calibrate, requantize_fixed_scales
+from mcu_nas.quantize.float_network import FloatNetwork
+from mcu_nas.quantize.trained import float_network
+from mcu_nas.supernet.torch_network import TorchNetwork
+
+Weighted = Conv2D | DepthwiseConv2D | FullyConnected | TransposeConv
 
 _WEIGHT_MAX = 127
 _BIAS_LIMIT = 2**28  # far inside the 2^30 that the kernels allow
@@ -25,44 +28,64 @@ def quantize_network(network: TorchNetwork, images: np.ndarray, labels: tuple[st
 
     ``images`` uint8 (N, H, W, C) at the network's resolution are what activation ranges come from.
     """
+    return quantize_float_network(float_network(network), images, labels)
+
+
+def quantize_float_network(network: FloatNetwork, images: np.ndarray, labels: tuple[str, ...] = ()) -> Graph:
+    """The int8 Graph of a float network: pixels - 128 in, int8 out.
+
+    ``images`` uint8 (N, H, W, C) at the network's resolution are what activation ranges come from.
+    """
+    network = requantize_fixed_scales(network)
     quantization = calibrate(network, images)
-    folded = network.folded()
-    constants: dict[int, np.ndarray] = {}
-    for step in weighted_steps(network.steps):
-        weight, bias = (np.asarray(tensor, np.float64) for tensor in folded[str(step.layer)])
-        _, weights_id, bias_id = step.op.inputs
-        source = quantization[step.inputs[0]].scale
-        scales = _weight_scales(step, weight, bias, source)  # (O,) or (1,)
-        bias_scales = (np.float32(source) * scales).astype(np.float32)
-        per_output = scales.astype(np.float64).reshape(-1, *(1,) * (weight.ndim - 1))
-        rounded = np.clip(np.rint(weight / per_output), -_WEIGHT_MAX, _WEIGHT_MAX)
-        constants[weights_id] = _to_tflite_layout(step, rounded.astype(np.int8))
-        constants[bias_id] = np.rint(bias / bias_scales.astype(np.float64)).astype(np.int32)
-        axis = 3 if isinstance(step.op, DepthwiseConv2D) else 0
-        quantization[weights_id] = _symmetric(scales, axis)
-        quantization[bias_id] = _symmetric(bias_scales, 0)
+    constants = dict(network.constants)
     for op in network.network.ops:
-        if isinstance(op, Mean):
-            constants[op.inputs[1]] = np.array([1, 2], np.int32)  # height and width
+        if isinstance(op, Weighted):
+            _quantize_weights(op, constants, quantization)
     return Graph(network.network, constants, quantization, labels)
 
 
-def _weight_scales(step: Step, weight: np.ndarray, bias: np.ndarray, source: float) -> np.ndarray:
+def channel_axis(op: Weighted) -> int:
+    """The axis of a layer's weights along which its output channels lie."""
+    return 3 if isinstance(op, DepthwiseConv2D) else 0
+
+
+def _quantize_weights(
+    op: Weighted, constants: dict[int, np.ndarray], quantization: dict[int, Quantization]
+) -> None:
+    """Replaces a layer's float weights and bias and adds their quantization."""
+    activation, weights, bias = layer_inputs(op)
+    axis = channel_axis(op)
+    values = np.moveaxis(constants[weights].astype(np.float64), axis, 0)  # (O, ...)
+    bias_values = constants[bias].astype(np.float64)
+    source = quantization[activation].scale
+    scales = _weight_scales(op, values, bias_values, source)  # (O,) or (1,)
+    bias_scales = (np.float32(source) * scales).astype(np.float32)
+    per_output = scales.astype(np.float64).reshape(-1, *(1,) * (values.ndim - 1))
+    rounded = np.clip(np.rint(values / per_output), -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int8)
+    constants[weights] = np.ascontiguousarray(np.moveaxis(rounded, 0, axis))
+    constants[bias] = np.rint(bias_values / bias_scales.astype(np.float64)).astype(np.int32)
+    quantization[weights] = _symmetric(scales, axis)
+    quantization[bias] = _symmetric(bias_scales, 0)
+
+
+def layer_inputs(op: Weighted) -> tuple[int, int, int]:
+    """A layer's activation, weights and bias."""
+    if isinstance(op, TransposeConv):
+        _, weights, activation, bias = op.inputs
+        return activation, weights, bias
+    activation, weights, bias = op.inputs
+    return activation, weights, bias
+
+
+def _weight_scales(op: Weighted, weights: np.ndarray, bias: np.ndarray, source: float) -> np.ndarray:
     """float32 (O,), or (1,) for a fully connected layer; large enough that the bias stays in range."""
-    largest = np.abs(weight).reshape(len(weight), -1).max(1)
+    largest = np.abs(weights).reshape(len(weights), -1).max(1)
     finest = (float(largest.max()) or 1.0) * _FINEST
     for_weights = np.maximum(largest, finest) / _WEIGHT_MAX
     for_bias = np.abs(bias) / (source * _BIAS_LIMIT)
     scales: np.ndarray = np.maximum(for_weights, for_bias).astype(np.float32)
-    return scales.max(keepdims=True) if isinstance(step.op, FullyConnected) else scales
-
-
-def _to_tflite_layout(step: Step, weight: np.ndarray) -> np.ndarray:
-    """(O, I, KH, KW) to (O, KH, KW, I), depthwise (C, 1, KH, KW) to (1, KH, KW, C)."""
-    if weight.ndim == 2:
-        return weight
-    order = (1, 2, 3, 0) if isinstance(step.op, DepthwiseConv2D) else (0, 2, 3, 1)
-    return np.ascontiguousarray(weight.transpose(order))
+    return scales.max(keepdims=True) if isinstance(op, FullyConnected) else scales
 
 
 def _symmetric(scales: np.ndarray, axis: int) -> Quantization:

@@ -78,19 +78,6 @@ def run_steps(steps: tuple[Step, ...], pixels: Tensor, input_id: int, weighted: 
     return y
 
 
-def observe_steps(
-    steps: tuple[Step, ...], pixels: Tensor, input_id: int, weighted: Weighted
-) -> dict[int, Tensor]:
-    """As run_steps, but returns every activation by tensor id."""
-    live = {input_id: pixels}
-    for step in steps:
-        first = live[step.inputs[0]]
-        live[step.output] = (
-            weighted(step, first) if step.layer is not None else _weightless(step, first, live)
-        )
-    return live
-
-
 def convolve(step: Step, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The convolution or matrix product of a step, without its activation."""
     if isinstance(step.op, FullyConnected):
