@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
+from collections.abc import Sequence
 
 from mcu_nas.compiler.c_text import COLUMNS, c_comment_text, c_initialiser, c_string
 from mcu_nas.compiler.emit_header import banner
@@ -20,8 +20,8 @@ def emit_model(program: Program) -> str:
     name = program.name
     includes = "\n".join(f'#include "kernels/{stem}.h"' for stem in sorted(program.kernel_stems()))
     layers = "\n".join(_layer(program, number, call) for number, call in enumerate(program.calls))
-    runs = [f"    {_function(n, c)}(arena);" for n, c in enumerate(program.calls) if not program.is_view(c)]
-    body = "\n".join(["    uint8_t *arena = memory;", *runs] if runs else ["    (void)memory;"])
+    runs = [f"    {_function(n, c)}(bytes);" for n, c in enumerate(program.calls) if not program.is_view(c)]
+    body = "\n".join(["    uint8_t *bytes = (uint8_t *)arena;", *runs] if runs else ["    (void)arena;"])
     return f"""\
 {banner(program, "the model")}\
 #include "{name}.h"
@@ -32,7 +32,7 @@ def emit_model(program: Program) -> str:
 {layers}
 {_accessor(program, "void *", "input", "void *", program.graph.network.inputs)}
 {_accessor(program, "const void *", "output", "const void *", program.graph.network.outputs)}
-void {name}_run(void *memory) {{
+void {name}_run(void *arena) {{
 {body}
 }}
 
@@ -60,16 +60,15 @@ static void {_function(number, call)}(uint8_t *arena) {{
     arguments = f"layer_{number:02d}_arguments"
     pointers = {member: array_name(program, number, member) for member in call.arrays}
     macs = op_macs(network, call.op)
-    call_words = [
-        f"{struct}(&{arguments}",
-        *(f"(const int8_t *)(arena + {offsets[tensor]})" for tensor in call.inputs),
-        f"(int8_t *)(arena + {offsets[call.output]}));",
-    ]
-    indent = " " * (len(struct) + 5)
-    body = textwrap.fill(", ".join(call_words), COLUMNS, initial_indent="    ", subsequent_indent=indent)
+    constants = sum(array.nbytes for array in call.arrays.values())
+    sizes = "".join(
+        f"; {count:,} {of}" for count, of in ((macs, "MACs"), (constants, "B of constants")) if count
+    )
+    pointers_in = [f"(const int8_t *)(arena + {offsets[tensor]})" for tensor in call.inputs]
+    body = _call(struct, [f"&{arguments}", *pointers_in, f"(int8_t *)(arena + {offsets[call.output]})"])
     return f"""\
 /* {title}
- * {", ".join(places[:-1])} -> {places[-1]}{f"; {macs} MACs" if macs else ""} */
+ * {", ".join(places[:-1])} -> {places[-1]}{sizes} */
 static const struct {struct} {arguments} = {{
 {c_initialiser({**call.fields, **pointers})}
 }};
@@ -80,6 +79,15 @@ static void {_function(number, call)}(uint8_t *arena) {{
 """
 
 
+def _call(function: str, arguments: Sequence[str]) -> str:
+    """A call as a statement: on one line, or where that is too long an argument a line."""
+    line = f"    {function}({', '.join(arguments)});"
+    if len(line) <= COLUMNS:
+        return line
+    separator = ",\n" + " " * (len(function) + 5)
+    return f"    {function}({separator.join(arguments)});"
+
+
 def _shape(program: Program, tensor: int) -> str:
     return "x".join(map(str, program.graph.network.shape(tensor)[1:]))
 
@@ -88,11 +96,11 @@ def _accessor(program: Program, result: str, kind: str, memory: str, tensors: tu
     """NAME_input or NAME_output."""
     byte = result.replace("void", "uint8_t")
     cases = "\n".join(
-        f"    case {index}:\n        return ({byte})memory + {program.plan.offsets[tensor]};"
+        f"    case {index}:\n        return ({byte})arena + {program.plan.offsets[tensor]};"
         for index, tensor in enumerate(tensors)
     )
     return f"""\
-{result}{program.name}_{kind}({memory}memory, int index) {{
+{result}{program.name}_{kind}({memory}arena, int index) {{
     switch (index) {{
 {cases}
     default:
