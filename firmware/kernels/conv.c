@@ -2,6 +2,8 @@
 
 #include "dot.h"
 #include "inline.h"
+#include "pixel_order.h"
+#include "row_done.h"
 
 /* The part of one output pixel's window that lies inside the input, as contiguous pieces: rows of the
  * window where dilation is 1, else single taps. */
@@ -89,17 +91,21 @@ MCU_INLINE void pixel(const struct mcu_conv_s8 *layer, const struct patch *patch
 
 void mcu_conv_s8(const struct mcu_conv_s8 *layer, const int8_t *in, int8_t *out) {
     const int16_t offset = (int16_t)-layer->in_zero_point;
-    for (int32_t out_y = 0; out_y < layer->y.out_size; out_y++) {
+    for (int32_t step = 0; step < layer->y.out_size; step++) {
+        const int32_t out_y = mcu_in_order(step, layer->y.out_size, layer->descending);
         const struct mcu_span y = mcu_span_at(&layer->y, out_y);
-        for (int32_t out_x = 0; out_x < layer->x.out_size; out_x++) {
+        int8_t *out_row = out + out_y * layer->x.out_size * layer->out_channels;
+        for (int32_t i = 0; i < layer->x.out_size; i++) {
+            const int32_t out_x = mcu_in_order(i, layer->x.out_size, layer->descending);
             const struct mcu_span x = mcu_span_at(&layer->x, out_x);
             const struct patch patch = patch_at(layer, in, y, x);
+            int8_t *out_pixel = out_row + out_x * layer->out_channels;
             if (y.end - y.first == layer->y.taps && x.end - x.first == layer->x.taps) {
-                pixel(layer, &patch, layer->interior_bias, 0, out);
+                pixel(layer, &patch, layer->interior_bias, 0, out_pixel);
             } else {
-                pixel(layer, &patch, layer->bias, offset, out);
+                pixel(layer, &patch, layer->bias, offset, out_pixel);
             }
-            out += layer->out_channels;
         }
+        MCU_ROW_DONE(step);
     }
 }

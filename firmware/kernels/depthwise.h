@@ -3,7 +3,8 @@
  *   in [y.in_size][x.in_size][in_channels]   weights [y.taps][x.taps][in_channels * multiplier]
  *   out [y.out_size][x.out_size][in_channels * multiplier]
  * Output channel o reads input channel o / channel_multiplier.
- * All byte arrays, no alignment; in and out do not overlap; no scratch.
+ * All byte arrays, no alignment, no scratch. out may overlap in as long as no output pixel lies on input
+ * that its own window or a later pixel's reads: pixel_order.h.
  * A tap outside the input reads the real value 0, i.e. the input's zero point. Windows wholly inside use
  * interior_bias[o] = bias[o] - zero_point * sum of o's weights on raw inputs; windows at the border skip
  * the taps outside and subtract the zero point from each input.
@@ -29,6 +30,7 @@ struct mcu_depthwise_s8 {
     int32_t in_channels;
     int32_t channel_multiplier;
     int32_t in_zero_point;
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_output output;
     const int8_t *weights;
     const int32_t *bias;              /* [in_channels * channel_multiplier] */

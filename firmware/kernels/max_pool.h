@@ -1,7 +1,8 @@
 /* Max pooling, int8, portable: the specification of max_pool_s8*.
  *   in [y.in_size][x.in_size][channels]   out [y.out_size][x.out_size][channels]
- * Byte arrays, no alignment; in and out do not overlap; no scratch. Input and output share scale and zero
- * point. The largest of the taps inside the input.
+ * Byte arrays, no alignment, no scratch. out may overlap in as long as no output pixel lies on input that
+ * its own window or a later pixel's reads: pixel_order.h. Input and output share scale and zero point. The
+ * largest of the taps inside the input.
  * Spec: TFLite int8 quantization, MAX_POOL_2D. */
 #ifndef MCU_MAX_POOL_H
 #define MCU_MAX_POOL_H
@@ -18,7 +19,8 @@ struct mcu_max_pool_s8 {
     struct mcu_axis y;
     struct mcu_axis x;
     int32_t channels;
-    int32_t out_min; /* activation's range within int8 */
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
+    int32_t out_min;    /* activation's range within int8 */
     int32_t out_max;
 };
 

@@ -1,6 +1,7 @@
 /* Pointwise (1x1, stride 1) convolution, int8, portable: the specification of pointwise_s8*.
  *   in [pixels][in_channels]   weights [out_channels][in_channels]   out [pixels][out_channels]
- * All byte arrays, no alignment; in and out do not overlap; no scratch.
+ * All byte arrays, no alignment, no scratch. out may overlap in as long as no output pixel lies on input
+ * pixels that are still to be read, its own included: pixel_order.h. Its steps in row_done.h are pixels.
  * bias holds the input's zero point already: bias[o] - zero_point * sum of weights[o], so that raw inputs
  * are multiplied.
  * Bound: the compiler refuses a channel in which |bias[o]| + 128 * sum |weights[o]| reaches 2^31; hence no
@@ -21,6 +22,7 @@ struct mcu_pointwise_s8 {
     int32_t pixels;
     int32_t in_channels;
     int32_t out_channels;
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_output output;
     const int8_t *weights;
     const int32_t *bias;              /* [out_channels], zero point folded in */
