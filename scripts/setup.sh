@@ -24,6 +24,7 @@ missing_packages() {
     [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3.11-venv
     command -v cmake >/dev/null || echo cmake
     command -v ninja >/dev/null || echo ninja-build
+    command -v clang >/dev/null || echo clang
     command -v clang-format >/dev/null || echo clang-format
     command -v gcc >/dev/null || echo gcc
     command -v g++ >/dev/null || echo g++

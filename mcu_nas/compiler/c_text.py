@@ -1,7 +1,7 @@
 """Pieces of C source: identifiers, strings, comments and numbers from names that nobody vouches for.
 
-Model, tensor and class names come from files; nothing in them may end a comment or a string, or collide
-with a keyword.
+Model, tensor and class names come from files; nothing in them may end a comment or a string, collide with
+a keyword, or hide a file that others include or link.
 """
 
 from __future__ import annotations
@@ -30,28 +30,59 @@ _KEYWORDS = frozenset(
     )
 )
 
+# NAME.h in an include path would take the place of a header of the C library or of Arduino,
+_HEADERS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alloca arduino assert complex config ctype dirent endian errno error fcntl features fenv float ieeefp
+    inttypes iso646 limits locale malloc math memory newlib poll pthread reent regex sched search semaphore
+    setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings
+    termios tgmath threads time uchar unistd wchar wctype xlocale
+        """,
+    )
+)
+# and a CMake target NAME that of a target which every project has, or of a library: -lNAME.
+_TARGETS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    all all_build c clean depend dl edit_cache gcc help install list_install_components m nosys package
+    package_source preinstall pthread rebuild_cache rt run_tests stdc test zero_check
+        """,
+    )
+)
+_LONGEST_NAME = 48  # with every suffix, C's 63 significant characters are enough
+_LONGEST_COMMENT = 80
+
 
 def c_identifier(stem: str) -> str:
-    """A C and C++ identifier from a file's stem: other characters become ``_``; never reserved, at most 48
-    characters, so that with every suffix C's 63 significant ones are enough.
+    """A C and C++ identifier from a file's stem, at most 48 characters: what names a model's files, symbols
+    and CMake target. Other characters become ``_``; names with a meaning of their own get ``m_`` in front.
 
-    >>> c_identifier("kws-small.v2"), c_identifier("2nd"), c_identifier("int")
-    ('kws_small_v2', 'm_2nd', 'm_int')
+    >>> c_identifier("kws-small.v2"), c_identifier("2nd"), c_identifier("int"), c_identifier("math")
+    ('kws_small_v2', 'm_2nd', 'm_int', 'm_math')
     """
-    name = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:46].rstrip("_")
-    reserved = not name or name[0].isdigit() or name in _KEYWORDS or name.lower().startswith("mcu_")
-    return f"m_{name}" if reserved else name
+    name = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_") or "network"
+    taken = name in _KEYWORDS or name.lower() in _HEADERS | _TARGETS or name.lower().startswith("mcu_")
+    if taken or name[0].isdigit():
+        name = f"m_{name}"
+    name = name[:_LONGEST_NAME].rstrip("_")
+    # NAME_weights.h belongs to the model NAME.
+    return name[:-1] if name.lower().endswith("_weights") else name
 
 
 def c_string(text: str) -> str:
     """A C string literal: printable ASCII as it is, all other bytes of the UTF-8 form in octal."""
+    utf8 = text.encode(errors="replace")  # JSON can spell halves of surrogate pairs
     plain = {ord(" ") + i for i in range(95)} - set(b'"\\?')
-    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in utf8) + '"'
 
 
 def c_comment_text(text: str) -> str:
-    """``text`` as it may stand inside a comment: one line of printable ASCII without ``*`` and ``/``."""
-    return re.sub(r"[^ -~]|[*/\\]", "_", text)
+    """``text`` as it may stand inside a comment: a short line of printable ASCII without ``*`` and ``/``."""
+    line = re.sub(r"[^ -~]|[*/\\]", "_", text[: _LONGEST_COMMENT + 1])
+    return line if len(line) <= _LONGEST_COMMENT else f"{line[: _LONGEST_COMMENT - 3]}..."
 
 
 def c_float(value: float) -> str:

@@ -11,6 +11,10 @@ from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.planner import Plan, plan
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import PIXELS, Graph, Quantization
+from mcu_nas.network import op_macs
+
+MAX_ARENA_BYTES = 2**31 - 1  # offsets are ints in the C
+MAX_LAYER_MACS = 2**32 - 1  # struct mcu_layer counts them in 32 bits
 
 
 class InputEncoding(StrEnum):
@@ -80,9 +84,13 @@ def compile_graph(
     if not network.ops:
         raise UnsupportedError("the model has no operators")
     layout = plan(network)
+    if layout.arena_bytes > MAX_ARENA_BYTES:
+        raise UnsupportedError(f"the model needs an arena of {layout.arena_bytes:,} B: 2 GiB or more")
     calls = []
     for number, (op, kernel) in enumerate(zip(network.ops, layout.kernels, strict=True)):
         try:
+            if op_macs(network, op) > MAX_LAYER_MACS:
+                raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
             calls.append(kernel_call(graph, op, kernel))
         except UnsupportedError as error:
             where = f"op {number} {op.tflite_name} (output {network.tensors[op.outputs[0]].name!r})"

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mcu_nas.boards import CORE_FLAGS, Board
 from mcu_nas.devices.linker import linker_script
-from mcu_nas.devices.toolchain import run_tool
+from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
 from mcu_nas.errors import BuildError
 from mcu_nas.files import staging
 from mcu_nas.resources import firmware_dir
 
-COMPILER_FLAGS = ("-std=c11", "-O2", "-g", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra")
+COMPILER_FLAGS = ("-std=c11", "-O2", "-g", "-ffunction-sections", "-fdata-sections", *C_WARNINGS)
 _JOBS = 2
 
 

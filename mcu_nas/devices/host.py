@@ -14,11 +14,10 @@ import numpy as np
 
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.program import Program
-from mcu_nas.devices.toolchain import run_tool
+from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
 from mcu_nas.errors import BuildError, JobError
 from mcu_nas.resources import firmware_dir
 
-WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 _FAST = ("-O3", "-march=native", "-fPIC", "-shared")
 _SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _THREADS = 2
@@ -109,7 +108,9 @@ class HostModel:
     def _build(self, flags: tuple[str, ...], host_files: tuple[str, ...], target: Path) -> None:
         folder, host = Path(self._folder.name), firmware_dir() / "host"
         arguments: list[str | Path] = [
-            *WARNINGS,
+            "-std=c11",
+            "-Werror",
+            *C_WARNINGS,
             *flags,
             f"-DMCU_MODEL_SYMBOL={self.program.name}_model",
             f"-I{folder / 'kernels'}",

@@ -9,6 +9,22 @@ from pathlib import Path
 
 from mcu_nas.errors import ToolError
 
+# What all C of this project, generated and written, compiles without a word of: gcc and clang.
+C_WARNINGS = (
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Wcast-qual",
+    "-Wdouble-promotion",
+    "-Wmissing-prototypes",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Wundef",
+    "-Wvla",
+)
+
 # The Debian packages that bring the programs.
 _PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",

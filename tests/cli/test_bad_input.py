@@ -254,7 +254,7 @@ def test_folder_that_cannot_be_written_is_named(
 def test_folder_in_a_files_place_leaves_the_others_unwritten(
     refused: Callable, here: Path, command: tuple[str, ...]
 ) -> None:
-    stem = "m" if command[0] == "compile" else "model"
+    stem = "m_m" if command[0] == "compile" else "model"
     (here / "out" / f"{stem}_weights.h").mkdir(parents=True)
     assert "is a folder" in refused(*command, "--out", "out")
 
