@@ -8,4 +8,8 @@
  * the bytes of all outputs; both arrays are dense. */
 void host_batch(uint8_t *arena, const uint8_t *samples, uint8_t *results, uint64_t count);
 
+/* One sample into the arena, one result out of it; each returns where the next one begins. */
+const uint8_t *host_load(uint8_t *arena, const uint8_t *sample);
+uint8_t *host_take(const uint8_t *arena, uint8_t *result);
+
 #endif

@@ -1,4 +1,6 @@
-"""The generated C on the host computer: test accuracy at speed, and a sanitized run in an exact arena."""
+"""The generated C on the host computer: test accuracy at speed, a sanitized run in an exact arena, and a
+checking run in which dead bytes are overwritten.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,14 @@ import numpy as np
 
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.program import Program
+from mcu_nas.devices.poison import poison_table
 from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
 from mcu_nas.errors import BuildError, JobError
 from mcu_nas.resources import firmware_dir
 
 _FAST = ("-O3", "-march=native", "-fPIC", "-shared")
 _SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_CHECKING = ("-O1", "-fPIC", "-shared", "-DMCU_CHECK_ROWS")
 _THREADS = 2
 
 
@@ -27,25 +31,31 @@ class HostModel:
     """A Program's C built by the host's gcc.
 
     ``sanitize`` builds an executable under AddressSanitizer and UndefinedBehaviorSanitizer instead of an
-    optimised shared library; its arena is a heap block of exactly the declared size.
+    optimised shared library; its arena is a heap block of exactly the declared size. ``poison`` overwrites,
+    between layers and within them, the bytes that nobody is to read any more (devices/poison.py).
 
     Raises:
         ToolError: gcc is missing.
         BuildError: gcc refused the generated C.
     """
 
-    def __init__(self, program: Program, *, sanitize: bool = False) -> None:
+    def __init__(self, program: Program, *, sanitize: bool = False, poison: bool = False) -> None:
         self.program = program
         self.arena_bytes = program.arena_bytes  # what a sanitized run gets; a test may take a byte away
         self._folder = tempfile.TemporaryDirectory(prefix="mcu_nas-host-")
         self._library: ctypes.CDLL | None = None
+        self.poison = poison_table(program) if poison else None
         self._runner = Path(self._folder.name) / "runner"
         write_sources(program, Path(self._folder.name))
         if sanitize:
             self._build(_SANITIZED, ("batch.c", "runner.c"), self._runner)
         else:
             library = Path(self._folder.name) / "model.so"
-            self._build(_FAST, ("batch.c",), library)
+            if poison:  # row_done.h is not among the files of a model whose kernels report no steps
+                flags = (*_CHECKING, f"-I{firmware_dir() / 'kernels'}")
+                self._build(flags, ("batch.c", "poison.c"), library)
+            else:
+                self._build(_FAST, ("batch.c",), library)
             self._library = ctypes.CDLL(str(library))
             self._folder.cleanup()  # the library stays mapped
 
@@ -55,7 +65,8 @@ class HostModel:
         A model with several outputs gives them flattened, one after another: (N, bytes).
 
         Raises:
-            JobError: the sanitized run found a fault; the message holds its report's first line.
+            JobError: the sanitized run found a fault; the message holds its report's first line. In a
+                checking run, a kernel reported other steps than ``poison_table`` expects.
         """
         network = self.program.graph.network
         count = len(inputs[0])
@@ -90,7 +101,13 @@ class HostModel:
         def run_part(part: slice) -> None:
             arena = np.empty(max(self.program.arena_bytes, 1), np.uint8)
             pointers = (arena.ctypes.data, samples[part].ctypes.data, results[part].ctypes.data)
-            library.host_batch(*map(ctypes.c_void_p, pointers), ctypes.c_uint64(len(samples[part])))
+            arguments = (*map(ctypes.c_void_p, pointers), ctypes.c_uint64(len(samples[part])))
+            if self.poison is None:
+                library.host_batch(*arguments)
+            else:
+                fault = library.host_poison_batch(*arguments, self.poison.pointers())
+                if fault:
+                    raise JobError(f"{self.program.name}: layer {fault - 1} reports unexpected steps")
 
         edges = [len(samples) * i // _THREADS for i in range(_THREADS + 1)]
         with ThreadPoolExecutor(_THREADS) as pool:
