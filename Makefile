@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 READY := .venv/.ready
-C_SOURCES = $(shell find firmware -name '*.[ch]' | sort)
+C_SOURCES = $(shell find firmware -name '*.[ch]' | sort) examples/cmake/main.c
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

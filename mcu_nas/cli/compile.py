@@ -14,6 +14,7 @@ from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
+from mcu_nas.compiler.layouts import Layout
 from mcu_nas.devices.session import emulated_counterpart
 from mcu_nas.errors import UsageError
 from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
@@ -27,7 +28,8 @@ Operators, all int8, with fused RELU and RELU6:
 \b
 Examples:
   mcu-nas compile kws.tflite --board stm32f746g-disco --out firmware/kws
-  mcu-nas compile runs/stm32f746g-disco-fashion-mnist --board stm32f746g-disco --out c --name fashion"""
+  mcu-nas compile runs/stm32f746g-disco-fashion-mnist --board stm32f746g-disco --out c --name fashion
+  mcu-nas compile kws.tflite --board stm32f746g-disco --out libraries/kws --layout arduino"""
 )
 @click.argument("target", metavar="MODEL.tflite|RUN", type=PATH)
 @board_option
@@ -40,9 +42,16 @@ Examples:
     help="Folder to write to.",
 )
 @click.option("--name", metavar="NAME", help="Prefix of every symbol; the file's stem by default.")
+@click.option(
+    "--layout",
+    type=click.Choice([layout.value for layout in Layout]),
+    default=Layout.CMAKE.value,
+    show_default=True,
+    help="What DIR is: a CMake subdirectory, an Arduino library or a Zephyr module.",
+)
 @json_option
-def command(target: Path, board: str, out_dir: Path, name: str | None, as_json: bool) -> None:
-    """Generate C for a model: header, layers, weights, the kernels used, a CMakeLists.txt.
+def command(target: Path, board: str, out_dir: Path, name: str | None, layout: str, as_json: bool) -> None:
+    """Generate C for a model: header, layers, weights, the kernels used, the build system's files.
 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
     equal TFLite Micro's bit for bit. The portable kernels serve every core.
@@ -51,12 +60,13 @@ def command(target: Path, board: str, out_dir: Path, name: str | None, as_json: 
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
     the_board = load_board(board)
     program = load_program(model_path(target), name)
-    paths = write_sources(program, out_dir)
+    paths = write_sources(program, out_dir, Layout(layout))
     runs_on = emulated_counterpart(the_board) or the_board
     following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on.name}"
     if as_json:
         record = {
             "name": program.name,
+            "layout": layout,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
             "constants_bytes": program.constants_bytes,
