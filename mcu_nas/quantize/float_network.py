@@ -6,7 +6,7 @@ quantization know nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,7 +50,7 @@ class FloatNetworkBuilder:
         """The number of a constant that becomes int32 at the scale of input times weights."""
         return self._constant(name, values.astype(np.float32), "int32")
 
-    def integers(self, name: str, values: np.ndarray | list[int] | tuple[int, ...]) -> int:
+    def integers(self, name: str, values: Sequence[int] | Sequence[Sequence[int]]) -> int:
         """The number of an int32 constant: axes, shapes, amounts."""
         return self._constant(name, np.asarray(values, np.int32), "int32")
 
@@ -63,6 +63,10 @@ class FloatNetworkBuilder:
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Shape of a tensor laid out so far."""
         return self._tensors[tensor].shape
+
+    def written_by(self, tensor: int, *kinds: type[Op]) -> bool:
+        """Whether an operator of one of these kinds writes a tensor."""
+        return any(isinstance(op, kinds) for op in self._ops if tensor in op.outputs)
 
     def build(self, source: int, output: int, white: float) -> FloatNetwork:
         """The finished network from one input to one output."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
+from mcu_nas.operators import FullyConnected
 from mcu_nas.quantize.calibration import calibrate, requantize_fixed_scales
 from mcu_nas.quantize.float_network import FloatNetwork
+from mcu_nas.quantize.layers import Weighted, channel_axis, layer_inputs
 from mcu_nas.quantize.trained import float_network
 from mcu_nas.supernet.torch_network import TorchNetwork
-
-Weighted = Conv2D | DepthwiseConv2D | FullyConnected | TransposeConv
 
 _WEIGHT_MAX = 127
 _BIAS_LIMIT = 2**28  # far inside the 2^30 that the kernels allow
@@ -45,11 +44,6 @@ def quantize_float_network(network: FloatNetwork, images: np.ndarray, labels: tu
     return Graph(network.network, constants, quantization, labels)
 
 
-def channel_axis(op: Weighted) -> int:
-    """The axis of a layer's weights along which its output channels lie."""
-    return 3 if isinstance(op, DepthwiseConv2D) else 0
-
-
 def _quantize_weights(
     op: Weighted, constants: dict[int, np.ndarray], quantization: dict[int, Quantization]
 ) -> None:
@@ -67,15 +61,6 @@ def _quantize_weights(
     constants[bias] = np.rint(bias_values / bias_scales.astype(np.float64)).astype(np.int32)
     quantization[weights] = _symmetric(scales, axis)
     quantization[bias] = _symmetric(bias_scales, 0)
-
-
-def layer_inputs(op: Weighted) -> tuple[int, int, int]:
-    """A layer's activation, weights and bias."""
-    if isinstance(op, TransposeConv):
-        _, weights, activation, bias = op.inputs
-        return activation, weights, bias
-    activation, weights, bias = op.inputs
-    return activation, weights, bias
 
 
 def _weight_scales(op: Weighted, weights: np.ndarray, bias: np.ndarray, source: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A TorchNetwork, as searches train them, as a FloatNetwork: batch norms folded, weights in TFLite's layouts."""
+"""A TorchNetwork, as searches train them, as a FloatNetwork: batch norms folded, TFLite's layouts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,116 @@
+"""A PyTorch module as a FloatNetwork of the same function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+from torch.fx import Node
+from torch.fx.node import map_arg
+
+from mcu_nas.errors import UnsupportedError
+from mcu_nas.quantize.execution import execute, pixels_of
+from mcu_nas.quantize.float_network import FloatNetwork, FloatNetworkBuilder
+from mcu_nas.quantize.folding import fold
+from mcu_nas.quantize.torch_import.forward import module_outputs
+from mcu_nas.quantize.torch_import.site import Site, Value
+from mcu_nas.quantize.torch_import.table import BUILDERS
+from mcu_nas.quantize.torch_import.trace import Call, calls, constants, trace
+
+_TOLERANCE = 1e-3  # of the largest output: float rounding in another order, far above it
+
+
+@dataclass(frozen=True)
+class ImportedModule:
+    """What import_module gives: ``notes`` say where it departs from the module."""
+
+    network: FloatNetwork
+    notes: tuple[str, ...]
+
+
+def import_module(module: nn.Module, shape: tuple[int, int, int], white: float = 1.0) -> ImportedModule:
+    """The float network of a module in evaluation mode that takes images of ``shape`` (H, W, C).
+
+    The module gets float (N, C, H, W) with pixel / 255 * ``white``. Its last log_softmax is left out, which
+    changes no decision; otherwise the network computes what the module does, checked on random images.
+
+    Raises:
+        ModelError: the module does not take such images, or does what cannot be traced.
+        UnsupportedError: something in it has no operator; the message names it and its path in the model.
+    """
+    height, width, channels = shape
+    program = trace(module, (channels, height, width))
+    found = constants(program)
+    build = FloatNetworkBuilder()
+    source = build.activation("pixels", (1, height, width, channels))
+    (output,) = (node for node in program.graph.nodes if node.op == "output")
+    values: dict[Node, Any] = {}
+    for node in program.graph.nodes:
+        if node.op == "placeholder":
+            values[node] = found.get(node.name, Value(source, (channels, height, width)))
+    notes: list[str] = []
+    names: set[str] = set()
+    traced = list(calls(program))
+    for call in traced:
+        if call.name in ("log_softmax", "_log_softmax") and _only_user(call.node) is output:
+            notes.append("the log_softmax at the end is left out: its logits decide alike")
+            values[call.node] = values[call.node.args[0]]  # type: ignore[index]
+        else:
+            values[call.node] = _result(call, values, build, _name(call, names))
+    ((result,),) = output.args
+    value = values.get(result)
+    if not isinstance(value, Value) or not traced:
+        raise UnsupportedError("the model's output does not depend on its input, or is its input")
+    value = Site(traced[-1], {}, build, "output").in_torch_order(value)
+    network = _finished(build, source, value, white)
+    if not notes:
+        _check_equal(module, network, shape)
+    return ImportedModule(network, tuple(notes))
+
+
+def _result(call: Call, values: dict[Node, Any], build: FloatNetworkBuilder, name: str) -> Any:
+    """What a call gives: values, or a constant where all that it takes is constant."""
+    if call.name == "getitem":
+        arguments = {"self": call.node.args[0], "index": call.node.args[1]}
+    else:
+        arguments = call.arguments()
+    given = {key: map_arg(argument, values.__getitem__) for key, argument in arguments.items()}
+    if not any(isinstance(values[node], Value | list) for node in call.node.all_input_nodes):
+        args = map_arg(call.node.args, values.__getitem__)
+        return call.node.target(*args, **map_arg(call.node.kwargs, values.__getitem__))  # type: ignore[operator]
+    if call.name not in BUILDERS:
+        raise call.unsupported(f"no operator for {call.name}: `mcu-nas quantize --help` lists what has one")
+    return BUILDERS[call.name](Site(call, given, build, name))
+
+
+def _only_user(node: Node) -> Node | None:
+    (user,) = node.users if len(node.users) == 1 else (None,)
+    return user
+
+
+def _name(call: Call, taken: set[str]) -> str:
+    """What the call's tensors are called: the module's path, the call's own name where that is no leaf's."""
+    own = call.path if call.what.startswith("nn.") else ".".join(filter(None, (call.path, call.node.name)))
+    name = own if own not in taken else f"{own}.{call.node.name}"
+    taken.add(name)
+    return name
+
+
+def _finished(build: FloatNetworkBuilder, source: int, result: Value, white: float) -> FloatNetwork:
+    if len(result.shape) == 3 and result.shape[1:] != (1, 1):
+        raise UnsupportedError("the model returns an image; a value for each class is supported")
+    return fold(build.build(source, result.tensor, white))
+
+
+def _check_equal(module: nn.Module, network: FloatNetwork, shape: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
+    expected = module_outputs(module, images, network.white)
+    got = execute(network, pixels_of(images, network.white)).flatten(1).numpy()
+    worst = float(np.abs(got - expected).max())
+    if not worst <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise UnsupportedError(
+            f"the imported network differs from the model by {worst:.3g} on random images: the model depends"
+            " on something that tracing cannot see (random numbers, the batch, its own state)"
+        )
