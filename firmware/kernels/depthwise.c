@@ -63,21 +63,22 @@ void mcu_depthwise_s8(const struct mcu_depthwise_s8 *layer, const int8_t *in, in
     const int16_t offset = (int16_t)-layer->in_zero_point;
     const int32_t in_channels = layer->in_channels;
     const int32_t out_channels = in_channels * layer->channel_multiplier;
+    const int32_t out_step = layer->descending ? -out_channels : out_channels;
+    int32_t at = mcu_first_pixel(layer->y.out_size * layer->x.out_size, out_channels, layer->descending);
     for (int32_t step = 0; step < layer->y.out_size; step++) {
         const int32_t out_y = mcu_in_order(step, layer->y.out_size, layer->descending);
         const struct mcu_span y = mcu_span_at(&layer->y, out_y);
-        int8_t *out_row = out + out_y * layer->x.out_size * out_channels;
         for (int32_t i = 0; i < layer->x.out_size; i++) {
             const int32_t out_x = mcu_in_order(i, layer->x.out_size, layer->descending);
             const struct mcu_span x = mcu_span_at(&layer->x, out_x);
             const struct mcu_depthwise_patch patch = mcu_depthwise_patch_at(
                 &layer->y, y, &layer->x, x, in, in_channels, layer->weights, out_channels);
-            int8_t *out_pixel = out_row + out_x * out_channels;
             if (patch.rows == layer->y.taps && patch.columns == layer->x.taps) {
-                pixel(layer, &patch, layer->interior_bias, 0, out_pixel);
+                pixel(layer, &patch, layer->interior_bias, 0, out + at);
             } else {
-                pixel(layer, &patch, layer->bias, offset, out_pixel);
+                pixel(layer, &patch, layer->bias, offset, out + at);
             }
+            at += out_step;
         }
         MCU_ROW_DONE(step);
     }

@@ -24,4 +24,9 @@ MCU_INLINE int32_t mcu_in_order(int32_t step, int32_t count, int32_t descending)
     return descending ? count - 1 - step : step;
 }
 
+/* Where, from the output's begin, the first pixel in running order lies. */
+MCU_INLINE int32_t mcu_first_pixel(int32_t pixels, int32_t channels, int32_t descending) {
+    return descending ? (pixels - 1) * channels : 0;
+}
+
 #endif
