@@ -49,8 +49,11 @@ Examples:
     show_default=True,
     help="What DIR is: a CMake subdirectory, an Arduino library or a Zephyr module.",
 )
+@click.option("--keep-input", is_flag=True, help="A run leaves its input in the arena as it is.")
 @json_option
-def command(target: Path, board: str, out_dir: Path, name: str | None, layout: str, as_json: bool) -> None:
+def command(
+    target: Path, board: str, out_dir: Path, name: str | None, layout: str, keep_input: bool, as_json: bool
+) -> None:
     """Generate C for a model: header, layers, weights, the kernels used, the build system's files.
 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
@@ -59,7 +62,7 @@ def command(target: Path, board: str, out_dir: Path, name: str | None, layout: s
     if name is not None and c_identifier(name) != name:
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
     the_board = load_board(board)
-    program = load_program(model_path(target), name)
+    program = load_program(model_path(target), name, keep_inputs=keep_input)
     paths = write_sources(program, out_dir, Layout(layout))
     runs_on = emulated_counterpart(the_board) or the_board
     following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on.name}"
@@ -67,6 +70,7 @@ def command(target: Path, board: str, out_dir: Path, name: str | None, layout: s
         record = {
             "name": program.name,
             "layout": layout,
+            "keeps_input": keep_input,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
             "constants_bytes": program.constants_bytes,

@@ -23,6 +23,7 @@ def emit_header(program: Program) -> str:
     network = program.graph.network
     inputs = "".join(_tensor_macros(program, "INPUT", i, t) for i, t in enumerate(network.inputs))
     outputs = "".join(_tensor_macros(program, "OUTPUT", i, t) for i, t in enumerate(network.outputs))
+    inputs_after = "leaves its inputs as they are" if program.keeps_inputs else "may overwrite its inputs"
     guard = f"{macro}_MCU_MODEL_H"
     return f"""\
 {banner(program, "sizes, quantization and entry points")}\
@@ -35,7 +36,8 @@ def emit_header(program: Program) -> str:
 extern "C" {{
 #endif
 
-/* The only memory that a run writes, besides its stack. Two arenas give two independent instances. */
+/* The only memory that a run writes, besides its stack. Two arenas give two independent instances.
+ *     _Alignas({macro}_ARENA_ALIGN) static uint8_t arena[{macro}_ARENA_BYTES]; */
 #define {macro}_ARENA_BYTES {program.arena_bytes}
 #define {macro}_ARENA_ALIGN {ARENA_ALIGN}
 
@@ -45,8 +47,8 @@ extern "C" {{
 /* Outputs, likewise. */
 #define {macro}_OUTPUT_COUNT {len(network.outputs)}
 {outputs}
-/* Where input or output number index lies in the arena; 0 for an index that does not exist. A run may
- * overwrite its inputs; outputs are valid until the next one. */
+/* Where input or output number index lies in the arena; 0 for an index that does not exist. A run
+ * {inputs_after}; outputs are valid until the next one. */
 void *{name}_input(void *arena, int index);
 const void *{name}_output(const void *arena, int index);
 

@@ -17,14 +17,15 @@ def model_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def load_program(model: Path, name: str | None = None) -> Program:
-    """A .tflite file compiled; named after the file unless ``name`` is given.
+def load_program(model: Path, name: str | None = None, *, keep_inputs: bool = False) -> Program:
+    """A .tflite file compiled; named after the file unless ``name`` is given. See ``compile_graph``.
 
     Raises:
         ModelError, UnsupportedError: the file cannot be read or compiled.
     """
     graph = read_tflite(model)
-    return compile_graph(graph, name or model.stem, model_hash(model.read_bytes()))
+    digest = model_hash(model.read_bytes())
+    return compile_graph(graph, name or model.stem, digest, keep_inputs=keep_inputs)
 
 
 def write_exports(model: Path, out_dir: Path, name: str | None = None) -> list[Path]:

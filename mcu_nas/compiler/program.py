@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_nas.compiler.c_text import c_identifier
@@ -11,7 +11,7 @@ from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.planner import Plan, plan
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import PIXELS, Graph, Quantization
-from mcu_nas.network import op_macs
+from mcu_nas.network import Network, op_macs
 
 MAX_ARENA_BYTES = 2**31 - 1  # offsets are ints in the C
 MAX_LAYER_MACS = 2**32 - 1  # struct mcu_layer counts them in 32 bits
@@ -29,7 +29,8 @@ class Program:
     """A compiled model.
 
     ``name`` is a C identifier, the prefix of every symbol; ``model_hash`` the first 16 hex digits of the
-    SHA-256 of the .tflite file; ``calls`` run in order.
+    SHA-256 of the .tflite file; ``calls`` run in order. ``keeps_inputs``: a run leaves its inputs in the
+    arena as they are; else it may overwrite them.
     """
 
     graph: Graph
@@ -38,6 +39,7 @@ class Program:
     model_hash: str
     input_encoding: InputEncoding
     calls: tuple[KernelCall, ...]
+    keeps_inputs: bool = False
 
     @property
     def macro(self) -> str:
@@ -70,12 +72,18 @@ class Program:
 
 
 def compile_graph(
-    graph: Graph, name: str, model_hash: str, input_encoding: InputEncoding | None = None
+    graph: Graph,
+    name: str,
+    model_hash: str,
+    input_encoding: InputEncoding | None = None,
+    *,
+    keep_inputs: bool = False,
 ) -> Program:
     """Choose kernels, plan the arena and compute every kernel's arguments.
 
     ``name`` is made a C identifier. Without ``input_encoding`` a model whose input is quantized as pixels
-    (scale 1/255, zero point -128) takes pixels, any other its own int8 values.
+    (scale 1/255, zero point -128) takes pixels, any other its own int8 values. ``keep_inputs`` plans an
+    arena in which the inputs survive a run.
 
     Raises:
         UnsupportedError: an operator or a value that this version cannot compile; names the operator.
@@ -83,7 +91,7 @@ def compile_graph(
     network = graph.network
     if not network.ops:
         raise UnsupportedError("the model has no operators")
-    layout = plan(network)
+    layout = plan(_ending_with_inputs(network) if keep_inputs else network)
     if layout.arena_bytes > MAX_ARENA_BYTES:
         raise UnsupportedError(f"the model needs an arena of {layout.arena_bytes:,} B: 2 GiB or more")
     calls = []
@@ -97,7 +105,12 @@ def compile_graph(
             raise UnsupportedError(f"{where}: {error}") from error
     if input_encoding is None:
         input_encoding = _encoding_of(graph.quantization[network.inputs[0]])
-    return Program(graph, layout, c_identifier(name), model_hash, input_encoding, tuple(calls))
+    return Program(graph, layout, c_identifier(name), model_hash, input_encoding, tuple(calls), keep_inputs)
+
+
+def _ending_with_inputs(network: Network) -> Network:
+    """The network with its inputs among its outputs: to the planner, both live until the last operator."""
+    return replace(network, outputs=tuple(dict.fromkeys((*network.outputs, *network.inputs))))
 
 
 def _encoding_of(quantization: Quantization) -> InputEncoding:
