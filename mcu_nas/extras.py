@@ -15,3 +15,13 @@ def require_torch(what: str) -> None:
     """
     if find_spec("torch") is None:
         raise ToolError(f"{what} needs PyTorch, which is not installed: pip install 'mcu-nas[search]'")
+
+
+def require_tensorflow(what: str) -> None:
+    """Before a command imports what needs TensorFlow.
+
+    Raises:
+        ToolError: TensorFlow is not installed.
+    """
+    if find_spec("tensorflow") is None:
+        raise ToolError(f"{what} needs TensorFlow, which is not installed: pip install 'mcu-nas[tensorflow]'")

@@ -21,6 +21,7 @@ COMMANDS = {
     "boards": "Boards, their memory, and what a model may use of it.",
     "space": "Choose resolution and width of the search space (TinyNAS stage one).",
     "search": "Search a network for a board and a data set, and take it to firmware.",
+    "quantize": "Turn a float model from elsewhere (PyTorch, Keras, .tflite) into an int8 .tflite.",
     "export": "Write a run's winner as .tflite, C sources, and a byte array.",
     "audit": "Memory, MACs and flash per layer, and whether a board can hold the model.",
     "compile": "Generate C for an int8 .tflite model.",

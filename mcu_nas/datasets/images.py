@@ -32,6 +32,11 @@ def resize(images: np.ndarray, resolution: int) -> np.ndarray:
     return np.concatenate(chunks)
 
 
+def real_pixels(images: np.ndarray, white: float = 1.0) -> np.ndarray:
+    """uint8 images as the float32 that a model sees, 255 becoming ``white``."""
+    return images.astype(np.float32) / np.float32(255.0 / white)
+
+
 def _average(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     # float64 matrix products of integers below 2^53 are exact.
     total = np.einsum("rh,nhwc->nrwc", rows, images.astype(np.float64), optimize=True)

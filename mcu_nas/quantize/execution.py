@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mcu_nas.datasets.images import real_pixels
 from mcu_nas.network import Network, pad_amounts, same_pad
 from mcu_nas.operators import (
     Activation,
@@ -51,7 +52,7 @@ Observer = Callable[[int, Tensor], None]
 
 def pixels_of(images: np.ndarray, white: float) -> Tensor:
     """uint8 (N, H, W, C) to float (N, H, W, C), 255 becoming ``white``."""
-    return torch.from_numpy(images.astype(np.float32) / np.float32(255.0 / white))
+    return torch.from_numpy(real_pixels(images, white))
 
 
 @torch.no_grad()
@@ -61,7 +62,7 @@ def execute(network: FloatNetwork, pixels: Tensor, observe: Observer | None = No
     ``observe`` is told each operator's output when it is computed.
     """
     graph = network.network
-    values = {t: torch.from_numpy(v) for t, v in network.constants.items() if v.dtype == np.float32}
+    values = {t: torch.tensor(v) for t, v in network.constants.items() if v.dtype == np.float32}
     values[graph.inputs[0]] = pixels
     for index, op in enumerate(graph.ops):
         (output,) = op.outputs

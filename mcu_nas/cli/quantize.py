@@ -1,0 +1,111 @@
+"""``mcu-nas quantize``: a float model from elsewhere as an int8 .tflite."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from mcu_nas.cli.options import PATH, Numbers, data_option, json_option, seed_option
+from mcu_nas.datasets import load_dataset
+from mcu_nas.devices.host_accuracy import host_outputs
+from mcu_nas.errors import UsageError
+from mcu_nas.files import write_bytes
+from mcu_nas.quantize.origins import Task, quantize_model
+
+_NEXT_BOARD = "stm32f746g-disco"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mcu-nas quantize my_model.py:make_model --data fashion-mnist
+  mcu-nas quantize kws.keras --data ./digits --pixels 255 --out kws.tflite
+  mcu-nas quantize float.tflite --data fashion-mnist --samples 1000"""
+)
+@click.argument("model", metavar="MODEL")
+@data_option
+@click.option("--out", type=PATH, metavar="FILE", help="File to write; <MODEL>_int8.tflite by default.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Training images that calibrate, a stratified sample.",
+)
+@seed_option
+@click.option(
+    "--pixels",
+    "white",
+    type=click.Choice(["1", "255"]),
+    default="1",
+    show_default=True,
+    help="What a white pixel is to the model: inputs from 0 to 1, or from 0 to 255.",
+)
+@click.option(
+    "--input-shape",
+    type=Numbers(int),
+    metavar="H,W,C",
+    help="Input of a model that takes any; the data's by default.",
+)
+@json_option
+def command(
+    model: str,
+    data: str,
+    out: Path | None,
+    samples: int,
+    seed: int,
+    white: str,
+    input_shape: tuple[int, ...] | None,
+    as_json: bool,
+) -> None:
+    """Quantize a float model to int8 and compare both on the test images.
+
+    MODEL is FILE.py:NAME (a function without arguments that makes a PyTorch module, or the module), a .keras
+    file or a SavedModel's folder (both need TensorFlow), or a float .tflite. It gets float pixels; whatever
+    normalisation it wants must be inside it. docs/quantize.md lists what a PyTorch module may hold.
+    """
+    if input_shape is not None and len(input_shape) != 3:
+        raise UsageError("--input-shape takes three numbers: height, width, channels")
+    path = out or Path(f"{Path(model.rpartition(':')[0] or model).stem}_int8.tflite")
+    if Path(model).exists() and path.exists() and path.samefile(model):
+        raise UsageError(f"{path}: is the model itself; give another --out")
+    dataset = load_dataset(data)
+    task = Task(dataset, samples, seed, float(white), input_shape)
+    result = quantize_model(model, task)
+    write_bytes(path, result.tflite)
+    int8 = host_outputs(path, result.test_images, task.pixels(result.test_images))
+    decisions = result.float_outputs.argmax(1), int8.outputs.argmax(1)
+    record: dict[str, Any] = {
+        "model": model,
+        "out": str(path),
+        "tflite_bytes": len(result.tflite),
+        "data": dataset.name,
+        "samples": min(samples, len(dataset.train_images)),
+        "images": len(result.test_images),
+        "float_accuracy": float(np.mean(decisions[0] == dataset.test_labels)),
+        "float_by": result.float_by,
+        "int8_accuracy": float(np.mean(decisions[1] == dataset.test_labels)),
+        "int8_by": int8.by,
+        "agreement": float(np.mean(decisions[0] == decisions[1])),
+        "notes": [*result.notes, *filter(None, [int8.note])],
+        "next": f"mcu-nas audit {shlex.quote(str(path))} --board {_NEXT_BOARD}",
+    }
+    print(json.dumps(record, indent=2) if as_json else _text(record))
+
+
+def _text(record: dict[str, Any]) -> str:
+    lines = (
+        f"{record['out']}: {record['tflite_bytes']:,} B, calibrated on {record['samples']:,} images",
+        f"float: {record['float_accuracy']:7.2%} of {record['images']:,} test images, "
+        f"by {record['float_by']}",
+        f"int8:  {record['int8_accuracy']:7.2%}, by {record['int8_by']}; "
+        f"decides as the float model on {record['agreement']:.2%}",
+        *(f"note:  {note}" for note in record["notes"]),
+        f"next: {record['next']}",
+    )
+    return "\n".join(lines)
