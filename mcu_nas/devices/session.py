@@ -37,7 +37,10 @@ def connected_device(board: Board, port: str) -> Iterator[DeviceLink]:
 
 def emulated_counterpart(board: Board) -> Board | None:
     """The board itself where it is emulated, else an emulated one with the same core, else None."""
-    if board.emulator:
-        return board
-    others = (load_board(name) for name in board_names())
-    return next((other for other in others if other.emulator and other.core == board.core), None)
+    return board if board.emulator else emulated_board(board.core)
+
+
+def emulated_board(core: str) -> Board | None:
+    """The first emulated board with a core, if there is one."""
+    boards = (load_board(name) for name in board_names())
+    return next((board for board in boards if board.emulator and board.core == core), None)

@@ -56,3 +56,15 @@ def test_model_without_a_run_has_no_test_images_to_measure_with(model: Path, run
 def test_help_of_compile_lists_the_operators_that_refusals_refer_to() -> None:
     shown = mcu_nas("compile", "--help").out
     assert all(operator in shown for operator in SUPPORTED_OPERATORS)
+
+
+def test_model_compiled_for_a_core_runs_on_an_emulated_board_with_it(model: Path, tmp_path: Path) -> None:
+    done = mcu_nas("compile", str(model), "--core", "cortex-m4", "--out", str(tmp_path / "c"))
+    assert done.out.splitlines()[-1] == f"next: mcu-nas run {model} --board qemu-cortex-m4"
+
+
+@pytest.mark.parametrize("target", [(), ("--board", "qemu-cortex-m4", "--core", "cortex-m4")])
+def test_compile_wants_a_board_or_a_core(target: tuple[str, ...], model: Path, tmp_path: Path) -> None:
+    done = mcu_nas("compile", str(model), *target, "--out", str(tmp_path / "c"))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "--board or --core says what the C is for: give one of them" in done.err
