@@ -79,10 +79,11 @@ def _live(program: Program, before: int, until: int) -> np.ndarray:
     bool (arena bytes,).
     """
     network = program.graph.network
+    kept = {*network.outputs, *(network.inputs if program.keeps_inputs else ())}
     live = np.zeros(program.arena_bytes, bool)
     for tensor, (first, last) in network.lifetimes.items():
         exists = tensor in network.inputs or first < before
-        if exists and (last >= until or tensor in network.outputs):
+        if exists and (last >= until or tensor in kept):
             live[_place(program, tensor)] = True
     return live
 

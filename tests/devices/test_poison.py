@@ -128,3 +128,10 @@ def test_a_layer_that_writes_over_a_tensor_needed_later_is_found() -> None:
     program = compiled(maker.graph((x,), (maker.add(x, z),)))
     wrong = dataclasses.replace(program.plan, offsets={**program.plan.offsets, z: program.plan.offsets[x]})
     assert [number for number, _ in destroyed_inputs(dataclasses.replace(program, plan=wrong))] == [1]
+
+
+def test_overwriting_an_input_that_is_to_be_kept_is_found() -> None:
+    kept = compile_graph(one_layer("conv_s8").graph, "model", "0" * 16, keep_inputs=True)
+    assert not list(destroyed_inputs(kept))
+    overwritten = closest(one_layer("conv_s8"), descending=False)
+    assert list(destroyed_inputs(dataclasses.replace(overwritten, keeps_inputs=True)))
