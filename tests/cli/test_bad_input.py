@@ -359,7 +359,7 @@ def test_other_firmware_on_the_device_is_named(refused: Callable, tmp_path: Path
     with on_terminal(build(tmp_path / "toy")) as attached:
         line = refused("run", "m.tflite", "--board", BOARD, "--port", attached.port, code=1)
     assert re.match(
-        r"the device holds model 'toy' \([0-9a-f]{16}\), not 'm_m' \([0-9a-f]{16}\): `mcu-nas flash` writes it",
+        r"the device holds model 'toy' \([0-9a-f]{16}\), not 'm_m' \([0-9a-f]{16}\): `mcu-nas flash` ",
         line,
     )
 
