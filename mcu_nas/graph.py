@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mcu_nas.network import Network
+from mcu_nas.operators import Mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,9 @@ class Quantization:
 # Pixels 0 to 255 go in as they are, int8 = pixel - 128, and mean pixel / 255.
 PIXELS = Quantization((float(np.float32(1 / 255)),), (-128,))
 
-# What SOFTMAX gives, always (TFLite int8 specification).
+# What SOFTMAX and LOGISTIC give, and what TANH gives, always (TFLite int8 specification).
 PROBABILITIES = Quantization((1 / 256,), (-128,))
+SIGNED_UNIT = Quantization((1 / 128,), (0,))
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,9 @@ class Graph:
     constants: Mapping[int, np.ndarray] = field(repr=False)
     quantization: Mapping[int, Quantization] = field(repr=False)
     labels: tuple[str, ...] = ()
+
+
+def mean_axes(graph: Graph, op: Mean) -> tuple[int, ...]:
+    """The axes that a MEAN averages over, counted from the front, each once, in order."""
+    rank = len(graph.network.shape(op.inputs[0]))
+    return tuple(sorted({axis % rank for axis in graph.constants[op.inputs[1]].reshape(-1).tolist()}))

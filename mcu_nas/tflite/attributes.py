@@ -7,36 +7,50 @@ import numpy as np
 from mcu_nas.graph import Graph
 from mcu_nas.network import Network
 from mcu_nas.operators import (
+    Activation,
     Add,
     AveragePool2D,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    HardSwish,
+    LeakyRelu,
     MaxPool2D,
     Mean,
+    Mul,
     Op,
     Pool2D,
+    Quantize,
     Reshape,
     Softmax,
+    Sub,
+    TransposeConv,
 )
 from mcu_nas.tflite.schema import ACTIVATION_CODES, KIND_BY_OP, PADDING_CODES
 
 
 def write_options(network: Network, op: Op) -> object:
-    """The attribute table of an operator."""
-    options = KIND_BY_OP[type(op)].options()
-    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D):
+    """The attribute table of an operator; None where it has none."""
+    table = KIND_BY_OP[type(op)].options
+    if table is None:
+        return None
+    options = table()
+    if isinstance(op, Conv2D | DepthwiseConv2D | TransposeConv | Pool2D):
         options.padding = PADDING_CODES[op.padding]
         options.strideH, options.strideW = op.stride
     if isinstance(op, Conv2D | DepthwiseConv2D):
         options.dilationHFactor, options.dilationWFactor = op.dilation
-    if isinstance(op, Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add):
+    if isinstance(op, Conv2D | DepthwiseConv2D | TransposeConv | Pool2D | FullyConnected | Add | Sub | Mul):
         options.fusedActivationFunction = ACTIVATION_CODES[op.activation]
     match op:
         case DepthwiseConv2D():
             options.depthMultiplier = network.shape(op.inputs[1])[3] // network.shape(op.inputs[0])[3]
         case AveragePool2D() | MaxPool2D():
             options.filterHeight, options.filterWidth = op.window
+        case FullyConnected():
+            options.keepNumDims = op.keep_num_dims
+        case LeakyRelu():
+            options.alpha = op.alpha
         case Mean():
             options.keepDims = op.keep_dims
         case Reshape():
@@ -52,8 +66,13 @@ def operator_version(graph: Graph, op: Op) -> int:
         case Conv2D() | DepthwiseConv2D():
             return 3
         case FullyConnected():
-            return 12 if len(graph.quantization[op.inputs[1]].scales) > 1 else 4
-        case Reshape():
+            return 12 if len(graph.quantization[op.inputs[1]].scales) > 1 else 4 + op.keep_num_dims
+        case TransposeConv():
+            return 3 if op.activation is Activation.NONE else 4
+        case Reshape() | LeakyRelu() | HardSwish() | Quantize():
             return 1
+        case Mul():
+            a, b, output = (np.float32(graph.quantization[t].scale) for t in op.inputs + op.outputs)
+            return 3 if a * b / output >= 1 else 2
         case _:
             return 2

@@ -11,12 +11,22 @@ from mcu_nas.operators import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    HardSwish,
+    LeakyRelu,
+    Logistic,
     MaxPool2D,
     Mean,
+    Mul,
     Op,
     Padding,
+    Quantize,
+    Relu,
+    Relu6,
     Reshape,
     Softmax,
+    Sub,
+    Tanh,
+    TransposeConv,
 )
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.raw import RawOperator
@@ -26,13 +36,24 @@ _INPUT_COUNTS: dict[type, tuple[int, ...]] = {
     Conv2D: (3,),
     DepthwiseConv2D: (3,),
     FullyConnected: (3,),
+    TransposeConv: (4,),
     Add: (2,),
+    Sub: (2,),
+    Mul: (2,),
+    Relu: (1,),
+    Relu6: (1,),
+    LeakyRelu: (1,),
+    HardSwish: (1,),
+    Logistic: (1,),
+    Tanh: (1,),
+    Quantize: (1,),
     Mean: (2,),
     AveragePool2D: (1,),
     MaxPool2D: (1,),
     Reshape: (1, 2),
     Softmax: (1,),
 }
+_WITHOUT_ATTRIBUTES: tuple[type[Op], ...] = (Relu, Relu6, HardSwish, Logistic, Tanh, Quantize)
 _MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks/check.py)
 
 
@@ -51,6 +72,8 @@ def read_operator(raw: RawOperator, place: Place) -> Op:
         raise place.unsupported(f"has {counts}")
     if kind is Reshape:  # the output's shape says it all; what attribute or constant say is redundant
         return Reshape(inputs, outputs)
+    if kind in _WITHOUT_ATTRIBUTES:
+        return kind(inputs, outputs)
     if options is None:
         raise place.error("its attributes are missing or belong to another operator")
     if kind is Conv2D or kind is DepthwiseConv2D:
@@ -66,9 +89,16 @@ def read_operator(raw: RawOperator, place: Place) -> Op:
     if kind is FullyConnected:
         if options.weightsFormat != 0:
             raise place.unsupported("has shuffled weights")
-        return FullyConnected(inputs, outputs, _activation(options, place))
-    if kind is Add:
-        return Add(inputs, outputs, _activation(options, place))
+        return FullyConnected(inputs, outputs, _activation(options, place), bool(options.keepNumDims))
+    if kind is TransposeConv:
+        stride = _pair(options.strideH, options.strideW, "stride", place)
+        return TransposeConv(inputs, outputs, stride, _padding(options, place), _activation(options, place))
+    if kind is Add or kind is Sub or kind is Mul:
+        return kind(inputs, outputs, _activation(options, place))
+    if kind is LeakyRelu:
+        if not 0 <= options.alpha < float("inf"):
+            raise place.unsupported(f"has alpha {options.alpha:g}")
+        return LeakyRelu(inputs, outputs, options.alpha)
     if kind is Mean:
         return Mean(inputs, outputs, bool(options.keepDims))
     if kind is Softmax:

@@ -192,7 +192,9 @@ class _Decoder:
     def _options(self, code: int, operator: Any) -> Any:
         kind = KIND_BY_CODE.get(code)
         table: Table | None = operator.BuiltinOptions()
-        if kind is None or table is None or operator.BuiltinOptionsType() != kind.options_tag:
+        if kind is None or kind.options is None or table is None:
+            return None
+        if operator.BuiltinOptionsType() != kind.options_tag:
             return None
         self._spend(0)
         return kind.options.InitFromBuf(table.Bytes, table.Pos)  # type: ignore[attr-defined]

@@ -14,12 +14,22 @@ from mcu_nas.operators import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    HardSwish,
+    LeakyRelu,
+    Logistic,
     MaxPool2D,
     Mean,
+    Mul,
     Op,
     Padding,
+    Quantize,
+    Relu,
+    Relu6,
     Reshape,
     Softmax,
+    Sub,
+    Tanh,
+    TransposeConv,
 )
 
 FILE_IDENTIFIER = b"TFL3"
@@ -29,32 +39,93 @@ LABELS_METADATA = "mcu_nas.labels"  # a buffer of UTF-8 JSON: the list of class 
 
 @dataclass(frozen=True, slots=True)
 class OperatorKind:
-    """An operator of network.py, its builtin code, and the table and union tag of its attributes."""
+    """An operator of operators.py, its builtin code, and the table and union tag of its attributes.
+
+    ``options`` is None for an operator without attributes.
+    ``note``: what of the operator is compiled, in one line of `mcu-nas compile --ops`.
+    """
 
     op: type[Op]
     code: int
-    options: type
+    options: type | None
     options_tag: int
+    note: str = ""
 
 
 _CODES, _TAGS = schema.BuiltinOperator, schema.BuiltinOptions
+_BINARY = "of up to 4 dimensions, broadcasting; one operand may be a constant"
 
 OPERATOR_KINDS = (
-    OperatorKind(Conv2D, _CODES.CONV_2D, schema.Conv2DOptionsT, _TAGS.Conv2DOptions),
+    OperatorKind(
+        Conv2D,
+        _CODES.CONV_2D,
+        schema.Conv2DOptionsT,
+        _TAGS.Conv2DOptions,
+        "any window, stride, dilation; SAME or VALID; weights per channel or tensor; no groups",
+    ),
     OperatorKind(
         DepthwiseConv2D,
         _CODES.DEPTHWISE_CONV_2D,
         schema.DepthwiseConv2DOptionsT,
         _TAGS.DepthwiseConv2DOptions,
+        "any window, stride, dilation, channel multiplier; SAME or VALID; weights per channel or tensor",
     ),
     OperatorKind(
-        FullyConnected, _CODES.FULLY_CONNECTED, schema.FullyConnectedOptionsT, _TAGS.FullyConnectedOptions
+        FullyConnected,
+        _CODES.FULLY_CONNECTED,
+        schema.FullyConnectedOptionsT,
+        _TAGS.FullyConnectedOptions,
+        "one row, or a row for each position with keep_num_dims; weights per channel or tensor",
     ),
-    OperatorKind(Add, _CODES.ADD, schema.AddOptionsT, _TAGS.AddOptions),
-    OperatorKind(Mean, _CODES.MEAN, schema.ReducerOptionsT, _TAGS.ReducerOptions),
-    OperatorKind(AveragePool2D, _CODES.AVERAGE_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
-    OperatorKind(MaxPool2D, _CODES.MAX_POOL_2D, schema.Pool2DOptionsT, _TAGS.Pool2DOptions),
-    OperatorKind(Reshape, _CODES.RESHAPE, schema.ReshapeOptionsT, _TAGS.ReshapeOptions),
+    OperatorKind(
+        TransposeConv,
+        _CODES.TRANSPOSE_CONV,
+        schema.TransposeConvOptionsT,
+        _TAGS.TransposeConvOptions,
+        "any window and stride; SAME or VALID; constant output shape; weights per channel or tensor",
+    ),
+    OperatorKind(Add, _CODES.ADD, schema.AddOptionsT, _TAGS.AddOptions, _BINARY),
+    OperatorKind(Sub, _CODES.SUB, schema.SubOptionsT, _TAGS.SubOptions, _BINARY),
+    OperatorKind(Mul, _CODES.MUL, schema.MulOptionsT, _TAGS.MulOptions, _BINARY),
+    OperatorKind(Relu, _CODES.RELU, None, _TAGS.NONE),
+    OperatorKind(Relu6, _CODES.RELU6, None, _TAGS.NONE),
+    OperatorKind(
+        LeakyRelu, _CODES.LEAKY_RELU, schema.LeakyReluOptionsT, _TAGS.LeakyReluOptions, "alpha 0 or more"
+    ),
+    OperatorKind(HardSwish, _CODES.HARD_SWISH, schema.HardSwishOptionsT, _TAGS.HardSwishOptions),
+    OperatorKind(Logistic, _CODES.LOGISTIC, None, _TAGS.NONE),
+    OperatorKind(Tanh, _CODES.TANH, None, _TAGS.NONE),
+    OperatorKind(
+        Quantize, _CODES.QUANTIZE, schema.QuantizeOptionsT, _TAGS.QuantizeOptions, "int8 to another scale"
+    ),
+    OperatorKind(
+        Mean,
+        _CODES.MEAN,
+        schema.ReducerOptionsT,
+        _TAGS.ReducerOptions,
+        "over neighbouring axes among height, width and channels",
+    ),
+    OperatorKind(
+        AveragePool2D,
+        _CODES.AVERAGE_POOL_2D,
+        schema.Pool2DOptionsT,
+        _TAGS.Pool2DOptions,
+        "any window and stride; SAME or VALID",
+    ),
+    OperatorKind(
+        MaxPool2D,
+        _CODES.MAX_POOL_2D,
+        schema.Pool2DOptionsT,
+        _TAGS.Pool2DOptions,
+        "any window and stride; SAME or VALID",
+    ),
+    OperatorKind(
+        Reshape,
+        _CODES.RESHAPE,
+        schema.ReshapeOptionsT,
+        _TAGS.ReshapeOptions,
+        "a constant shape of 2 to 4 dimensions; runs nothing where its input dies",
+    ),
     OperatorKind(Softmax, _CODES.SOFTMAX, schema.SoftmaxOptionsT, _TAGS.SoftmaxOptions),
 )
 KIND_BY_CODE: Mapping[int, OperatorKind] = {kind.code: kind for kind in OPERATOR_KINDS}
@@ -63,7 +134,7 @@ KIND_BY_OP: Mapping[type, OperatorKind] = {kind.op: kind for kind in OPERATOR_KI
 SUPPORTED_OPERATORS = tuple(kind.op.tflite_name for kind in OPERATOR_KINDS)
 
 # Axis of the output channels, along which weights are quantized (TFLite int8 specification).
-CHANNEL_AXIS: Mapping[type, int] = {Conv2D: 0, DepthwiseConv2D: 3, FullyConnected: 0}
+CHANNEL_AXIS: Mapping[type, int] = {Conv2D: 0, DepthwiseConv2D: 3, FullyConnected: 0, TransposeConv: 0}
 
 PADDING_CODES: Mapping[Padding, int] = {
     Padding.SAME: schema.Padding.SAME,

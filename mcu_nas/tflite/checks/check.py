@@ -32,11 +32,16 @@ class Check:
             name = self.network.tensors[tensor].name
             if tensor in self.network.constants:
                 raise self.place.unsupported(f"takes the constant {name!r} as an activation")
-            quantization = self.quantization(tensor)
-            if len(quantization.scales) != 1:
-                raise self.place.error(f"activation {name!r} has {len(quantization.scales)} scales, not 1")
-            if not -128 <= quantization.zero_point <= 127:
-                raise self.place.error(f"{name!r} has zero point {quantization.zero_point}, beyond int8")
+            self.one_scale(tensor, "activation")
+
+    def one_scale(self, tensor: int, role: str) -> None:
+        """A tensor is quantized per tensor, its zero point within int8."""
+        name = self.network.tensors[tensor].name
+        quantization = self.quantization(tensor)
+        if len(quantization.scales) != 1:
+            raise self.place.error(f"{role} {name!r} has {len(quantization.scales)} scales, not 1")
+        if not -128 <= quantization.zero_point <= 127:
+            raise self.place.error(f"{name!r} has zero point {quantization.zero_point}, beyond int8")
 
     def quantization(self, tensor: int) -> Quantization:
         """The quantization of a tensor, which must have one."""
