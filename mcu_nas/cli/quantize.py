@@ -14,10 +14,21 @@ from mcu_nas.cli.options import PATH, Numbers, data_option, json_option, seed_op
 from mcu_nas.datasets import load_dataset
 from mcu_nas.devices.host_accuracy import host_outputs
 from mcu_nas.errors import UsageError
+from mcu_nas.extras import require_torch
 from mcu_nas.files import write_bytes
 from mcu_nas.quantize.origins import Task, quantize_model
 
 _NEXT_BOARD = "stm32f746g-disco"
+
+
+def _list_functions(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    """--functions prints and ends, as --help does."""
+    if asked:
+        require_torch("quantize --functions")
+        from mcu_nas.quantize.torch_import import supported_functions
+
+        print("\n".join(supported_functions()))
+        context.exit()
 
 
 @click.command(
@@ -52,6 +63,14 @@ Examples:
     metavar="H,W,C",
     help="Input of a model that takes any; the data's by default.",
 )
+@click.option(
+    "--functions",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_list_functions,
+    help="List the functions that a PyTorch module may use, by ATen's names, and exit.",
+)
 @json_option
 def command(
     model: str,
@@ -67,7 +86,7 @@ def command(
 
     MODEL is FILE.py:NAME (a function without arguments that makes a PyTorch module, or the module), a .keras
     file or a SavedModel's folder (both need TensorFlow), or a float .tflite. It gets float pixels; whatever
-    normalisation it wants must be inside it. docs/quantize.md lists what a PyTorch module may hold.
+    normalisation it wants must be inside it. FILE.py is run as it is: give only files that you trust.
     """
     if input_shape is not None and len(input_shape) != 3:
         raise UsageError("--input-shape takes three numbers: height, width, channels")

@@ -26,11 +26,12 @@ from mcu_nas.operators import (
     Reshape,
     Sub,
     TransposeConv,
+    Weighted,
+    layer_inputs,
 )
 from mcu_nas.quantize.execution import execute
 from mcu_nas.quantize.float_network import FloatNetwork
 from mcu_nas.quantize.folding import fold
-from mcu_nas.quantize.layers import Weighted, layer_inputs
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.operators import read_operator
 from mcu_nas.tflite.raw import RawModel, RawOperator, decode

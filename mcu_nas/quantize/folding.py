@@ -26,9 +26,11 @@ from mcu_nas.operators import (
     Reshape,
     Sub,
     TransposeConv,
+    Weighted,
+    layer_inputs,
 )
 from mcu_nas.quantize.float_network import FloatNetwork
-from mcu_nas.quantize.layers import Weighted, channel_axis, layer_inputs, with_inputs
+from mcu_nas.quantize.layers import channel_axis, with_inputs
 
 _FUSES = Weighted | Add | Sub | Mul | AveragePool2D | MaxPool2D
 _FUSED = {Relu: Activation.RELU, Relu6: Activation.RELU6}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.operators import FullyConnected
+from mcu_nas.operators import FullyConnected, Weighted, layer_inputs
 from mcu_nas.quantize.calibration import calibrate, requantize_fixed_scales
 from mcu_nas.quantize.float_network import FloatNetwork
-from mcu_nas.quantize.layers import Weighted, channel_axis, layer_inputs
+from mcu_nas.quantize.layers import channel_axis
 from mcu_nas.quantize.trained import float_network
 from mcu_nas.supernet.torch_network import TorchNetwork
 

@@ -81,7 +81,7 @@ def _result(call: Call, values: dict[Node, Any], build: FloatNetworkBuilder, nam
         args = map_arg(call.node.args, values.__getitem__)
         return call.node.target(*args, **map_arg(call.node.kwargs, values.__getitem__))  # type: ignore[operator]
     if call.name not in BUILDERS:
-        raise call.unsupported(f"no operator for {call.name}: `mcu-nas quantize --help` lists what has one")
+        raise call.unsupported(f"no operator for {call.name}: see `mcu-nas quantize --functions`")
     return BUILDERS[call.name](Site(call, given, build, name))
 
 
