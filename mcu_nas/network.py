@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op, Padding
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op, Padding, Pool2D, TransposeConv
 
 ITEM_BYTES = {"int8": 1, "uint8": 1, "int32": 4, "float32": 4}
 
@@ -93,6 +93,39 @@ def output_size(padding: Padding, size: int, kernel: int, stride: int, dilation:
     return -(-size // stride) if padding is Padding.SAME else -(-(size - window + 1) // stride)
 
 
+@dataclass(frozen=True, slots=True)
+class WindowAxis:
+    """One axis of a window that slides over an image: sizes and steps in pixels, padding on either side."""
+
+    size: int
+    taps: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+
+    @property
+    def outputs(self) -> int:
+        """Positions of the window."""
+        window = (self.taps - 1) * self.dilation + 1
+        return (self.before + self.size + self.after - window) // self.stride + 1
+
+
+def window_axes(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> tuple[WindowAxis, WindowAxis]:
+    """The vertical and the horizontal axis of a window operator."""
+    taps, dilation, pads = (
+        (network.shape(op.inputs[1])[1:3], op.dilation, op.pads)
+        if isinstance(op, Conv2D | DepthwiseConv2D)
+        else (op.window, (1, 1), None)
+    )
+    sides = zip(network.shape(op.inputs[0])[1:3], taps, op.stride, dilation, strict=True)
+    rows, columns = (
+        WindowAxis(*side, *(pads[axis] if pads else pad_amounts(op.padding, *side)))
+        for axis, side in enumerate(sides)
+    )
+    return rows, columns
+
+
 def op_macs(network: Network, op: Op) -> int:
     """Multiply-accumulates of one operator as published figures count them: multiplications by a weight,
     taps in the padding included, additions and averages not.
@@ -102,5 +135,8 @@ def op_macs(network: Network, op: Op) -> int:
             weights = network.shape(op.inputs[1])
             per_output = math.prod(weights[1:3] if isinstance(op, DepthwiseConv2D) else weights[1:])
             return math.prod(network.shape(op.outputs[0])) * per_output
+        case TransposeConv():
+            _, weights_shape, source, *_ = (network.shape(tensor) for tensor in op.inputs)
+            return math.prod(source[:3]) * math.prod(weights_shape)
         case _:
             return 0

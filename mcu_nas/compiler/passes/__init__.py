@@ -1,0 +1,1 @@
+"""Passes over a Graph: each takes one and gives one with the same outputs, bit for bit, that costs less."""
