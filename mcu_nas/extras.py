@@ -25,3 +25,13 @@ def require_tensorflow(what: str) -> None:
     """
     if find_spec("tensorflow") is None:
         raise ToolError(f"{what} needs TensorFlow, which is not installed: pip install 'mcu-nas[tensorflow]'")
+
+
+def require_matplotlib(what: str) -> None:
+    """Before a command imports what draws pictures.
+
+    Raises:
+        ToolError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise ToolError(f"{what} needs matplotlib, which is not installed: pip install 'mcu-nas[pictures]'")

@@ -1,0 +1,70 @@
+"""The memory map draws the plan: every activation at its place and time, overlaps seen, bytes repeatable."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+pytest.importorskip("matplotlib")
+
+from mcu_nas.boards import load_board
+from mcu_nas.compiler.planner import plan
+from mcu_nas.cost.peak_rules import planned
+from mcu_nas.graph import Graph
+from mcu_nas.report.memory_map import Box, boxes, write_memory_map
+from tests.graphs import GraphMaker, graphs
+
+BOARD = load_board("stm32f746g-disco")
+
+
+def residual() -> Graph:
+    maker = GraphMaker(1)
+    pixels = maker.activation("pixels", (1, 16, 16, 3))
+    x = maker.conv(pixels, 20, (3, 3))
+    y = maker.conv(maker.conv(x, 40, (3, 3)), 20, (3, 3))
+    return maker.graph((pixels,), (maker.fully_connected(maker.mean(maker.add(x, y)), 10),))
+
+
+@given(graphs())
+@settings(deadline=None, max_examples=60)
+def test_boxes_of_a_column_cover_what_the_plan_occupies_there(graph: Graph) -> None:
+    network, layout = graph.network, plan(graph.network)
+    drawn = boxes(network, layout)
+    assert len(drawn) == len(network.lifetimes)
+    for index in range(len(network.ops)):
+        column = [box for box in drawn if box.first <= index <= box.last]
+        covered = {offset for box in column for offset in range(box.low, box.high)}
+        # what the plan counts beside activations, kernels' scratch, is not a box
+        assert len(covered) <= planned(network, layout, index) <= layout.arena_bytes
+
+
+def test_boxes_overlap_where_an_operator_writes_over_its_input() -> None:
+    one, other = Box(1, 0, 3, 0, 100), Box(2, 3, 5, 50, 150)
+    assert one.overlap(other) == Box(1, 3, 3, 50, 100)
+    assert one.overlap(Box(3, 4, 5, 0, 100)) is None
+    assert one.overlap(Box(3, 0, 3, 100, 120)) is None
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_same_network_gives_the_same_bytes(ending: str, tmp_path: Path) -> None:
+    network = residual().network
+    files = [tmp_path / f"{name}.{ending}" for name in ("one", "two")]
+    for file in files:
+        write_memory_map(network, plan(network), BOARD, "residual", file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_svg_tells_peak_sizes_and_operators(tmp_path: Path) -> None:
+    network = residual().network
+    layout = plan(network)
+    write_memory_map(network, layout, BOARD, "residual", tmp_path / "map.svg")
+    texts = re.findall(r"<!-- (.*?) -->", (tmp_path / "map.svg").read_text())
+    assert f"residual: arena {layout.arena_bytes:,} B, 6.3 % of the 316 KiB usable on {BOARD.name}" in texts
+    assert any(text.startswith("peak: op 2 CONV_2D, ") for text in texts)
+    assert {f"{index} {op.tflite_name}" for index, op in enumerate(network.ops)} <= set(texts)
+    assert not any(text.startswith("usable SRAM") for text in texts)
+    assert "16×16×40" in " ".join(texts)
