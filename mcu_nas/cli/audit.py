@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import shlex
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mcu_nas.boards import load_board
+from mcu_nas.boards import Board, load_board
+from mcu_nas.cli.bars import usage_bar
+from mcu_nas.cli.ceilings import Ceiling, CeilingType, complaints
 from mcu_nas.cli.options import PATH, board_option, json_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.export import load_program
+from mcu_nas.compiler.planner import Plan, plan
 from mcu_nas.cost.audit import Audit, AuditRow, audit
 from mcu_nas.cost.core_profile import load_core_profile
+from mcu_nas.cost.peak_advice import PeakAdvice, peak_advice
 from mcu_nas.cost.peak_rules import RULES
+from mcu_nas.devices.build import build_firmware
+from mcu_nas.devices.image_sizes import ImageSizes, image_sizes
+from mcu_nas.errors import JobError, UsageError
+from mcu_nas.extras import require_matplotlib
+from mcu_nas.network import Network
 from mcu_nas.tflite.reader import read_tflite
 from mcu_nas.units import format_bytes, format_kib
 
@@ -25,31 +38,103 @@ _LONGEST_LAYER_NAME = 32
     epilog="""\b
 Examples:
   mcu-nas audit kws.tflite --board stm32f746g-disco
+  mcu-nas audit kws.tflite --board stm32f746g-disco --map kws.svg
+  mcu-nas audit kws.tflite --board stm32f746g-disco --fail-above sram=80% --fail-above flash=200KiB
   mcu-nas audit runs/fashion --board stm32f746g-disco --json"""
 )
 @click.argument("target", metavar="MODEL.tflite|RUN", type=PATH)
 @board_option
+@click.option(
+    "--map",
+    "map_path",
+    type=PATH,
+    metavar="FILE.svg|FILE.png",
+    help="Draw which tensor lies where in the arena while which operator runs.",
+)
+@click.option("--build", is_flag=True, help="Build the firmware and report what the linked image holds.")
+@click.option(
+    "--fail-above",
+    "ceilings",
+    type=CeilingType(),
+    multiple=True,
+    metavar="WHAT=LIMIT",
+    help="Exit with 1 above a limit: sram=80%, flash=200KiB, macs=5M (million). Repeatable.",
+)
 @json_option
 @click.pass_context
-def command(context: click.Context, target: Path, board: str, as_json: bool) -> None:
+def command(
+    context: click.Context,
+    target: Path,
+    board: str,
+    map_path: Path | None,
+    build: bool,
+    ceilings: tuple[Ceiling, ...],
+    as_json: bool,
+) -> None:
     """Show memory, MACs and flash per layer, and whether a board can hold the model.
 
     Peak memory stands under each of its named rules (docs/memory.md); 'planned' is what the generated
-    firmware allocates and what the verdict compares. The exit code is 1 where the model does not fit. The
-    keys of --json are listed in docs/json.md.
+    firmware allocates and what the verdict compares. The exit code is 1 where the model does not fit, or
+    exceeds a limit of --fail-above. The keys of --json are listed in docs/json.md.
     """
+    if map_path is not None:
+        _refuse_other_endings(map_path)
     model = model_path(target)
     the_board = load_board(board)
-    result = audit(read_tflite(model).network, the_board, load_core_profile(the_board.core))
+    network = read_tflite(model).network
+    result = audit(network, the_board, load_core_profile(the_board.core))
+    layout = plan(network)
+    advice = peak_advice(network, layout)
+    if map_path is not None:
+        _draw(network, layout, the_board, model, map_path)
+    linked = _linked(model, the_board) if build and result.fits else None
+    above = complaints(ceilings, result, linked.model_bytes if linked else result.flash_bytes)
     following = _next_command(result, target)
     if as_json:
-        file = {"model": str(model), "tflite_bytes": model.stat().st_size}
-        print(json.dumps({**file, **result.as_json(), "next": following}, indent=2))
+        record = {
+            "model": str(model),
+            "tflite_bytes": model.stat().st_size,
+            **result.as_json(),
+            "peak": asdict(advice),
+            "linked": asdict(linked) if linked else None,
+            "map": None if map_path is None else str(map_path),
+            "above": above,
+            "next": following,
+        }
+        print(json.dumps(record, indent=2))
     else:
         print(_table(result))
-        print(f"\n{_totals(result, model)}\n\n{result.verdict}\nnext: {following}")
+        print(f"\n{_totals(result, model, linked)}\n\n{_peak(result, advice)}")
+        if build and linked is None:
+            print("not built: the model does not fit")
+        if map_path is not None:
+            print(f"map:    {map_path}")
+        print(f"\n{result.verdict}\nnext: {following}")
+    if above:
+        raise JobError(f"{model}: {'; '.join(above)}")
     if not result.fits:
         context.exit(1)
+
+
+def _refuse_other_endings(path: Path) -> None:
+    if path.suffix not in (".svg", ".png"):
+        raise UsageError(f"{path}: the map is written as .svg or .png")
+    require_matplotlib("--map")
+
+
+def _draw(network: Network, layout: Plan, board: Board, model: Path, path: Path) -> None:
+    from mcu_nas.report.memory_map import write_memory_map  # loads matplotlib
+
+    write_memory_map(network, layout, board, model.name, path)
+
+
+def _linked(model: Path, board: Board) -> ImageSizes:
+    program = load_program(model)
+    with tempfile.TemporaryDirectory(prefix="mcu_nas-audit-") as folder:
+        sources = Path(folder, "c")
+        write_sources(program, sources)
+        image = build_firmware(sources, program.name, board, Path(folder, "firmware"))
+        return image_sizes(image, program.name)
 
 
 def _table(result: Audit) -> str:
@@ -82,20 +167,57 @@ def _shortened(layer: str) -> str:
     return first if len(first) <= _LONGEST_LAYER_NAME else "…" + first[1 - _LONGEST_LAYER_NAME :]
 
 
-def _totals(result: Audit, model: Path) -> str:
+def _totals(result: Audit, model: Path, linked: ImageSizes | None) -> str:
     reserved = {name: format_bytes(size) for name, size in result.reserved_bytes.items()}
-    arena, sram = format_bytes(result.arena_bytes), format_bytes(result.usable_sram_bytes)
-    constants, flash = format_bytes(result.constants_bytes), format_bytes(result.usable_flash_bytes)
     without_input = format_bytes(result.live_without_input_bytes)
+    flash_bytes = linked.model_bytes if linked else result.flash_bytes
     lines = (
         "weights in bytes; memory in KiB under each rule, planned = what the firmware allocates",
         f"MACs:   {result.macs / 1e6:,.3f} M",
-        f"SRAM:   arena {arena} of {sram}; beside it stack {reserved['stack']}, "
-        f"harness {reserved['harness']}; live without the input tensor {without_input}",
-        f"flash:  constants {constants} + kernels {format_bytes(result.code_bytes)} (estimated) of {flash}; "
-        f"beside them harness {reserved['flash']}",
-        f"file:   {format_bytes(model.stat().st_size)}, weights {format_bytes(result.weight_bytes)}",
+        f"SRAM:   arena {format_bytes(result.arena_bytes)} ({result.arena_bytes:,} B); beside it"
+        f" stack {reserved['stack']}, harness {reserved['harness']};"
+        f" live without the input tensor {without_input}",
+        f"flash:  {_linked_flash(linked) if linked else _estimated_flash(result)}",
+        f"file:   {format_bytes(model.stat().st_size)}",
+        "",
+        usage_bar("RAM", result.arena_bytes, result.usable_sram_bytes),
+        usage_bar("flash", flash_bytes, result.usable_flash_bytes),
     )
+    return "\n".join(lines)
+
+
+def _estimated_flash(result: Audit) -> str:
+    weights = format_bytes(result.weight_bytes)
+    others = format_bytes(result.constants_bytes - result.weight_bytes)
+    code, harness = format_bytes(result.code_bytes), format_bytes(result.reserved_bytes["flash"])
+    return f"weights {weights} + constants {others} + code {code} (estimated); beside them harness {harness}"
+
+
+def _linked_flash(linked: ImageSizes) -> str:
+    weights, others = format_bytes(linked.weights_bytes), format_bytes(linked.constants_bytes)
+    code, kernels = format_bytes(linked.model_code_bytes), format_bytes(linked.kernels_bytes)
+    return (
+        f"weights {weights} + constants {others} + layers' code {code} + kernels {kernels} (linked);"
+        f" beside them harness and port {format_bytes(linked.rest_bytes)}"
+    )
+
+
+def _peak(result: Audit, advice: PeakAdvice) -> str:
+    """Which operator sets the peak, and which change would lower it most."""
+    row = result.rows[advice.op_index]
+    where = f"op {row.index} {row.op} ({_shortened(row.layer)})"
+    arena = format_bytes(advice.arena_bytes)
+    lines = [f"peak:   {where} holds {format_bytes(advice.op_bytes)} of the arena's {arena}"]
+    if advice.changes:
+        best = advice.changes[0]
+        lines.append(f"lower:  {best} would bring the arena from {arena} to {format_bytes(best.arena_bytes)}")
+        gentle = next((change for change in advice.changes if change.keeps_weights), best)
+        if gentle != best:
+            lines.append(f"    or: {gentle}: {format_bytes(gentle.arena_bytes)}")
+    elif advice.obstacle:
+        lines.append(f"lower:  no advice: {advice.obstacle}")
+    else:
+        lines.append(f"lower:  none of the {advice.tried} changes tried lowers the arena")
     return "\n".join(lines)
 
 

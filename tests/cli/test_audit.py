@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,93 @@ def test_unknown_board_is_one_line_on_stderr(small: Path) -> None:
         "error: unknown board 'stm32f746-disco': did you mean 'stm32f746g-disco'? "
         "`mcu-nas boards` lists all\n"
     )
+
+
+def test_bars_peak_and_advice_stand_before_the_verdict(small: Path) -> None:
+    lines = audit(small).out.splitlines()
+    bars = [line for line in lines if "] " in line and "% (used" in line]
+    assert [bar.split()[0] for bar in bars] == ["RAM", "flash"]
+    peak = next(line for line in lines if line.startswith("peak: "))
+    assert re.fullmatch(r"peak:   op \d \w+ \(\w+\) holds [\d.]+ KiB of the arena's [\d.]+ KiB", peak)
+    lower = next(line for line in lines if line.startswith("lower: "))
+    assert re.fullmatch(
+        r"lower:  .+ \((needs retraining|same weights, measure its accuracy)\)"
+        r" would bring the arena from [\d.]+ KiB to [\d.]+ K?i?B",
+        lower,
+    )
+
+
+def test_best_change_of_json_is_the_one_of_the_text(small: Path) -> None:
+    peak = json.loads(audit(small, "--json").out)["peak"]
+    assert f"lower:  {peak['changes'][0]['what']} (" in audit(small).out
+    assert peak["arena_bytes"] > peak["changes"][0]["arena_bytes"]
+
+
+def test_model_above_a_limit_exits_one_and_names_it(small: Path) -> None:
+    done = audit(small, "--fail-above", "sram=5%", "--fail-above", "macs=1M", "--fail-above", "flash=1KiB")
+    assert done.code == 1
+    assert done.out.splitlines()[-1].startswith("next: ")
+    assert re.fullmatch(
+        rf"error: {small}: sram is [\d.]+ % \([\d.]+ KiB of [\d.]+ KiB\), above sram=5%; "
+        r"flash is [\d,]+ B, above flash=1KiB\n",
+        done.err,
+    )
+
+
+def test_json_names_what_is_above_too(small: Path) -> None:
+    done = audit(small, "--json", "--fail-above", "macs=1000")
+    assert done.code == 1
+    assert json.loads(done.out)["above"] == ["macs is 470,560, above macs=1000"]
+
+
+def test_model_under_every_limit_exits_zero(small: Path) -> None:
+    done = audit(small, "--fail-above", "sram=80%", "--fail-above", "flash=200KiB")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_unreadable_limit_exits_two_in_one_line(small: Path) -> None:
+    done = audit(small, "--fail-above", "ram=80%")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: Invalid value for '--fail-above': 'ram=80%': no limit 'ram': did you")
+    assert done.err.count("\n") == 1
+
+
+def test_map_is_written_where_it_is_asked_for(small: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, start in (("map.svg", b"<?xml"), ("map.png", b"\x89PNG")):
+        done = audit(small, "--map", str(tmp_path / name))
+        assert done.code == 0
+        assert f"map:    {tmp_path / name}" in done.out.splitlines()
+        assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_map_of_another_kind_is_refused(small: Path, tmp_path: Path) -> None:
+    done = audit(small, "--map", str(tmp_path / "map.pdf"))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"error: {tmp_path / 'map.pdf'}: the map is written as .svg or .png\n"
+
+
+def test_map_without_matplotlib_names_what_to_install(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcu_nas.extras.find_spec", lambda name: None)
+    done = audit(small, "--map", "map.svg")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "error: --map needs matplotlib, which is not installed: pip install 'mcu-nas[pictures]'\n"
+    )
+
+
+def test_build_tells_flash_from_the_linked_image(small: Path) -> None:
+    if not shutil.which("arm-none-eabi-gcc"):
+        pytest.skip("no Arm compiler")
+    linked = json.loads(audit(small, "--build", "--json").out)["linked"]
+    assert linked["weights_bytes"] == 2_560
+    assert linked["arena_bytes"] == 21_952
+    assert "kernels " in next(line for line in audit(small, "--build").out.splitlines() if "(linked)" in line)
+
+
+def test_model_that_does_not_fit_is_not_built(tmp_path: Path) -> None:
+    path = tmp_path / "big.tflite"
+    path.write_bytes(classifier(160, 64, 10))
+    done = audit(path, "--build")
+    assert done.code == 1
+    assert "not built: the model does not fit" in done.out.splitlines()

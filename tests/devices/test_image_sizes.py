@@ -1,0 +1,52 @@
+"""The parts of a linked image add up to it, and the model's parts are what was generated."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mcu_nas.boards import load_board
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.program import Program, compile_graph
+from mcu_nas.devices.build import build_firmware
+from mcu_nas.devices.image_sizes import ImageSizes, image_sizes
+from tests.graphs import GraphMaker
+
+BOARD = load_board("stm32f746g-disco")
+
+pytestmark = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no Arm compiler")
+
+
+def program(classes: int) -> Program:
+    maker = GraphMaker(1)
+    pixels = maker.activation("pixels", (1, 12, 12, 3))
+    x = maker.mean(maker.depthwise(maker.conv(pixels, 8, (3, 3), (2, 2)), 1, (3, 3)))
+    return compile_graph(maker.graph((pixels,), (maker.fully_connected(x, classes),)), "net", "0" * 16)
+
+
+def linked(compiled: Program, folder: Path) -> ImageSizes:
+    write_sources(compiled, folder / "c")
+    image = build_firmware(folder / "c", compiled.name, BOARD, folder / "out")
+    sizes = image_sizes(image, compiled.name)
+    assert sizes.flash_bytes == image.flash_bytes
+    assert sizes.arena_bytes == image.arena_bytes
+    return sizes
+
+
+def test_parts_are_what_the_model_brings(tmp_path: Path) -> None:
+    compiled = program(10)
+    sizes = linked(compiled, tmp_path)
+    assert sizes.weights_bytes == 8 * 27 + 9 * 8 + 10 * 8
+    assert sizes.weights_bytes + sizes.constants_bytes == compiled.constants_bytes
+    assert 0 < sizes.model_code_bytes < 2_000
+    assert 500 < sizes.kernels_bytes < 8_000
+    assert 0 < sizes.rest_bytes <= BOARD.reserve.flash_bytes
+
+
+def test_more_classes_add_weights_and_constants_only(tmp_path: Path) -> None:
+    few, many = (linked(program(classes), tmp_path / str(classes)) for classes in (10, 110))
+    assert many.weights_bytes - few.weights_bytes == 100 * 8
+    assert many.constants_bytes > few.constants_bytes
+    assert (many.model_code_bytes, many.kernels_bytes) == (few.model_code_bytes, few.kernels_bytes)
