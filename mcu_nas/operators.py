@@ -26,9 +26,15 @@ class Activation(StrEnum):
     RELU6 = "RELU6"
 
 
+Edges = tuple[tuple[int, int], tuple[int, int]]  # of an image: (top, bottom), (left, right)
+
+
 @dataclass(frozen=True, slots=True)
 class Conv2D:
-    """CONV_2D. inputs: activation (1,H,W,I), weights (O,KH,KW,I), bias (O)."""
+    """CONV_2D. inputs: activation (1,H,W,I), weights (O,KH,KW,I), bias (O).
+
+    ``pads``, where given, stands in place of ``padding``: no .tflite says it, a pass does (merge_padding).
+    """
 
     tflite_name: ClassVar[str] = "CONV_2D"
     inputs: tuple[int, ...]
@@ -37,11 +43,15 @@ class Conv2D:
     padding: Padding = Padding.SAME
     activation: Activation = Activation.NONE
     dilation: tuple[int, int] = (1, 1)
+    pads: Edges | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseConv2D:
-    """DEPTHWISE_CONV_2D. inputs: activation (1,H,W,C), weights (1,KH,KW,C*multiplier), bias."""
+    """DEPTHWISE_CONV_2D. inputs: activation (1,H,W,C), weights (1,KH,KW,C*multiplier), bias.
+
+    ``pads``, where given, stands in place of ``padding``: no .tflite says it, a pass does (merge_padding).
+    """
 
     tflite_name: ClassVar[str] = "DEPTHWISE_CONV_2D"
     inputs: tuple[int, ...]
@@ -50,16 +60,22 @@ class DepthwiseConv2D:
     padding: Padding = Padding.SAME
     activation: Activation = Activation.NONE
     dilation: tuple[int, int] = (1, 1)
+    pads: Edges | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FullyConnected:
-    """FULLY_CONNECTED. inputs: activation (1,I), weights (O,I), bias (O)."""
+    """FULLY_CONNECTED. inputs: activation, weights (O,I), bias (O).
+
+    The activation's I values, of whatever shape, give (1,O); where ``keep_num_dims``, each row (...,I)
+    gives a row (...,O).
+    """
 
     tflite_name: ClassVar[str] = "FULLY_CONNECTED"
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     activation: Activation = Activation.NONE
+    keep_num_dims: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """MEAN over height and width: (1,H,W,C) -> (1,C), or (1,1,1,C) where keep_dims."""
+    """MEAN over the axes in a constant: (1,H,W,C) -> (1,C) over 1 and 2, or (1,1,1,C) where keep_dims."""
 
     tflite_name: ClassVar[str] = "MEAN"
     inputs: tuple[int, ...]  # the activation; the axes constant follows it
@@ -151,7 +167,7 @@ class Mul:
 
 @dataclass(frozen=True, slots=True)
 class Concatenation:
-    """CONCATENATION of activations along ``axis``, counted from the front."""
+    """CONCATENATION of activations or int8 constants along ``axis``, counted from the front."""
 
     tflite_name: ClassVar[str] = "CONCATENATION"
     inputs: tuple[int, ...]
@@ -161,12 +177,16 @@ class Concatenation:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """PAD with the real value 0. inputs: activation, amounts int32 (rank, 2), repeated in ``amounts``."""
+    """PAD by ``amounts`` (before, after) per axis, with the real value 0; PADV2 where ``value`` is an int8.
+
+    The file's constants (amounts, value) are not among the inputs; the writer makes them anew.
+    """
 
     tflite_name: ClassVar[str] = "PAD"
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     amounts: tuple[tuple[int, int], ...] = ()
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +255,7 @@ class Quantize:
 
 @dataclass(frozen=True, slots=True)
 class ResizeNearestNeighbor:
-    """RESIZE_NEAREST_NEIGHBOR. inputs: activation (1,H,W,C), new size int32 (2)."""
+    """RESIZE_NEAREST_NEIGHBOR of an activation (1,H,W,C) to its output's height and width."""
 
     tflite_name: ClassVar[str] = "RESIZE_NEAREST_NEIGHBOR"
     inputs: tuple[int, ...]
@@ -246,10 +266,11 @@ class ResizeNearestNeighbor:
 
 @dataclass(frozen=True, slots=True)
 class StridedSlice:
-    """STRIDED_SLICE; SPLIT becomes one of these for each part.
+    """STRIDED_SLICE; SLICE becomes one of these, SPLIT and SPLIT_V one for each part.
 
-    Output element i of an axis is input element begin + i * step. inputs: activation, then the file's
-    constants (begin, end, strides), of which ``begin`` and ``step`` per axis are the meaning.
+    Output element i of an axis is input element begin + i * step. An axis of step 0 gives its element begin
+    alone and is no axis of the output. The file's constants (begin, end, strides) are not among the inputs;
+    the writer makes them anew.
     """
 
     tflite_name: ClassVar[str] = "STRIDED_SLICE"
@@ -261,7 +282,7 @@ class StridedSlice:
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
-    """TRANSPOSE. inputs: activation, permutation int32 (rank), repeated in ``permutation``."""
+    """TRANSPOSE: output axis i is input axis ``permutation[i]``. The file's constant is no input."""
 
     tflite_name: ClassVar[str] = "TRANSPOSE"
     inputs: tuple[int, ...]
@@ -279,6 +300,19 @@ class TransposeConv:
     stride: tuple[int, int] = (1, 1)
     padding: Padding = Padding.SAME
     activation: Activation = Activation.NONE
+
+
+# Operators whose accumulators sum products with a constant.
+Weighted = Conv2D | DepthwiseConv2D | FullyConnected | TransposeConv
+
+
+def layer_inputs(op: Weighted) -> tuple[int, int, int]:
+    """The activation, the weights and the bias of a layer, which TRANSPOSE_CONV has in another order."""
+    if isinstance(op, TransposeConv):
+        _, weights, source, bias = op.inputs
+    else:
+        source, weights, bias = op.inputs
+    return source, weights, bias
 
 
 Elementwise = Relu | Relu6 | LeakyRelu | HardSwish | Logistic | Tanh | Quantize

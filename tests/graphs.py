@@ -57,7 +57,7 @@ class GraphMaker:
         """A convolution with per-channel weights."""
         size = self._window_size(x, kernel, stride, padding, dilation)
         weights = (channels, *kernel, self.tensors[x].shape[3])
-        out, constants = self._layer(x, weights, 0, (1, *size, channels))
+        out, constants = self.layer(x, weights, 0, (1, *size, channels))
         self.ops.append(Conv2D((x, *constants), (out,), stride, padding, activation, dilation))
         return out
 
@@ -74,14 +74,14 @@ class GraphMaker:
         """A depthwise convolution with per-channel weights."""
         size = self._window_size(x, kernel, stride, padding, dilation)
         channels = self.tensors[x].shape[3] * multiplier
-        out, constants = self._layer(x, (1, *kernel, channels), 3, (1, *size, channels))
+        out, constants = self.layer(x, (1, *kernel, channels), 3, (1, *size, channels))
         self.ops.append(DepthwiseConv2D((x, *constants), (out,), stride, padding, activation, dilation))
         return out
 
     def fully_connected(self, x: int, features: int, per_channel: bool = False) -> int:
         """A fully connected layer."""
         taken = int(np.prod(self.tensors[x].shape))
-        out, constants = self._layer(x, (features, taken), 0, (1, features), per_channel)
+        out, constants = self.layer(x, (features, taken), 0, (1, features), per_channel)
         self.ops.append(FullyConnected((x, *constants), (out,)))
         return out
 
@@ -140,10 +140,10 @@ class GraphMaker:
         self.constants[len(self.tensors) - 1] = values
         return len(self.tensors) - 1
 
-    def _layer(
+    def layer(
         self, x: int, shape: tuple[int, ...], axis: int, output: tuple[int, ...], per_channel: bool = True
     ) -> tuple[int, tuple[int, int]]:
-        """Weights and bias of a layer, and its output."""
+        """A layer's output, and its weights of ``shape`` (output channels along ``axis``) and bias."""
         channels = shape[axis]
         weights = self.constant("weights", self._rng.integers(-127, 128, shape, dtype=np.int8))
         bias = self.constant("bias", self._rng.integers(-2000, 2000, channels, dtype=np.int32))

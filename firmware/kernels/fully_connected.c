@@ -2,7 +2,7 @@
 
 #include "dot.h"
 
-void mcu_fully_connected_s8(const struct mcu_fully_connected_s8 *layer, const int8_t *in, int8_t *out) {
+static void row(const struct mcu_fully_connected_s8 *layer, const int8_t *in, int8_t *out) {
     const int32_t in_channels = layer->in_channels;
     const struct mcu_output output = layer->output;
     const int8_t *w = layer->weights;
@@ -21,5 +21,13 @@ void mcu_fully_connected_s8(const struct mcu_fully_connected_s8 *layer, const in
     for (; left > 0; left--) {
         *out++ = mcu_requantize_s8(mcu_dot_s8(*bias++, in, w, in_channels, 0), *factors++, output);
         w += in_channels;
+    }
+}
+
+void mcu_fully_connected_s8(const struct mcu_fully_connected_s8 *layer, const int8_t *in, int8_t *out) {
+    for (int32_t i = 0; i < layer->rows; i++) {
+        row(layer, in, out);
+        in += layer->in_channels;
+        out += layer->out_channels;
     }
 }

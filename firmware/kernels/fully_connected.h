@@ -1,5 +1,5 @@
 /* Fully connected layer, int8, portable: the specification of fully_connected_s8*.
- *   in [in_channels]   weights [out_channels][in_channels]   out [out_channels]
+ *   in [rows][in_channels]   weights [out_channels][in_channels]   out [rows][out_channels]
  * All byte arrays, no alignment; in and out do not overlap; no scratch.
  * bias holds the input's zero point already: bias[o] - zero_point * sum of weights[o].
  * Bound: the compiler refuses a channel in which |bias[o]| + 128 * sum |weights[o]| reaches 2^31.
@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 struct mcu_fully_connected_s8 {
+    int32_t rows;
     int32_t in_channels;
     int32_t out_channels;
     struct mcu_output output;

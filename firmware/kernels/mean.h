@@ -1,11 +1,12 @@
-/* Mean over height and width, int8, portable: the specification of mean_s8*.
- *   in [pixels][channels]   out [channels]
+/* Mean over neighbouring axes, int8, portable: the specification of mean_s8*.
+ *   in [planes][pixels][channels]   out [planes][channels]
+ * Over height and width there is one plane; over channels each pixel of the image is a plane.
  * Byte arrays, no alignment; in and out do not overlap; no scratch.
  * out = (sum + sum_offset) * factor, where sum_offset = -pixels * zero point and the factor holds
  * 1 / pixels. tflite-micro computes so whatever the scales (older versions divided and truncated where input
  * and output share scale and zero point).
  * Bound: pixels <= 2^22 (the compiler refuses more), so that the sum and the offset are within 2^29 each.
- * Spec: TFLite int8 quantization, MEAN over axes 1 and 2; requantize.h rounds. */
+ * Spec: TFLite int8 quantization, MEAN; requantize.h rounds. */
 #ifndef MCU_MEAN_H
 #define MCU_MEAN_H
 
@@ -18,6 +19,7 @@ extern "C" {
 #endif
 
 struct mcu_mean_s8 {
+    int32_t planes;
     int32_t pixels;
     int32_t channels;
     int32_t sum_offset;

@@ -12,6 +12,7 @@ _RESOLVER_CALLS = {
     "CONV_2D": "AddConv2D",
     "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
     "FULLY_CONNECTED": "AddFullyConnected",
+    "TRANSPOSE_CONV": "AddTransposeConv",
     "ADD": "AddAdd",
     "MEAN": "AddMean",
     "AVERAGE_POOL_2D": "AddAveragePool2D",

@@ -22,7 +22,9 @@ ARGUMENTS: Mapping[str, Callable[[Graph, Any], Arguments]] = {
     "pointwise_s8": weighted.pointwise,
     "conv_s8": weighted.conv,
     "depthwise_s8": weighted.depthwise,
+    "depthwise_planar_s8": weighted.depthwise_planar,
     "fully_connected_s8": weighted.fully_connected,
+    "transpose_conv_s8": weighted.transpose_conv,
     "add_s8": elementwise.add,
     "mean_s8": pooling.mean,
     "average_pool_s8": pooling.average_pool,
@@ -49,12 +51,14 @@ class KernelCall:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
-def kernel_call(graph: Graph, op: Op, kernel: Kernel) -> KernelCall:
-    """The call that runs ``op``.
+def kernel_call(graph: Graph, op: Op, kernel: Kernel, *, descending: bool = False) -> KernelCall:
+    """The call that runs ``op``, from the last pixel to the first where ``descending``.
 
     Raises:
         UnsupportedError: a value that the kernel's arithmetic cannot hold.
     """
     (output,) = op.outputs
     fields, arrays = ARGUMENTS[kernel.name](graph, op)
+    if kernel.lag_bytes is not None:
+        fields = {**fields, "descending": int(descending)}
     return KernelCall(op, kernel, graph.network.activations_in(op), output, fields, arrays)

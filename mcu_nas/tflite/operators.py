@@ -29,7 +29,8 @@ from mcu_nas.operators import (
     TransposeConv,
 )
 from mcu_nas.tflite.faults import Place
-from mcu_nas.tflite.raw import RawOperator
+from mcu_nas.tflite.movement import MOVEMENT, read_movement
+from mcu_nas.tflite.raw import RawModel, RawOperator
 from mcu_nas.tflite.schema import ACTIVATION_CODES, ACTIVATION_NAMES, KIND_BY_CODE, PADDING_CODES
 
 _INPUT_COUNTS: dict[type, tuple[int, ...]] = {
@@ -55,6 +56,17 @@ _INPUT_COUNTS: dict[type, tuple[int, ...]] = {
 }
 _WITHOUT_ATTRIBUTES: tuple[type[Op], ...] = (Relu, Relu6, HardSwish, Logistic, Tanh, Quantize)
 _MAX_STEP = 4096  # strides, dilations, windows; images are limited to the same (checks/check.py)
+
+
+def read_operators(raw: RawOperator, place: Place, model: RawModel) -> tuple[Op, ...]:
+    """What an operator of ``model`` becomes, its tensors still numbered as in the file: several operators
+    where it has several outputs. What operators of movement.py say of shapes is checked, others' is later.
+
+    Raises:
+        ModelError: a wrong number of tensors, or attributes that are missing or out of range.
+        UnsupportedError: an attribute's value that this version cannot compile.
+    """
+    return read_movement(raw, place, model) if raw.code in MOVEMENT else (read_operator(raw, place),)
 
 
 def read_operator(raw: RawOperator, place: Place) -> Op:

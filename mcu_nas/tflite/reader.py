@@ -14,10 +14,11 @@ import numpy as np
 from mcu_nas.errors import ModelError, UnsupportedError
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import Network, Tensor
-from mcu_nas.operators import Mean, Op
+from mcu_nas.operators import Op
 from mcu_nas.tflite.checks.operator import check_operator
 from mcu_nas.tflite.faults import Place
-from mcu_nas.tflite.operators import read_operator
+from mcu_nas.tflite.missing_biases import with_biases
+from mcu_nas.tflite.operators import read_operators
 from mcu_nas.tflite.raw import RawModel, RawTensor, decode
 from mcu_nas.tflite.schema import CHANNEL_AXIS, DTYPE_NAMES, KIND_BY_CODE
 
@@ -46,28 +47,39 @@ def read_tflite(path: Path) -> Graph:
 def parse_tflite(data: bytes, name: str) -> Graph:
     """The graph in the bytes of a .tflite file that messages call ``name``.
 
-    Tensors keep their order; those that no operator uses are dropped. Axes of MEAN are counted from the
-    front, the quantization axis of weights is the operator's channel axis, every other axis is 0. Constants
-    are views of ``data`` where they can be.
+    Tensors keep their order; those that no operator uses are dropped. The quantization axis of weights is
+    the operator's channel axis, every other axis is 0. A layer without bias has one of zeros. Constants are
+    views of ``data`` where they can be. SPLIT becomes an operator for each part (slices.py), so that an
+    operator may have another index here than in the file; messages have the file's.
 
     Raises:
         ModelError: truncated, damaged or inconsistent.
         UnsupportedError: a sound model with an operator, type or attribute that is not compiled.
     """
-    raw = decode(data, name)
+    raw = with_biases(decode(data, name))
     _check_interface(raw, name)
     places = [Place.of(name, raw, index) for index in range(len(raw.operators))]
     for place, operator in zip(places, raw.operators, strict=True):
         if operator.code not in KIND_BY_CODE:
-            raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --help` lists those that are")
+            raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --ops` lists those that are")
         _check_references(raw, place, operator.inputs + operator.outputs)
-    ops = [read_operator(operator, place) for operator, place in zip(raw.operators, places, strict=True)]
+    ops, places = _read_operators(raw, places)
     graph = _assemble(raw, ops, name)
     _check_order(graph.network, places)
     for op, place in zip(graph.network.ops, places, strict=True):
         check_operator(graph, op, place)
     _check_labels(graph, name)
     return graph
+
+
+def _read_operators(raw: RawModel, places: list[Place]) -> tuple[list[Op], list[Place]]:
+    """The operators, and where in the file each comes from."""
+    ops, origins = [], []
+    for operator, place in zip(raw.operators, places, strict=True):
+        for op in read_operators(operator, place, raw):
+            ops.append(op)
+            origins.append(replace(place, output=raw.tensors[op.outputs[0]].name))
+    return ops, origins
 
 
 def _check_interface(raw: RawModel, name: str) -> None:
@@ -102,7 +114,6 @@ def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
     used = sorted({t for op in ops for t in op.inputs + op.outputs} | {*raw.inputs, *raw.outputs})
     number = {old: new for new, old in enumerate(used)}
     axes = {op.inputs[1]: CHANNEL_AXIS[type(op)] for op in ops if type(op) in CHANNEL_AXIS}
-    mean_axes = {op.inputs[1] for op in ops if isinstance(op, Mean)}
     tensors: list[Tensor] = []
     constants: dict[int, np.ndarray] = {}
     quantization: dict[int, Quantization] = {}
@@ -111,8 +122,7 @@ def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
         where = f"{name}: {_user(raw, old)}tensor {tensor.name!r}"
         tensors.append(_tensor(tensor, where))
         if tensor.data is not None:
-            values = _values(tensor, tensors[-1], where)
-            constants[number[old]] = _from_the_front(values) if old in mean_axes else values
+            constants[number[old]] = _values(tensor, tensors[-1], where)
         if tensor.scales:
             quantization[number[old]] = _quantization(tensor, axes.get(old, 0), where)
     network = Network(
@@ -174,11 +184,6 @@ def _values(tensor: RawTensor, declared: Tensor, where: str) -> np.ndarray:
     values = tensor.data.view(_DTYPES[declared.dtype]).reshape(declared.shape)
     values.flags.writeable = False
     return values
-
-
-def _from_the_front(axes: np.ndarray) -> np.ndarray:
-    """Axes of an image (rank 4) counted from the front, where a file counts from the back."""
-    return np.where(axes < 0, axes + np.int32(4), axes)
 
 
 def _quantization(tensor: RawTensor, axis: int, where: str) -> Quantization:

@@ -11,6 +11,7 @@ from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -127,11 +128,80 @@ OPERATOR_KINDS = (
         "a constant shape of 2 to 4 dimensions; runs nothing where its input dies",
     ),
     OperatorKind(Softmax, _CODES.SOFTMAX, schema.SoftmaxOptionsT, _TAGS.SoftmaxOptions),
+    OperatorKind(
+        Concatenation,
+        _CODES.CONCATENATION,
+        schema.ConcatenationOptionsT,
+        _TAGS.ConcatenationOptions,
+        "2 to 16 inputs of one scale and zero point, constants among them; any axis but the batch",
+    ),
+    OperatorKind(Pad, _CODES.PAD, schema.PadOptionsT, _TAGS.PadOptions, "constant amounts, none of batches"),
+    OperatorKind(
+        ResizeNearestNeighbor,
+        _CODES.RESIZE_NEAREST_NEIGHBOR,
+        schema.ResizeNearestNeighborOptionsT,
+        _TAGS.ResizeNearestNeighborOptions,
+        "constant size; align_corners and half_pixel_centers as the file has them",
+    ),
+    OperatorKind(
+        StridedSlice,
+        _CODES.STRIDED_SLICE,
+        schema.StridedSliceOptionsT,
+        _TAGS.StridedSliceOptions,
+        "constant begin, end and strides, negative ones too; all masks but ellipsis and new_axis",
+    ),
+    OperatorKind(
+        Transpose,
+        _CODES.TRANSPOSE,
+        schema.TransposeOptionsT,
+        _TAGS.TransposeOptions,
+        "any constant permutation that leaves a batch of 1",
+    ),
 )
-KIND_BY_CODE: Mapping[int, OperatorKind] = {kind.code: kind for kind in OPERATOR_KINDS}
+
+# Operators that the reader turns into one of the above; the writer writes what they became.
+REWRITTEN_KINDS = (
+    OperatorKind(
+        Reshape, _CODES.SQUEEZE, schema.SqueezeOptionsT, _TAGS.SqueezeOptions, "becomes a RESHAPE"
+    ),
+    OperatorKind(
+        Reshape,
+        _CODES.EXPAND_DIMS,
+        schema.ExpandDimsOptionsT,
+        _TAGS.ExpandDimsOptions,
+        "becomes a RESHAPE",
+    ),
+    OperatorKind(
+        StridedSlice, _CODES.SPLIT, schema.SplitOptionsT, _TAGS.SplitOptions, "a STRIDED_SLICE each part"
+    ),
+    OperatorKind(
+        StridedSlice,
+        _CODES.SPLIT_V,
+        schema.SplitVOptionsT,
+        _TAGS.SplitVOptions,
+        "constant sizes; a STRIDED_SLICE each part",
+    ),
+    OperatorKind(
+        StridedSlice,
+        _CODES.SLICE,
+        schema.SliceOptionsT,
+        _TAGS.SliceOptions,
+        "constant begin and size; becomes a STRIDED_SLICE",
+    ),
+)
+PAD_WITH_VALUE = OperatorKind(
+    Pad, _CODES.PADV2, schema.PadV2OptionsT, _TAGS.PadV2Options, "constant amounts and value"
+)
+
+SUPPORTED_KINDS = (*OPERATOR_KINDS, PAD_WITH_VALUE, *REWRITTEN_KINDS)
+KIND_BY_CODE: Mapping[int, OperatorKind] = {kind.code: kind for kind in SUPPORTED_KINDS}
 KIND_BY_OP: Mapping[type, OperatorKind] = {kind.op: kind for kind in OPERATOR_KINDS}
 
-SUPPORTED_OPERATORS = tuple(kind.op.tflite_name for kind in OPERATOR_KINDS)
+
+def kind_of(op: Op) -> OperatorKind:
+    """The kind that an operator is written as."""
+    return PAD_WITH_VALUE if isinstance(op, Pad) and op.value is not None else KIND_BY_OP[type(op)]
+
 
 # Axis of the output channels, along which weights are quantized (TFLite int8 specification).
 CHANNEL_AXIS: Mapping[type, int] = {Conv2D: 0, DepthwiseConv2D: 3, FullyConnected: 0, TransposeConv: 0}
@@ -158,5 +228,6 @@ def _names(enumeration: type) -> dict[int, str]:
 
 
 OPERATOR_NAMES: Mapping[int, str] = _names(schema.BuiltinOperator)
+SUPPORTED_OPERATORS = tuple(OPERATOR_NAMES[kind.code] for kind in SUPPORTED_KINDS)
 DTYPE_NAMES: Mapping[int, str] = {code: name.lower() for code, name in _names(schema.TensorType).items()}
 ACTIVATION_NAMES: Mapping[int, str] = _names(schema.ActivationFunctionType)

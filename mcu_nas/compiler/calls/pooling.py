@@ -7,7 +7,7 @@ import math
 from mcu_nas.compiler.calls.fields import Arguments, Fields, axes, factor_fields, output_fields
 from mcu_nas.compiler.requantize import activation_range, mean_multiplier
 from mcu_nas.errors import UnsupportedError
-from mcu_nas.graph import Graph
+from mcu_nas.graph import Graph, mean_axes
 from mcu_nas.operators import Activation, AveragePool2D, MaxPool2D, Mean, Pool2D
 
 MAX_AVERAGED = 2**22  # values in one mean or pooling window: sums stay within 2^29
@@ -26,14 +26,16 @@ def max_pool(graph: Graph, op: MaxPool2D) -> Arguments:
 
 def mean(graph: Graph, op: Mean) -> Arguments:
     """``struct mcu_mean_s8``."""
-    _, height, width, channels = graph.network.shape(op.inputs[0])
+    shape, reduced = graph.network.shape(op.inputs[0]), mean_axes(graph, op)
     source, output = graph.quantization[op.inputs[0]], graph.quantization[op.outputs[0]]
-    _check_averaged(height * width)
+    count = math.prod(shape[axis] for axis in reduced)
+    _check_averaged(count)
     fields: Fields = {
-        "pixels": height * width,
-        "channels": channels,
-        "sum_offset": -height * width * source.zero_point,
-        "factor": factor_fields(mean_multiplier(source, output, height * width)),
+        "planes": math.prod(shape[: reduced[0]]),
+        "pixels": count,
+        "channels": math.prod(shape[reduced[-1] + 1 :]),
+        "sum_offset": -count * source.zero_point,
+        "factor": factor_fields(mean_multiplier(source, output, count)),
         "output": output_fields(graph, op, Activation.NONE),
     }
     return fields, {}

@@ -6,13 +6,24 @@ here, per channel.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
 from mcu_nas.compiler.calls.fields import Arguments, axes, output_fields
 from mcu_nas.compiler.requantize import weighted_multipliers
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected
+from mcu_nas.network import pad_amounts
+from mcu_nas.operators import (
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    TransposeConv,
+    Weighted,
+    layer_inputs,
+)
 
 INT32_LIMIT = 2**31
 
@@ -28,7 +39,8 @@ def pointwise(graph: Graph, op: Conv2D) -> Arguments:
 def fully_connected(graph: Graph, op: FullyConnected) -> Arguments:
     """``struct mcu_fully_connected_s8``."""
     weights = graph.constants[op.inputs[1]]
-    fields = {"in_channels": weights.shape[1], "out_channels": weights.shape[0]}
+    rows = math.prod(graph.network.shape(op.outputs[0])) // len(weights)
+    fields = {"rows": rows, "in_channels": weights.shape[1], "out_channels": len(weights)}
     return {**fields, "output": output_fields(graph, op, op.activation)}, _folded_arrays(graph, op, weights)
 
 
@@ -48,6 +60,12 @@ def conv(graph: Graph, op: Conv2D) -> Arguments:
         "factors": _factors(graph, op, channels),
     }
     return {**fields, "output": output_fields(graph, op, op.activation)}, arrays
+
+
+def depthwise_planar(graph: Graph, op: DepthwiseConv2D) -> Arguments:
+    """``struct mcu_depthwise_planar_s8``."""
+    fields, arrays = depthwise(graph, op)
+    return {name: value for name, value in fields.items() if name != "channel_multiplier"}, arrays
 
 
 def depthwise(graph: Graph, op: DepthwiseConv2D) -> Arguments:
@@ -70,9 +88,47 @@ def depthwise(graph: Graph, op: DepthwiseConv2D) -> Arguments:
     return {**fields, "output": output_fields(graph, op, op.activation)}, arrays
 
 
-def _factors(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channels: int) -> np.ndarray:
+def transpose_conv(graph: Graph, op: TransposeConv) -> Arguments:
+    """``struct mcu_transpose_conv_s8``."""
+    source, *_ = layer_inputs(op)
+    weights = graph.constants[op.inputs[1]]
+    channels, *window, in_channels = weights.shape
+    bias = _bias(graph, op, channels)
+    _check_accumulator(np.abs(bias), 255, weights.reshape(channels, -1))
+    fields = {
+        **_transposed_axes(graph, op, window),
+        "in_channels": in_channels,
+        "out_channels": channels,
+        "in_zero_point": graph.quantization[source].zero_point,
+    }
+    arrays = {
+        "weights": weights.reshape(-1),
+        "bias": bias.astype(np.int32),
+        "factors": _factors(graph, op, channels),
+    }
+    return {**fields, "output": output_fields(graph, op, op.activation)}, arrays
+
+
+def _transposed_axes(graph: Graph, op: TransposeConv, window: list[int]) -> dict[str, Mapping[str, int]]:
+    """The two ``struct mcu_axis``; the padding is that of the convolution from output to input."""
+    source, *_ = layer_inputs(op)
+    in_shape, out_shape = graph.network.shape(source), graph.network.shape(op.outputs[0])
+    return {
+        name: {
+            "in_size": in_shape[axis + 1],
+            "out_size": out_shape[axis + 1],
+            "taps": window[axis],
+            "stride": op.stride[axis],
+            "pad": pad_amounts(op.padding, out_shape[axis + 1], window[axis], op.stride[axis])[0],
+            "dilation": 1,
+        }
+        for axis, name in enumerate("yx")
+    }
+
+
+def _factors(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
     """``struct mcu_factor`` of each output channel: int32 (channels, 2)."""
-    source, weights = (graph.quantization[tensor] for tensor in op.inputs[:2])
+    source, weights, _ = (graph.quantization[tensor] for tensor in layer_inputs(op))
     if any(weights.zero_points):
         raise UnsupportedError("weights with a zero point other than 0")
     multipliers = weighted_multipliers(
@@ -85,9 +141,10 @@ def _factors(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channe
     return np.array([(m.value, m.shift) for m in multipliers], np.int32)
 
 
-def _bias(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channels: int) -> np.ndarray:
+def _bias(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
     """Bias as int64 (channels,)."""
-    return graph.constants[op.inputs[2]].astype(np.int64).reshape(channels)
+    *_, bias = layer_inputs(op)
+    return graph.constants[bias].astype(np.int64).reshape(channels)
 
 
 def _folded_arrays(graph: Graph, op: Conv2D | FullyConnected, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ from mcu_nas.operators import (
     Softmax,
     Sub,
     Tanh,
+    TransposeConv,
 )
 from mcu_nas.tflite.checks import elementwise, movement, pooling, weighted
 from mcu_nas.tflite.checks.check import Check
@@ -35,6 +36,7 @@ CHECKS: Mapping[type[Op], Callable[[Check, Any], None]] = {
     Conv2D: weighted.convolution,
     DepthwiseConv2D: weighted.convolution,
     FullyConnected: weighted.fully_connected,
+    TransposeConv: weighted.transpose_convolution,
     Add: elementwise.binary,
     Sub: elementwise.binary,
     Mul: elementwise.binary,

@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 
 from mcu_nas.graph import Quantization
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected
-from mcu_nas.tflite.checks.check import Check, shown
+from mcu_nas.network import output_size
+from mcu_nas.operators import (
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    TransposeConv,
+    Weighted,
+    layer_inputs,
+)
+from mcu_nas.tflite.checks.check import MAX_SIDE, Check, shown
 from mcu_nas.tflite.schema import CHANNEL_AXIS
 
 # The converter computes s_in * s_w in float32; files with a larger difference mean something else.
@@ -28,36 +36,63 @@ def convolution(check: Check, op: Conv2D | DepthwiseConv2D) -> None:
         if weights[0] != 1 or channels % image[3]:
             raise check.place.error(f"its weights are {shown(weights)}, the input has {image[3]} channels")
     check.window_output(op, (weights[1], weights[2]), op.dilation, channels)
-    _weights_and_bias(check, channels)
+    _weights_and_bias(check, op, channels)
+
+
+def transpose_convolution(check: Check, op: TransposeConv) -> None:
+    check.constant(0, "output shape", "int32", 1)
+    check.constant(1, "weights", "int8", 4)
+    check.activations(2)
+    check.image(2)
+    weights, image = check.shapes[1], check.shapes[2]
+    stated = check.graph.constants[op.inputs[0]].tolist()
+    if stated != list(check.out):
+        raise check.place.error(f"its output shape is {stated[:5]}, its output {shown(check.out)}")
+    if weights[3] != image[3]:
+        raise check.place.error(f"its weights take {weights[3]} channels, the input has {image[3]}")
+    if len(check.out) != 4 or check.out[3] != weights[0]:
+        raise check.place.error(f"its output is {shown(check.out)}, its weights give {weights[0]} channels")
+    if max(check.out[1:3]) > MAX_SIDE:
+        raise check.place.unsupported(f"its output is {shown(check.out)}, beyond {MAX_SIDE} px")
+    sizes = zip(check.out[1:3], weights[1:3], op.stride, strict=True)
+    if tuple(output_size(op.padding, *size) for size in sizes) != image[1:3]:
+        raise check.place.error(
+            f"a convolution of its {shown(check.out)} output does not give its {shown(image)} input"
+        )
+    _weights_and_bias(check, op, weights[0])
 
 
 def fully_connected(check: Check, op: FullyConnected) -> None:
     check.activations(0)
     check.constant(1, "weights", "int8", 2)
     features, taken = check.shapes[1]
-    if math.prod(check.shapes[0]) != taken:
+    values = check.shapes[0][-1] if op.keep_num_dims else math.prod(check.shapes[0])
+    if values != taken:
         raise check.place.error(f"its weights take {taken} values, the input has {shown(check.shapes[0])}")
-    check.output((1, features))
-    _weights_and_bias(check, features)
+    check.output((*check.shapes[0][:-1], features) if op.keep_num_dims else (1, features))
+    _weights_and_bias(check, op, features)
 
 
-def _weights_and_bias(check: Check, channels: int) -> None:
-    check.constant(2, "bias", "int32", 1)
-    if check.shapes[2] != (channels,):
-        raise check.place.error(f"its bias has {check.shapes[2][0]} values for {channels} channels")
-    weights, bias = (check.quantization(t) for t in check.op.inputs[1:3])
+def _weights_and_bias(check: Check, op: Weighted, channels: int) -> None:
+    tensors = layer_inputs(op)
+    check.constant(op.inputs.index(tensors[2]), "bias", "int32", 1)
+    if check.network.shape(tensors[2]) != (channels,):
+        count = check.network.shape(tensors[2])[0]
+        raise check.place.error(f"its bias has {count} values for {channels} channels")
+    source, weights, bias = (check.quantization(tensor) for tensor in tensors)
     for role, quantization in (("weights", weights), ("bias", bias)):
         if len(quantization.scales) not in (1, channels):
             count = len(quantization.scales)
             raise check.place.error(f"its {role} have {count} scales for {channels} channels")
         if any(quantization.zero_points):
             raise check.place.error(f"its {role} have a zero point other than 0")
-    _bias_scale(check, weights, bias, channels)
+    assert weights.axis == CHANNEL_AXIS[type(op)]
+    _bias_scale(check, source.scale, weights, bias, channels)
 
 
-def _bias_scale(check: Check, weights: Quantization, bias: Quantization, channels: int) -> None:
-    assert weights.axis == CHANNEL_AXIS[type(check.op)]
-    scale_in = check.quantization(check.op.inputs[0]).scale
+def _bias_scale(
+    check: Check, scale_in: float, weights: Quantization, bias: Quantization, channels: int
+) -> None:
     spread = [q.scales * (channels if len(q.scales) == 1 else 1) for q in (weights, bias)]
     for channel, (scale_weights, scale_bias) in enumerate(zip(*spread, strict=True)):
         expected = scale_in * scale_weights
