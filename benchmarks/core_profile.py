@@ -22,7 +22,8 @@ import numpy as np
 from numpy.random import Generator
 
 from mcu_nas.boards import Board, board_names, load_board
-from mcu_nas.compiler.catalogue import KERNELS, LATENCY_FEATURES, latency_features
+from mcu_nas.compiler.catalogue import KERNELS
+from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import plan
 from mcu_nas.compiler.program import compile_graph

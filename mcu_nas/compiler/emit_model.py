@@ -65,7 +65,9 @@ static void {_function(number, call)}(uint8_t *arena) {{
         f"; {count:,} {of}" for count, of in ((macs, "MACs"), (constants, "B of constants")) if count
     )
     pointers_in = [f"(const int8_t *)(arena + {offsets[tensor]})" for tensor in call.inputs]
-    body = _call(struct, [f"&{arguments}", *pointers_in, f"(int8_t *)(arena + {offsets[call.output]})"])
+    written = [offsets[call.output], *_scratch(program, number)]
+    pointers_out = [f"(int8_t *)(arena + {offset})" for offset in written]
+    body = _call(struct, [f"&{arguments}", *pointers_in, *pointers_out])
     return f"""\
 /* {title}
  * {", ".join(places[:-1])} -> {places[-1]}{sizes} */
@@ -77,6 +79,12 @@ static void {_function(number, call)}(uint8_t *arena) {{
 {body}
 }}
 """
+
+
+def _scratch(program: Program, number: int) -> list[int]:
+    """The arena offset of a layer's scratch memory, where it has any."""
+    scratch = program.plan.scratch
+    return [scratch[number]] if number in scratch else []
 
 
 def _call(function: str, arguments: Sequence[str]) -> str:

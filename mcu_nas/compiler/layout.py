@@ -1,22 +1,50 @@
 """Layout of one segment: offsets of a few buffers with known lifetimes, in the fewest bytes.
 
-Depth-first search in order of creation over the places that touch an end or another buffer, for the
-smallest capacity that admits a solution, starting at the lower bound (the largest sum of bytes live at one
-operator). The search is limited by a count of nodes, never by time: an arena must not depend on the load
-of the machine that compiled it.
+Depth-first search in order of creation over the places that touch an end or another buffer, or overlap one
+as far as a kernel allows, for the smallest capacity that admits a solution, starting at the lower bound (the
+largest sum of bytes that one operator needs). The search is limited by a count of nodes, never by time: an
+arena must not depend on the load of the machine that compiled it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-SEARCH_NODES = 20_000
+SEARCH_NODES = 10_000  # at the lower bound
+BISECTION_NODES = 2_000  # at each capacity above it
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How near a buffer's begin may come to that of the dying input ``source`` that it is computed from.
+
+    ``lag_bytes``: see compiler/overlaps.py. ``pixel_bytes``: where not 0, any distance that is a multiple
+    of it is allowed instead.
+    """
+
+    source: int  # the first tensor of its buffer
+    lag_bytes: int
+    pixel_bytes: int = 0
+
+    def permits(self, begin: int, end: int, source_begin: int, source_end: int) -> bool:
+        """Whether an output at begin..end may overlap its source."""
+        if self.pixel_bytes:
+            return (begin - source_begin) % self.pixel_bytes == 0
+        return begin <= source_begin - self.lag_bytes or end >= source_end + self.lag_bytes
+
+    def span(self, source_bytes: int, output_bytes: int) -> int:
+        """The least that both take together."""
+        if self.pixel_bytes:
+            return max(source_bytes, output_bytes)
+        return max(source_bytes + self.lag_bytes, output_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Memory for a tensor, or for a chain of tensors written in place; live at operators first..last.
+    """Memory for a tensor, for a chain of tensors written in place, or for an operator's scratch (no
+    tensors); live at operators first..last.
 
     ``enters``: it comes from the segment before, and lies at offset 0. ``leaves``: it goes on into the next
     segment, and lies flush with either end.
@@ -28,6 +56,7 @@ class Buffer:
     last: int
     enters: bool = False
     leaves: bool = False
+    overlap: Overlap | None = None
 
     def clipped(self, *, enters: bool, leaves: bool) -> Buffer:
         """The same buffer as one segment sees it."""
@@ -36,6 +65,13 @@ class Buffer:
     def meets(self, other: Buffer) -> bool:
         """Whether both are live at one operator."""
         return self.first <= other.last and other.first <= self.last
+
+    def overlap_with(self, other: Buffer) -> Overlap | None:
+        """How this buffer may overlap ``other``, if that is its source and ends where this one begins."""
+        overlap = self.overlap
+        if overlap is None or not other.tensors or other.tensors[0] != overlap.source:
+            return None
+        return overlap if other.last == self.first else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +91,8 @@ class Layout:
     def stretched(self, arena_bytes: int) -> Iterator[tuple[Buffer, int]]:
         """Buffers with their offsets in a larger arena, the leaving buffer flush with its end again.
 
-        Nothing lies above that buffer while it is live, so nothing else has to move.
+        Nothing lies above that buffer while it is live, and what it overlaps with a lag it overlaps from
+        above, so that nothing else has to move.
         """
         extra = arena_bytes - self.peak_bytes
         for buffer, offset in zip(self.buffers, self.offsets, strict=True):
@@ -64,17 +101,17 @@ class Layout:
 
 def lay_out(buffers: Sequence[Buffer]) -> Layout:
     """The smallest layout that the search finds, and the lower bound beside it."""
-    ordered = tuple(sorted(buffers, key=lambda b: (not b.enters, b.first, -b.bytes, b.tensors)))
-    instants = {b.first for b in ordered}
-    bound = max(sum(b.bytes for b in ordered if b.first <= index <= b.last) for index in instants)
-    offsets = _search(ordered, bound)
+    ordered = tuple(sorted(buffers, key=_in_order_of_creation))
+    bound = max(needed_bytes(ordered).values())
+    met = _met_before(ordered)
+    offsets = _search(ordered, met, bound, SEARCH_NODES)
     if offsets is not None:
         return Layout(ordered, offsets, bound, bound)
     too_small, peak = bound, sum(b.bytes for b in ordered)
     offsets = _end_to_end(ordered)
     while peak - too_small > 1:
         middle = (too_small + peak) // 2
-        found = _search(ordered, middle)
+        found = _search(ordered, met, middle, BISECTION_NODES)
         if found is None:
             too_small = middle
         else:
@@ -82,18 +119,60 @@ def lay_out(buffers: Sequence[Buffer]) -> Layout:
     return Layout(ordered, offsets, peak, bound)
 
 
+def _in_order_of_creation(b: Buffer) -> tuple[Any, ...]:
+    """Sources before what overlaps them; then a larger buffer before a smaller one."""
+    return (not b.enters, b.first, not b.tensors, b.overlap is not None, -b.bytes, b.tensors)
+
+
+def needed_bytes(buffers: Sequence[Buffer]) -> dict[int, int]:
+    """The least that each operator at which a buffer begins can do with: all that is live, a buffer and the
+    source that it may overlap counted as what both span.
+    """
+    needed: dict[int, int] = {}
+    for index in {b.first for b in buffers}:
+        live = [b for b in buffers if b.first <= index <= b.last]
+        needed[index] = sum(b.bytes for b in live)
+        saved = 0
+        for buffer in live:
+            for source in live:
+                overlap = buffer.overlap_with(source)
+                if overlap is not None:
+                    apart = buffer.bytes + source.bytes
+                    saved = max(saved, apart - overlap.span(source.bytes, buffer.bytes))
+        needed[index] -= saved
+    return needed
+
+
+def _met_before(buffers: Sequence[Buffer]) -> list[list[tuple[int, Overlap | None]]]:
+    """Per buffer: the numbers of those before it that it meets, and how it may overlap them."""
+    return [
+        [
+            (other, buffer.overlap_with(buffers[other]))
+            for other in range(number)
+            if buffer.meets(buffers[other])
+        ]
+        for number, buffer in enumerate(buffers)
+    ]
+
+
 def _end_to_end(buffers: Sequence[Buffer]) -> tuple[int, ...]:
     """Offsets without any overlap, the entering buffer first and the leaving one last: always a layout."""
-    offsets: dict[Buffer, int] = {}
-    for buffer in sorted(buffers, key=lambda b: (not b.enters, b.leaves)):
-        offsets[buffer] = sum(placed.bytes for placed in offsets)
-    return tuple(offsets[buffer] for buffer in buffers)
+    offsets: dict[int, int] = {}
+    end = 0
+    for number in sorted(range(len(buffers)), key=lambda n: (not buffers[n].enters, buffers[n].leaves)):
+        offsets[number] = end
+        end += buffers[number].bytes
+    return tuple(offsets[number] for number in range(len(buffers)))
 
 
-def _search(buffers: Sequence[Buffer], capacity: int) -> tuple[int, ...] | None:
+_Neighbour = tuple[int, int, "Overlap | None"]  # begin, end, how the buffer to be placed may overlap it
+
+
+def _search(
+    buffers: Sequence[Buffer], met: Sequence[Sequence[tuple[int, Overlap | None]]], capacity: int, nodes: int
+) -> tuple[int, ...] | None:
     """Offsets of all buffers within ``capacity`` bytes, or None where the search finds none."""
     offsets: list[int] = []
-    nodes = SEARCH_NODES
 
     def descend() -> bool:
         nonlocal nodes
@@ -102,13 +181,11 @@ def _search(buffers: Sequence[Buffer], capacity: int) -> tuple[int, ...] | None:
         nodes -= 1
         if nodes < 0:
             return False
-        buffer = buffers[len(offsets)]
+        number = len(offsets)
         neighbours = [
-            (offset, offset + other.bytes)
-            for other, offset in zip(buffers, offsets, strict=False)
-            if other.meets(buffer)
+            (offsets[other], offsets[other] + buffers[other].bytes, overlap) for other, overlap in met[number]
         ]
-        for offset in _places(buffer, neighbours, capacity):
+        for offset in _places(buffers[number], neighbours, capacity):
             offsets.append(offset)
             if descend():
                 return True
@@ -118,22 +195,34 @@ def _search(buffers: Sequence[Buffer], capacity: int) -> tuple[int, ...] | None:
     return tuple(offsets) if descend() else None
 
 
-def _places(buffer: Buffer, neighbours: Sequence[tuple[int, int]], capacity: int) -> list[int]:
+def _places(buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int) -> list[int]:
     """Free offsets that touch an end of the frame or a neighbour: the lowest, the highest, then the rest."""
-    highest = capacity - buffer.bytes
+    size, highest = buffer.bytes, capacity - buffer.bytes
     if buffer.enters:
-        wanted = [0]
+        wanted = {0}
     elif buffer.leaves:
-        wanted = [highest, 0]
+        wanted = {0, highest}
     else:
-        wanted = [0, highest]
-        wanted += [end for _, end in neighbours]
-        wanted += [begin - buffer.bytes for begin, _ in neighbours]
-    free = [
+        wanted = {0, highest}
+        for begin, end, overlap in neighbours:
+            wanted |= {end, begin - size}
+            if overlap is not None:
+                lag = overlap.lag_bytes
+                wanted |= {begin - lag, end + lag - size}
+    places = sorted(
         offset
         for offset in wanted
-        if 0 <= offset <= highest
-        and all(offset + buffer.bytes <= begin or end <= offset for begin, end in neighbours)
-    ]
-    places = sorted(set(free))
+        if 0 <= offset <= highest and all(_apart(buffer, offset, neighbour) for neighbour in neighbours)
+    )
     return [places[0], *places[:0:-1]] if len(places) > 1 else places
+
+
+def _apart(buffer: Buffer, offset: int, neighbour: _Neighbour) -> bool:
+    """Whether a buffer at an offset leaves a neighbour alone, or overlaps it as a kernel allows."""
+    begin, end, overlap = neighbour
+    own_end = offset + buffer.bytes
+    if own_end <= begin or end <= offset:
+        return True
+    if overlap is None or (overlap.pixel_bytes and buffer.leaves and offset > 0):
+        return False  # a leaving buffer at the top moves when the frame is stretched: by no whole pixels
+    return overlap.permits(offset, own_end, begin, end)

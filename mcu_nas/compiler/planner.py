@@ -4,17 +4,29 @@ The network is cut wherever a single activation is live between two operators. E
 out alone (compiler/layout.py): its input lies flush with one end, its output with either end. Because a
 segment may be mirrored and stretched, the arena of the whole network is exactly the largest segment's.
 That is what lets the cost model of a search space plan each distinct block once and take maxima.
+
+An output may lie on the input that it is computed from as far as its kernel allows: wholly, where the kernel
+works element by element, else at a lag (compiler/overlaps.py), for which the kernel runs its pixels in
+ascending or descending order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from mcu_nas.compiler.catalogue import Kernel, choose
-from mcu_nas.compiler.layout import Buffer, Layout, lay_out
+from mcu_nas.compiler.layout import Buffer, Layout, Overlap, lay_out, needed_bytes
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
+
+
+class Optimize(StrEnum):
+    """What a plan is for: the least memory, or the fastest kernels."""
+
+    MEMORY = "memory"
+    SPEED = "speed"
 
 
 @dataclass(frozen=True)
@@ -22,14 +34,17 @@ class Plan:
     """Arena layout of a network.
 
     ``offsets``: bytes from the arena's start, by tensor id. ``takes_over``: operator output -> the input
-    whose buffer it is written into. ``bound_bytes``: the largest sum of bytes live at one operator after
-    the in-place decisions, below which no layout can go.
+    whose buffer it is written into. ``descending``: the operators, by number, that run from the last pixel
+    to the first. ``scratch``: operator number -> offset of its scratch memory. ``bound_bytes``: the largest
+    need of one operator after the in-place and overlap decisions, below which no layout can go.
     """
 
     arena_bytes: int
     offsets: Mapping[int, int]
     kernels: tuple[Kernel, ...]
     takes_over: Mapping[int, int]
+    descending: frozenset[int]
+    scratch: Mapping[int, int]
     bound_bytes: int
 
     def is_view(self, op: Op, kernel: Kernel) -> bool:
@@ -42,19 +57,33 @@ class Plan:
         return frozenset(kernel.name for op, kernel in pairs if not self.is_view(op, kernel))
 
 
-def plan(network: Network) -> Plan:
+def plan(network: Network, optimize: Optimize = Optimize.MEMORY) -> Plan:
     """Lay out the arena of a network: deterministic, exact to the byte.
 
     Raises:
         UnsupportedError: an operator that no kernel serves.
     """
-    kernels = tuple(choose(network, op) for op in network.ops)
+    kernels = [choose(network, op) for op in network.ops]
     takes_over = _take_overs(network, kernels)
-    buffers = _buffers(network, takes_over)
-    layouts = [lay_out(piece) for piece in _segments(buffers, len(network.ops))]
+    chains = _chains(network, takes_over)
+    layouts: list[Layout] = []
+    for operators, buffers in _segments(chains, len(network.ops)):
+        fast = lay_out(_with_kernels(network, buffers, operators, kernels))
+        if optimize is Optimize.MEMORY:
+            fast = _thriftier(network, buffers, operators, kernels, fast)
+        layouts.append(fast)
     arena_bytes = max(layout.peak_bytes for layout in layouts)
     bound_bytes = max(layout.bound_bytes for layout in layouts)
-    return Plan(arena_bytes, _join(layouts, arena_bytes), kernels, takes_over, bound_bytes)
+    offsets, scratch = _join(layouts, arena_bytes)
+    return Plan(
+        arena_bytes,
+        offsets,
+        tuple(kernels),
+        takes_over,
+        _descending(network, kernels, offsets),
+        scratch,
+        bound_bytes,
+    )
 
 
 def _take_overs(network: Network, kernels: Sequence[Kernel]) -> dict[int, int]:
@@ -81,7 +110,7 @@ def _take_overs(network: Network, kernels: Sequence[Kernel]) -> dict[int, int]:
     return takes_over
 
 
-def _buffers(network: Network, takes_over: Mapping[int, int]) -> list[Buffer]:
+def _chains(network: Network, takes_over: Mapping[int, int]) -> list[Buffer]:
     """One buffer per activation, or per chain of activations that take over one another's memory."""
     owner = {tensor: tensor for tensor in network.lifetimes}
     for output, source in takes_over.items():  # in execution order: a chain resolves to its first tensor
@@ -100,8 +129,8 @@ def _buffers(network: Network, takes_over: Mapping[int, int]) -> list[Buffer]:
     ]
 
 
-def _segments(buffers: Sequence[Buffer], op_count: int) -> list[list[Buffer]]:
-    """The buffers of each stretch of operators between two points where one buffer is live.
+def _segments(buffers: Sequence[Buffer], op_count: int) -> list[tuple[range, list[Buffer]]]:
+    """The operators and buffers of each stretch between two points where one buffer is live.
 
     A buffer that crosses a cut belongs to both sides; ``enters`` and ``leaves`` tell them so.
     """
@@ -110,27 +139,100 @@ def _segments(buffers: Sequence[Buffer], op_count: int) -> list[list[Buffer]]:
         for index in range(buffer.first, buffer.last):
             crossings[index] += 1
     ends = [index for index in range(op_count - 1) if crossings[index] == 1] + [op_count - 1]
+    begins = [0, *(end + 1 for end in ends[:-1])]
     pieces: list[list[Buffer]] = [[] for _ in ends]
     piece_of = [0] * op_count
-    begin = 0
-    for number, end in enumerate(ends):
+    for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         piece_of[begin : end + 1] = [number] * (end + 1 - begin)
-        begin = end + 1
     for buffer in buffers:
         first, last = piece_of[buffer.first], piece_of[buffer.last]
         for number in range(first, last + 1):
             pieces[number].append(buffer.clipped(enters=number > first, leaves=number < last))
-    return pieces
+    return [(range(begin, end + 1), piece) for begin, end, piece in zip(begins, ends, pieces, strict=True)]
 
 
-def _join(layouts: Sequence[Layout], arena_bytes: int) -> dict[int, int]:
-    """Offsets of all tensors: each segment mirrored so that its input lies where the one before left it."""
+def _with_kernels(
+    network: Network, buffers: Sequence[Buffer], operators: range, kernels: Sequence[Kernel]
+) -> list[Buffer]:
+    """A segment's buffers as its operators' kernels want them: which may overlap what, and scratch."""
+    owner = {tensor: buffer.tensors[0] for buffer in buffers for tensor in buffer.tensors}
+    overlaps: dict[int, Overlap] = {}
+    scratch: list[Buffer] = []
+    for index in operators:
+        op, kernel = network.ops[index], kernels[index]
+        if (overlap := _overlap(network, op, kernel, owner)) is not None:
+            overlaps[op.outputs[0]] = overlap
+        if scratch_bytes := kernel.scratch_bytes(network, op):
+            scratch.append(Buffer((), scratch_bytes, index, index))
+    return [replace(b, overlap=overlaps.get(b.tensors[0])) for b in buffers] + scratch
+
+
+def _overlap(network: Network, op: Op, kernel: Kernel, owner: Mapping[int, int]) -> Overlap | None:
+    """How an operator's output may overlap its input; the layout asks whether that input dies there."""
+    source = op.inputs[0]
+    if source not in owner or source in network.outputs:
+        return None
+    if kernel.any_pixel:
+        return Overlap(owner[source], 0, pixel_bytes=network.shape(op.outputs[0])[-1])
+    if kernel.lag_bytes is None:
+        return None
+    return Overlap(owner[source], kernel.lag_bytes(network, op))
+
+
+def _thriftier(
+    network: Network, buffers: Sequence[Buffer], operators: range, kernels: list[Kernel], fast: Layout
+) -> Layout:
+    """The segment with thrifty kernels where that lowers its peak; ``kernels`` is changed accordingly."""
+    thrifty = {index: choose(network, network.ops[index], thrifty=True) for index in operators}
+    changed = [index for index in operators if thrifty[index] is not kernels[index]]
+    if not changed:
+        return fast
+
+    def with_thrifty(chosen: Sequence[int]) -> list[Kernel]:
+        return [thrifty[index] if index in chosen else kernel for index, kernel in enumerate(kernels)]
+
+    least = max(needed_bytes(_with_kernels(network, buffers, operators, with_thrifty(changed))).values())
+    if least >= fast.peak_bytes:
+        return fast
+    needs = needed_bytes(fast.buffers)
+    needed = [index for index in changed if needs.get(index, 0) > least]
+    for chosen in (needed, changed):
+        candidate = with_thrifty(chosen)
+        layout = lay_out(_with_kernels(network, buffers, operators, candidate))
+        if layout.peak_bytes < fast.peak_bytes:
+            kernels[:] = candidate
+            return layout
+    return fast
+
+
+def _join(layouts: Sequence[Layout], arena_bytes: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Offsets of all tensors and of scratch by operator: each segment mirrored so that its input lies where
+    the one before left it.
+    """
     offsets: dict[int, int] = {}
+    scratch: dict[int, int] = {}
     input_at_top = False
     for layout in layouts:
         for buffer, low in layout.stretched(arena_bytes):
             offset = arena_bytes - low - buffer.bytes if input_at_top else low
             for tensor in buffer.tensors:
                 offsets[tensor] = offset
+            if not buffer.tensors:
+                scratch[buffer.first] = offset
         input_at_top ^= layout.output_at_top
-    return offsets
+    return offsets, scratch
+
+
+def _descending(network: Network, kernels: Sequence[Kernel], offsets: Mapping[int, int]) -> frozenset[int]:
+    """The operators whose output lies above the input that it overlaps."""
+    numbers = []
+    for index, (op, kernel) in enumerate(zip(network.ops, kernels, strict=True)):
+        if kernel.lag_bytes is None:
+            continue
+        source, output = op.inputs[0], op.outputs[0]
+        begin, end = offsets[output], offsets[output] + network.tensors[output].bytes
+        source_end = offsets[source] + network.tensors[source].bytes
+        overlapping = begin < source_end and offsets[source] < end
+        if overlapping and begin > offsets[source] - kernel.lag_bytes(network, op):
+            numbers.append(index)
+    return frozenset(numbers)

@@ -99,7 +99,7 @@ def compile_graph(
         try:
             if op_macs(network, op) > MAX_LAYER_MACS:
                 raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
-            calls.append(kernel_call(graph, op, kernel))
+            calls.append(kernel_call(graph, op, kernel, descending=number in layout.descending))
         except UnsupportedError as error:
             where = f"op {number} {op.tflite_name} (output {network.tensors[op.outputs[0]].name!r})"
             raise UnsupportedError(f"{where}: {error}") from error

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from mcu_nas.compiler.catalogue import KERNELS, LATENCY_FEATURES
+from mcu_nas.compiler.latency_features import LATENCY_FEATURES
 from mcu_nas.errors import BoardError
 from mcu_nas.resources import boards_dir
 
@@ -52,15 +52,17 @@ class CoreProfile(_Table):
     layer_code_bytes: int  # generated code and descriptors of one layer
     kernels: Mapping[str, KernelProfile]
 
-    @field_validator("kernels")
-    @classmethod
-    def kernels_are_those_of_the_catalogue(
-        cls, value: Mapping[str, KernelProfile]
-    ) -> Mapping[str, KernelProfile]:
-        missing = {kernel.name for kernel in KERNELS} - set(value)
-        if missing:
-            raise ValueError(f"lacks {', '.join(sorted(missing))}: run benchmarks/core_profile.py")
-        return value
+    def kernel(self, name: str) -> KernelProfile:
+        """The profile of one kernel.
+
+        Raises:
+            BoardError: the core's file lacks it.
+        """
+        if name not in self.kernels:
+            raise BoardError(
+                f"the profile of core '{self.core}' lacks {name}: run benchmarks/core_profile.py --write"
+            )
+        return self.kernels[name]
 
 
 @lru_cache

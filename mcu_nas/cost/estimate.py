@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcu_nas.compiler.catalogue import LATENCY_FEATURES, Kernel, latency_features
+from mcu_nas.compiler.catalogue import Kernel
+from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.flash import constants_bytes
@@ -31,7 +32,7 @@ class Cost:
 
     def flash_bytes(self, profile: CoreProfile) -> int:
         """The layers' flash plus each kernel's code once; the harness is the board's reserve."""
-        return self.layers_bytes + sum(profile.kernels[name].code_bytes for name in self.kernels)
+        return self.layers_bytes + sum(profile.kernel(name).code_bytes for name in self.kernels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def combine(costs: Iterable[Cost]) -> Cost:
 
 def instructions(network: Network, op: Op, kernel: Kernel, profile: CoreProfile) -> int:
     """Estimated instructions of one layer, rounded so that sums do not depend on their order."""
-    coefficients = profile.kernels[kernel.name].instructions
+    coefficients = profile.kernel(kernel.name).instructions
     amounts = latency_features(network, op)
     return round(
         sum(coefficients[name] * amount for name, amount in zip(LATENCY_FEATURES, amounts, strict=True))

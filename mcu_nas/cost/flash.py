@@ -30,5 +30,5 @@ def code_bytes(network: Network, layout: Plan, profile: CoreProfile) -> int:
 
     ``layout`` is the network's own plan.
     """
-    per_kernel = sum(profile.kernels[name].code_bytes for name in layout.kernels_run(network))
+    per_kernel = sum(profile.kernel(name).code_bytes for name in layout.kernels_run(network))
     return per_kernel + profile.layer_code_bytes * len(network.ops)

@@ -62,7 +62,7 @@ class SegmentTable:
                 kernels |= used
                 channels_in = channels
         stacked = np.stack(gathered)  # (segments, networks, 4)
-        code = sum(self.profile.kernels[name].code_bytes for name in kernels)
+        code = sum(self.profile.kernel(name).code_bytes for name in kernels)
         return NetworkCosts(
             peak_bytes=stacked[:, :, 0].max(axis=0),
             macs=stacked[:, :, 1].sum(axis=0),

@@ -68,6 +68,12 @@ def depthwise_planar(graph: Graph, op: DepthwiseConv2D) -> Arguments:
     return {name: value for name, value in fields.items() if name != "channel_multiplier"}, arrays
 
 
+def depthwise_planar(graph: Graph, op: DepthwiseConv2D) -> Arguments:
+    """``struct mcu_depthwise_planar_s8``."""
+    fields, arrays = depthwise(graph, op)
+    return {name: value for name, value in fields.items() if name != "channel_multiplier"}, arrays
+
+
 def depthwise(graph: Graph, op: DepthwiseConv2D) -> Arguments:
     """``struct mcu_depthwise_s8``."""
     weights = graph.constants[op.inputs[1]]
