@@ -59,18 +59,13 @@ static void {_function(number, call)}(uint8_t *arena) {{
     struct = f"mcu_{call.kernel.name}"
     arguments = f"layer_{number:02d}_arguments"
     pointers = {member: array_name(program, number, member) for member in call.arrays}
-    macs = op_macs(network, call.op)
-    constants = sum(array.nbytes for array in call.arrays.values())
-    sizes = "".join(
-        f"; {count:,} {of}" for count, of in ((macs, "MACs"), (constants, "B of constants")) if count
-    )
     pointers_in = [f"(const int8_t *)(arena + {offsets[tensor]})" for tensor in call.inputs]
     written = [offsets[call.output], *_scratch(program, number)]
     pointers_out = [f"(int8_t *)(arena + {offset})" for offset in written]
     body = _call(struct, [f"&{arguments}", *pointers_in, *pointers_out])
     return f"""\
 /* {title}
- * {", ".join(places[:-1])} -> {places[-1]}{sizes} */
+ * {", ".join(places[:-1])} -> {places[-1]}{_sizes(program, number, call)} */
 static const struct {struct} {arguments} = {{
 {c_initialiser({**call.fields, **pointers})}
 }};
@@ -79,6 +74,14 @@ static void {_function(number, call)}(uint8_t *arena) {{
 {body}
 }}
 """
+
+
+def _sizes(program: Program, number: int, call: KernelCall) -> str:
+    """What a layer's comment tells beside shapes and offsets: "; 1,024 MACs; 40 B of constants"."""
+    macs = op_macs(program.graph.network, call.op)
+    constants = sum(array.nbytes for array in call.arrays.values())
+    counts = [f"; {count:,} {of}" for count, of in ((macs, "MACs"), (constants, "B of constants")) if count]
+    return "".join([*counts, *(f"; scratch at {offset}" for offset in _scratch(program, number))])
 
 
 def _scratch(program: Program, number: int) -> list[int]:
