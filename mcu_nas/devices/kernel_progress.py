@@ -33,6 +33,7 @@ class Progress:
     reads: np.ndarray  # int64 (input bytes,): the last moment that reads the byte, -1: none
     writes: np.ndarray  # int64 (output bytes,)
     by_channel: bool
+    scratch_bytes: int = 0
 
 
 def kernel_progress(network: Network, call: KernelCall, *, descending: bool) -> Progress | None:
@@ -46,7 +47,7 @@ def kernel_progress(network: Network, call: KernelCall, *, descending: bool) -> 
     if call.kernel.name == "depthwise_planar_s8":
         channels = np.arange(in_channels)
         reads, writes = (np.tile(channels, shape[1] * shape[2]) for shape in (in_shape, out_shape))
-        return Progress(in_channels, 1, reads, writes, by_channel=True)
+        return Progress(in_channels, 1, reads, writes, True, scratch_bytes=out_shape[1] * out_shape[2])
     if call.kernel.name not in WINDOW_KERNELS:
         return None
     y, x = (cast(Mapping[str, int], call.fields[axis]) for axis in "yx")

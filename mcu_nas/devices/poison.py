@@ -70,6 +70,10 @@ def destroyed_inputs(program: Program) -> Iterator[tuple[int, int]]:
             channels = program.graph.network.shape(call.output)[-1]
             wrong = written < read if distance % channels == 0 else wrong
         wrong |= (written < _NEVER) & _live(program, number, number + 1)
+        if progress is not None and progress.scratch_bytes:
+            begin = program.plan.scratch[number]
+            scratch = slice(begin, begin + progress.scratch_bytes)
+            wrong[scratch] |= (written < _NEVER)[scratch] | _live(program, number, number)[scratch]
         if wrong.any():
             yield number, int(wrong.argmax())
 

@@ -135,3 +135,34 @@ def test_overwriting_an_input_that_is_to_be_kept_is_found() -> None:
     assert not list(destroyed_inputs(kept))
     overwritten = closest(one_layer("conv_s8"), descending=False)
     assert list(destroyed_inputs(dataclasses.replace(overwritten, keeps_inputs=True)))
+
+
+def planar() -> Program:
+    """A depthwise convolution whose window is large enough that a plane of scratch is the smaller price."""
+    maker = GraphMaker(3)
+    x = maker.activation("pixels", (1, 9, 9, 6))
+    program = compiled(maker.graph((x,), (maker.depthwise(x, 1, (5, 5)),)))
+    assert [call.kernel.name for call in program.calls] == ["depthwise_planar_s8"]
+    return program
+
+
+def test_planar_depthwise_in_place_is_right_while_dead_bytes_are_overwritten() -> None:
+    program = planar()
+    (source,), (output,) = program.graph.network.inputs, program.graph.network.outputs
+    size = program.graph.network.tensors[source].bytes
+    assert program.plan.offsets[source] == program.plan.offsets[output]
+    apart = dataclasses.replace(
+        program.plan, arena_bytes=3 * size, offsets={source: 0, output: size}, scratch={0: 2 * size}
+    )
+    (x,) = samples(program)
+    expected = HostModel(dataclasses.replace(program, plan=apart)).run(x)
+    np.testing.assert_array_equal(HostModel(program, poison=True).run(x), expected)
+
+
+def test_scratch_that_lies_on_an_input_is_found() -> None:
+    program = planar()
+    assert not list(destroyed_inputs(program))
+    wrong = dataclasses.replace(
+        program.plan, scratch={0: program.plan.offsets[program.graph.network.inputs[0]]}
+    )
+    assert list(destroyed_inputs(dataclasses.replace(program, plan=wrong)))
