@@ -10,6 +10,7 @@ from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -22,16 +23,18 @@ from mcu_nas.operators import (
     Pool2D,
     Quantize,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
+    StridedSlice,
     Sub,
     TransposeConv,
 )
-from mcu_nas.tflite.schema import ACTIVATION_CODES, KIND_BY_OP, PADDING_CODES
+from mcu_nas.tflite.schema import ACTIVATION_CODES, PADDING_CODES, kind_of
 
 
 def write_options(network: Network, op: Op) -> object:
     """The attribute table of an operator; None where it has none."""
-    table = KIND_BY_OP[type(op)].options
+    table = kind_of(op).options
     if table is None:
         return None
     options = table()
@@ -57,6 +60,13 @@ def write_options(network: Network, op: Op) -> object:
             options.newShape = np.array(network.shape(op.outputs[0]), np.int32)
         case Softmax():
             options.beta = 1.0
+        case Concatenation():
+            options.axis = op.axis
+        case ResizeNearestNeighbor():
+            options.alignCorners = op.align_corners
+            options.halfPixelCenters = op.half_pixel_centers
+        case StridedSlice():
+            options.shrinkAxisMask = sum(1 << axis for axis, step in enumerate(op.step) if step == 0)
     return options
 
 
@@ -71,6 +81,8 @@ def operator_version(graph: Graph, op: Op) -> int:
             return 3 if op.activation is Activation.NONE else 4
         case Reshape() | LeakyRelu() | HardSwish() | Quantize():
             return 1
+        case ResizeNearestNeighbor():
+            return 3 if op.align_corners or op.half_pixel_centers else 2
         case Mul():
             a, b, output = (np.float32(graph.quantization[t].scale) for t in op.inputs + op.outputs)
             return 3 if a * b / output >= 1 else 2

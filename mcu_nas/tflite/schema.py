@@ -22,14 +22,18 @@ from mcu_nas.operators import (
     Mean,
     Mul,
     Op,
+    Pad,
     Padding,
     Quantize,
     Relu,
     Relu6,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
+    StridedSlice,
     Sub,
     Tanh,
+    Transpose,
     TransposeConv,
 )
 
@@ -161,9 +165,7 @@ OPERATOR_KINDS = (
 
 # Operators that the reader turns into one of the above; the writer writes what they became.
 REWRITTEN_KINDS = (
-    OperatorKind(
-        Reshape, _CODES.SQUEEZE, schema.SqueezeOptionsT, _TAGS.SqueezeOptions, "becomes a RESHAPE"
-    ),
+    OperatorKind(Reshape, _CODES.SQUEEZE, schema.SqueezeOptionsT, _TAGS.SqueezeOptions, "becomes a RESHAPE"),
     OperatorKind(
         Reshape,
         _CODES.EXPAND_DIMS,

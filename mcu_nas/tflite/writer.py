@@ -14,12 +14,13 @@ from ai_edge_litert import schema_py_generated as schema
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import Network
 from mcu_nas.tflite.attributes import operator_version, write_options
+from mcu_nas.tflite.rebuilt_constants import with_constants
 from mcu_nas.tflite.schema import (
     DTYPE_CODES,
     FILE_IDENTIFIER,
-    KIND_BY_OP,
     LABELS_METADATA,
     SCHEMA_VERSION,
+    kind_of,
 )
 
 BUFFER_ALIGNMENT = 16  # schema.fbs: Buffer.data (force_align: 16); runtimes use the data where it lies
@@ -46,8 +47,10 @@ def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
     """The .tflite file of a graph: one subgraph, signature ``serving_default``, labels as metadata.
 
     Every operator carries its inputs in TFLite's order; MEAN needs its axes constant. Constants are
-    written in their tensor's shape and dtype.
+    written in their tensor's shape and dtype. Those that operators hold as attributes (rebuilt_constants.py)
+    are tensors of the file after the graph's own.
     """
+    graph = with_constants(graph)
     network = graph.network
     buffers = [_Buffer()]
     buffer_of: dict[int, int] = {}
@@ -59,7 +62,7 @@ def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
         metadata = [schema.MetadataT(name=LABELS_METADATA, buffer=len(buffers))]
         buffers.append(_Buffer(data=json.dumps(graph.labels, ensure_ascii=False).encode()))
 
-    codes = sorted({(KIND_BY_OP[type(op)].code, operator_version(graph, op)) for op in network.ops})
+    codes = sorted({(kind_of(op).code, operator_version(graph, op)) for op in network.ops})
     model = schema.ModelT(
         version=SCHEMA_VERSION,
         description=description,
@@ -104,10 +107,10 @@ def _subgraph(graph: Graph, codes: list[tuple[int, int]], buffer_of: dict[int, i
     ]
     operators = [
         schema.OperatorT(
-            opcodeIndex=codes.index((KIND_BY_OP[type(op)].code, operator_version(graph, op))),
+            opcodeIndex=codes.index((kind_of(op).code, operator_version(graph, op))),
             inputs=list(op.inputs),
             outputs=list(op.outputs),
-            builtinOptionsType=KIND_BY_OP[type(op)].options_tag,
+            builtinOptionsType=kind_of(op).options_tag,
             builtinOptions=write_options(network, op),
         )
         for op in network.ops

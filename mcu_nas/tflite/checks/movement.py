@@ -1,11 +1,14 @@
-"""Checks of the operators that move values without changing them."""
+"""Checks of the operators that move values without changing them.
+
+What the constants of a file say was compared with its shapes when they were read (tflite/movement.py).
+"""
 
 from __future__ import annotations
 
 import math
 
-from mcu_nas.operators import Reshape
-from mcu_nas.tflite.checks.check import Check, shown
+from mcu_nas.operators import Concatenation, Pad, Reshape, ResizeNearestNeighbor, StridedSlice, Transpose
+from mcu_nas.tflite.checks.check import MAX_SIDE, Check, shown
 
 
 def reshape(check: Check, op: Reshape) -> None:
@@ -20,3 +23,34 @@ def reshape(check: Check, op: Reshape) -> None:
         fits = (wanted in (-1, size) for wanted, size in zip(values, check.out, strict=False))
         if len(values) != len(check.out) or not all(fits):
             raise check.place.error(f"its new shape is {values[:5]}, its output {shown(check.out)}")
+
+
+def concatenation(check: Check, op: Concatenation) -> None:
+    output = check.quantization(op.outputs[0])
+    for tensor, shape in zip(op.inputs, check.shapes, strict=True):
+        declared = check.network.tensors[tensor]
+        if declared.dtype != "int8":
+            raise check.place.unsupported(f"joins {declared.name!r}, which is {declared.dtype}")
+        if check.quantization(tensor) != output:
+            raise check.place.error(f"{declared.name!r} differs from its output in scale or zero point")
+        if len(shape) != len(check.out) or _without(shape, op.axis) != _without(check.out, op.axis):
+            raise check.place.error(f"joins {shown(shape)} to {shown(check.out)} along axis {op.axis}")
+    check.activations(*(p for p, tensor in enumerate(op.inputs) if tensor not in check.network.constants))
+    length = sum(shape[op.axis] for shape in check.shapes)
+    check.output((*check.out[: op.axis], length, *check.out[op.axis + 1 :]))
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
+def moved(check: Check, op: Pad | StridedSlice | Transpose | ResizeNearestNeighbor) -> None:
+    check.activations(0)
+    check.same_quantization()
+
+
+def resize(check: Check, op: ResizeNearestNeighbor) -> None:
+    moved(check, op)
+    check.image(0)
+    if max(check.out[1:3]) > MAX_SIDE:
+        raise check.place.unsupported(f"its output is {shown(check.out)}, beyond {MAX_SIDE} px")

@@ -9,6 +9,7 @@ from mcu_nas.graph import Graph
 from mcu_nas.operators import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -19,13 +20,17 @@ from mcu_nas.operators import (
     Mean,
     Mul,
     Op,
+    Pad,
     Quantize,
     Relu,
     Relu6,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
+    StridedSlice,
     Sub,
     Tanh,
+    Transpose,
     TransposeConv,
 )
 from mcu_nas.tflite.checks import elementwise, movement, pooling, weighted
@@ -52,6 +57,11 @@ CHECKS: Mapping[type[Op], Callable[[Check, Any], None]] = {
     AveragePool2D: pooling.pool,
     MaxPool2D: pooling.pool,
     Reshape: movement.reshape,
+    Concatenation: movement.concatenation,
+    Pad: movement.moved,
+    ResizeNearestNeighbor: movement.resize,
+    StridedSlice: movement.moved,
+    Transpose: movement.moved,
 }
 
 
