@@ -33,7 +33,8 @@ Edges = tuple[tuple[int, int], tuple[int, int]]  # of an image: (top, bottom), (
 class Conv2D:
     """CONV_2D. inputs: activation (1,H,W,I), weights (O,KH,KW,I), bias (O).
 
-    ``pads``, where given, stands in place of ``padding``: no .tflite says it, a pass does (merge_padding).
+    ``pads``, where given, stands in place of ``padding``; each is less than the window. No .tflite says it,
+    a pass does (compiler/passes/merge_padding.py).
     """
 
     tflite_name: ClassVar[str] = "CONV_2D"
@@ -50,7 +51,8 @@ class Conv2D:
 class DepthwiseConv2D:
     """DEPTHWISE_CONV_2D. inputs: activation (1,H,W,C), weights (1,KH,KW,C*multiplier), bias.
 
-    ``pads``, where given, stands in place of ``padding``: no .tflite says it, a pass does (merge_padding).
+    ``pads``, where given, stands in place of ``padding``; each is less than the window. No .tflite says it,
+    a pass does (compiler/passes/merge_padding.py).
     """
 
     tflite_name: ClassVar[str] = "DEPTHWISE_CONV_2D"

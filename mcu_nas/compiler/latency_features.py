@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mcu_nas.network import Network, output_size, pad_amounts
+from mcu_nas.network import Network, WindowAxis, window_axes
 from mcu_nas.operators import (
     AveragePool2D,
     Conv2D,
@@ -12,7 +12,6 @@ from mcu_nas.operators import (
     FullyConnected,
     MaxPool2D,
     Op,
-    Padding,
     Pool2D,
 )
 
@@ -30,11 +29,11 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
     match op:
         case Conv2D() | DepthwiseConv2D():
             weights = network.shape(op.inputs[1])
-            rows, columns = _taps_inside(network, op, (weights[1], weights[2]), op.dilation)
+            rows, columns = _taps_inside(network, op)
             macs = rows * columns * out[3] * (weights[3] if isinstance(op, Conv2D) else 1)
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(macs))
         case AveragePool2D() | MaxPool2D():
-            rows, columns = _taps_inside(network, op, op.window, (1, 1))
+            rows, columns = _taps_inside(network, op)
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(rows * columns * out[3]))
         case FullyConnected():
             return (1.0, pixels, outputs, 0.0, outputs * network.shape(op.inputs[1])[1])
@@ -42,25 +41,16 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
             return (1.0, pixels, outputs, 0.0, float(network.tensors[op.inputs[0]].bytes))
 
 
-def _taps_inside(
-    network: Network,
-    op: Conv2D | DepthwiseConv2D | Pool2D,
-    window: tuple[int, int],
-    dilation: tuple[int, int],
-) -> tuple[int, int]:
+def _taps_inside(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> tuple[int, int]:
     """Window taps inside the input, summed over the output positions of each axis."""
-    _, height, width, _ = network.shape(op.inputs[0])
-    return (
-        _axis_taps(op.padding, height, window[0], op.stride[0], dilation[0]),
-        _axis_taps(op.padding, width, window[1], op.stride[1], dilation[1]),
-    )
+    rows, columns = window_axes(network, op)
+    return _axis_taps(rows), _axis_taps(columns)
 
 
 @lru_cache(maxsize=4096)
-def _axis_taps(padding: Padding, size: int, kernel: int, stride: int, dilation: int) -> int:
-    before, _ = pad_amounts(padding, size, kernel, stride, dilation)
+def _axis_taps(axis: WindowAxis) -> int:
     return sum(
-        0 <= out * stride - before + tap * dilation < size
-        for out in range(output_size(padding, size, kernel, stride, dilation))
-        for tap in range(kernel)
+        0 <= out * axis.stride - axis.before + tap * axis.dilation < axis.size
+        for out in range(axis.outputs)
+        for tap in range(axis.taps)
     )

@@ -18,53 +18,40 @@ from functools import lru_cache
 
 import numpy as np
 
-from mcu_nas.network import Network, output_size, pad_amounts
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, Padding, Pool2D
+from mcu_nas.network import Network, WindowAxis, window_axes
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, Pool2D
 
 
 def window_lag(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> int:
     """The lag, in bytes, of a kernel that slides a window over an int8 image pixel by pixel."""
-    _, height, width, channels = network.shape(op.inputs[0])
-    out_channels = network.shape(op.outputs[0])[3]
-    if isinstance(op, Conv2D | DepthwiseConv2D):
-        _, tall, wide, _ = network.shape(op.inputs[1])
-        dilation = op.dilation
-    else:
-        (tall, wide), dilation = op.window, (1, 1)
-    rows = (op.padding, height, tall, op.stride[0], dilation[0])
-    columns = (op.padding, width, wide, op.stride[1], dilation[1])
-    return _lag(rows, columns, channels, out_channels)
-
-
-_Axis = tuple[Padding, int, int, int, int]  # padding, input size, taps, stride, dilation
+    rows, columns = window_axes(network, op)
+    return _lag(rows, columns, network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3])
 
 
 @lru_cache(maxsize=65_536)
-def _lag(rows: _Axis, columns: _Axis, channels: int, out_channels: int) -> int:
+def _lag(rows: WindowAxis, columns: WindowAxis, channels: int, out_channels: int) -> int:
     firsts, ends = _reads(rows, columns)
     pixels = np.arange(len(firsts))
-    in_bytes, out_bytes = rows[1] * columns[1] * channels, len(firsts) * out_channels
+    in_bytes, out_bytes = rows.size * columns.size * channels, len(firsts) * out_channels
     ascending = int(((pixels + 1) * out_channels - firsts * channels).max())
     descending = int((ends * channels - pixels * out_channels).max()) + out_bytes - in_bytes
     return min(max(ascending, descending, 0), out_bytes)
 
 
 @lru_cache(maxsize=64)
-def _reads(rows: _Axis, columns: _Axis) -> tuple[np.ndarray, np.ndarray]:
+def _reads(rows: WindowAxis, columns: WindowAxis) -> tuple[np.ndarray, np.ndarray]:
     """Per output pixel in row-major order, in input pixels: the first that it or a later one reads, and the
     end of the last that it or an earlier one reads.
     """
-    (first_row, last_row), (first_column, last_column) = _taps(*rows), _taps(*columns)
-    width = columns[1]
+    (first_row, last_row), (first_column, last_column) = _taps(rows), _taps(columns)
+    width = columns.size
     firsts = (first_row[:, None] * width + first_column).reshape(-1)
     ends = (last_row[:, None] * width + last_column).reshape(-1) + 1
     return np.minimum.accumulate(firsts[::-1])[::-1], np.maximum.accumulate(ends)
 
 
-def _taps(
-    padding: Padding, size: int, taps: int, stride: int, dilation: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _taps(axis: WindowAxis) -> tuple[np.ndarray, np.ndarray]:
     """First and last input position of each window along one axis, clipped to the image."""
-    before, _ = pad_amounts(padding, size, taps, stride, dilation)
-    origins = np.arange(output_size(padding, size, taps, stride, dilation)) * stride - before
-    return np.clip(origins, 0, size - 1), np.clip(origins + (taps - 1) * dilation, 0, size - 1)
+    origins = np.arange(axis.outputs) * axis.stride - axis.before
+    last = axis.size - 1
+    return np.clip(origins, 0, last), np.clip(origins + (axis.taps - 1) * axis.dilation, 0, last)

@@ -33,7 +33,13 @@ from mcu_nas.tflite.schema import ACTIVATION_CODES, PADDING_CODES, kind_of
 
 
 def write_options(network: Network, op: Op) -> object:
-    """The attribute table of an operator; None where it has none."""
+    """The attribute table of an operator; None where it has none.
+
+    Raises:
+        ValueError: a convolution with explicit padding, which a pass made and no .tflite can say.
+    """
+    if isinstance(op, Conv2D | DepthwiseConv2D) and op.pads is not None:
+        raise ValueError(f"{op.tflite_name} is padded by {op.pads}: a .tflite knows SAME and VALID only")
     table = kind_of(op).options
     if table is None:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from mcu_nas.compiler.requantize import Multiplier, activation_range
 from mcu_nas.graph import Graph
-from mcu_nas.network import pad_amounts
+from mcu_nas.network import window_axes
 from mcu_nas.operators import Activation, Conv2D, DepthwiseConv2D, Op, Pool2D
 
 Fields = Mapping[str, "int | Mapping[str, int]"]
@@ -27,24 +27,16 @@ def factor_fields(multiplier: Multiplier) -> dict[str, int]:
     return {"multiplier": multiplier.value, "shift": multiplier.shift}
 
 
-def axes(
-    graph: Graph,
-    op: Conv2D | DepthwiseConv2D | Pool2D,
-    window: tuple[int, int],
-    dilation: tuple[int, int],
-) -> dict[str, Mapping[str, int]]:
+def axes(graph: Graph, op: Conv2D | DepthwiseConv2D | Pool2D) -> dict[str, Mapping[str, int]]:
     """The two ``struct mcu_axis`` of a window operator."""
-    in_shape, out_shape = graph.network.shape(op.inputs[0]), graph.network.shape(op.outputs[0])
     return {
         name: {
-            "in_size": in_shape[axis + 1],
-            "out_size": out_shape[axis + 1],
-            "taps": window[axis],
-            "stride": op.stride[axis],
-            "pad": pad_amounts(op.padding, in_shape[axis + 1], window[axis], op.stride[axis], dilation[axis])[
-                0
-            ],
-            "dilation": dilation[axis],
+            "in_size": axis.size,
+            "out_size": axis.outputs,
+            "taps": axis.taps,
+            "stride": axis.stride,
+            "pad": axis.before,
+            "dilation": axis.dilation,
         }
-        for axis, name in enumerate("yx")
+        for name, axis in zip("yx", window_axes(graph.network, op), strict=True)
     }

@@ -44,7 +44,7 @@ def mean(graph: Graph, op: Mean) -> Arguments:
 def _pool(graph: Graph, op: Pool2D) -> Fields:
     low, high = activation_range(op.activation, graph.quantization[op.outputs[0]])
     return {
-        **axes(graph, op, op.window, (1, 1)),
+        **axes(graph, op),
         "channels": graph.network.shape(op.inputs[0])[3],
         "out_min": low,
         "out_max": high,

@@ -47,9 +47,9 @@ def fully_connected(graph: Graph, op: FullyConnected) -> Arguments:
 def conv(graph: Graph, op: Conv2D) -> Arguments:
     """``struct mcu_conv_s8``."""
     weights = graph.constants[op.inputs[1]]
-    channels, *window, in_channels = weights.shape
+    channels, *_, in_channels = weights.shape
     fields = {
-        **axes(graph, op, (window[0], window[1]), op.dilation),
+        **axes(graph, op),
         "in_channels": in_channels,
         "out_channels": channels,
         "in_zero_point": graph.quantization[op.inputs[0]].zero_point,
@@ -68,19 +68,13 @@ def depthwise_planar(graph: Graph, op: DepthwiseConv2D) -> Arguments:
     return {name: value for name, value in fields.items() if name != "channel_multiplier"}, arrays
 
 
-def depthwise_planar(graph: Graph, op: DepthwiseConv2D) -> Arguments:
-    """``struct mcu_depthwise_planar_s8``."""
-    fields, arrays = depthwise(graph, op)
-    return {name: value for name, value in fields.items() if name != "channel_multiplier"}, arrays
-
-
 def depthwise(graph: Graph, op: DepthwiseConv2D) -> Arguments:
     """``struct mcu_depthwise_s8``."""
     weights = graph.constants[op.inputs[1]]
-    _, *window, channels = weights.shape
+    channels = weights.shape[3]
     in_channels = graph.network.shape(op.inputs[0])[3]
     fields = {
-        **axes(graph, op, (window[0], window[1]), op.dilation),
+        **axes(graph, op),
         "in_channels": in_channels,
         "channel_multiplier": channels // in_channels,
         "in_zero_point": graph.quantization[op.inputs[0]].zero_point,

@@ -76,7 +76,7 @@ def channel_links(graph: Graph, op: Op) -> tuple[ChannelLink, ...] | None:
             return _joined_links(network, op)
         case Pad() if any(op.amounts[-1]):
             return None
-        case Mean() if graph.constants[op.inputs[1]].reshape(-1).tolist() != [1, 2]:
+        case Mean() if not _over_the_image(graph, op):
             return None
     sources = op.inputs[:1] if isinstance(op, Mean | Pad | ResizeNearestNeighbor) else op.inputs
     sound = all(t not in network.constants and network.shape(t)[-1] == len(channels) for t in sources)
@@ -109,6 +109,12 @@ def meets_padding(network: Network, op: Op) -> bool:
     if not isinstance(op, Conv2D | DepthwiseConv2D):
         return False
     return any(axis.before or axis.after for axis in window_axes(network, op))
+
+
+def _over_the_image(graph: Graph, op: Mean) -> bool:
+    """Whether a mean is that over height and width."""
+    axes = graph.constants[op.inputs[1]].reshape(-1)
+    return len(graph.network.shape(op.inputs[0])) == 4 and sorted((axes % 4).tolist()) == [1, 2]
 
 
 def _reshape_links(network: Network, source: int, channels: np.ndarray) -> tuple[ChannelLink, ...] | None:

@@ -18,7 +18,8 @@ from mcu_nas.compiler.passes.channel_links import (
     pixels,
     sums_fit_int32,
 )
-from mcu_nas.compiler.requantize import activation_range, mean_multiplier, weighted_multipliers
+from mcu_nas.compiler.requantize import INT8_MIN, activation_range, mean_multiplier, weighted_multipliers
+from mcu_nas.compiler.tables import table
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph
 from mcu_nas.operators import (
@@ -29,14 +30,19 @@ from mcu_nas.operators import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    HardSwish,
+    LeakyRelu,
+    Logistic,
     MaxPool2D,
     Mean,
     Op,
     Pad,
+    Quantize,
     Relu,
     Relu6,
     Reshape,
     ResizeNearestNeighbor,
+    Tanh,
 )
 
 VARIES = 1 << 15  # beyond int8: the channel is no constant
@@ -89,9 +95,10 @@ def _values(graph: Graph, op: Op, known: Constants) -> np.ndarray:
             values = _mean(graph, op, known[op.inputs[0]])
         case AveragePool2D() | MaxPool2D():
             values = _clamped(graph, op, known[op.inputs[0]], op.activation)
-        case Relu() | Relu6() if graph.quantization[op.inputs[0]] == graph.quantization[op.outputs[0]]:
-            activation = Activation.RELU if isinstance(op, Relu) else Activation.RELU6
-            values = _clamped(graph, op, known[op.inputs[0]], activation)
+        case Relu() | Relu6() | LeakyRelu() | HardSwish() | Logistic() | Tanh() | Quantize():
+            source = known[op.inputs[0]]
+            row = table(op, graph.quantization[op.inputs[0]], graph.quantization[op.outputs[0]])
+            values[source != VARIES] = row[source[source != VARIES] - INT8_MIN]
         case Reshape():
             (link,) = links
             values[link.output_channels] = known[link.source][link.source_channels]
@@ -100,9 +107,9 @@ def _values(graph: Graph, op: Op, known: Constants) -> np.ndarray:
         case ResizeNearestNeighbor():
             values = known[op.inputs[0]].copy()
         case Pad():
-            zero_point = graph.quantization[op.outputs[0]].zero_point
+            around = graph.quantization[op.outputs[0]].zero_point if op.value is None else op.value
             source = known[op.inputs[0]]
-            values = np.where(source == zero_point, source, VARIES)
+            values = np.where(source == around, source, VARIES)
         case Concatenation() if len({graph.quantization[t] for t in op.inputs + op.outputs}) == 1:
             for link in links:
                 part = known[link.source][link.source_channels]
@@ -128,7 +135,8 @@ def _depthwise(graph: Graph, op: DepthwiseConv2D, source: np.ndarray) -> np.ndar
     if not sums_fit_int32(graph.constants[op.inputs[2]], weights.T):
         return np.full(len(channels), VARIES, np.int64)
     usable = foldable(graph, op, source)[channels]
-    constant = np.logical_or((weights == 0).all(axis=0), usable)
+    constant = usable.copy()
+    constant[(weights == 0).all(axis=0)] = True
     centred = np.where(usable, source[channels] - graph.quantization[op.inputs[0]].zero_point, 0)
     return _weighted(graph, op, constant, weights.sum(axis=0, dtype=np.int64) * centred)
 

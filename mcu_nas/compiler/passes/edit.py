@@ -58,13 +58,13 @@ class Edit:
         )
 
 
-def consumers(network: Network) -> dict[int, list[int]]:
-    """Per activation, the operators that read it, in execution order."""
-    readers: dict[int, list[int]] = {tensor: [] for tensor in network.lifetimes}
-    for index, op in enumerate(network.ops):
+def readers(network: Network, ops: Iterable[Op]) -> dict[int, list[int]]:
+    """Per activation, the positions of the operators that read it, in execution order."""
+    result: dict[int, list[int]] = {tensor: [] for tensor in network.lifetimes}
+    for position, op in enumerate(ops):
         for tensor in dict.fromkeys(network.activations_in(op)):
-            readers[tensor].append(index)
-    return readers
+            result[tensor].append(position)
+    return result
 
 
 def _renumbered(op: Op, number: dict[int, int]) -> Op:
