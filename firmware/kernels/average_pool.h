@@ -17,11 +17,11 @@ extern "C" {
 #endif
 
 struct mcu_average_pool_s8 {
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_axis y;
     struct mcu_axis x;
     int32_t channels;
-    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
-    int32_t out_min;    /* activation's range within int8 */
+    int32_t out_min; /* activation's range within int8 */
     int32_t out_max;
 };
 

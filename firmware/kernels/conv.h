@@ -22,12 +22,12 @@ extern "C" {
 #endif
 
 struct mcu_conv_s8 {
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_axis y;
     struct mcu_axis x;
     int32_t in_channels;
     int32_t out_channels;
     int32_t in_zero_point;
-    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_output output;
     const int8_t *weights;
     const int32_t *bias;              /* [out_channels] */

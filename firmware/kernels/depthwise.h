@@ -25,12 +25,12 @@ extern "C" {
 #endif
 
 struct mcu_depthwise_s8 {
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_axis y;
     struct mcu_axis x;
     int32_t in_channels;
     int32_t channel_multiplier;
     int32_t in_zero_point;
-    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_output output;
     const int8_t *weights;
     const int32_t *bias;              /* [in_channels * channel_multiplier] */

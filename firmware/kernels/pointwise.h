@@ -19,10 +19,10 @@ extern "C" {
 #endif
 
 struct mcu_pointwise_s8 {
+    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     int32_t pixels;
     int32_t in_channels;
     int32_t out_channels;
-    int32_t descending; /* 1: last pixel first, for an output that lies above its input */
     struct mcu_output output;
     const int8_t *weights;
     const int32_t *bias;              /* [out_channels], zero point folded in */

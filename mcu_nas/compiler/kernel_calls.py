@@ -60,5 +60,5 @@ def kernel_call(graph: Graph, op: Op, kernel: Kernel, *, descending: bool = Fals
     (output,) = op.outputs
     fields, arrays = ARGUMENTS[kernel.name](graph, op)
     if kernel.lag_bytes is not None:
-        fields = {**fields, "descending": int(descending)}
+        fields = {"descending": int(descending), **fields}  # in the order of the struct's members
     return KernelCall(op, kernel, graph.network.activations_in(op), output, fields, arrays)
