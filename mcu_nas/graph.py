@@ -46,12 +46,18 @@ SIGNED_UNIT = Quantization((1 / 128,), (0,))
 
 @dataclass(frozen=True)
 class Graph:
-    """A network, the value of each constant tensor by id, and the quantization of each quantized tensor."""
+    """A network, the value of each constant tensor by id, and the quantization of each quantized tensor.
+
+    ``uint8_inputs`` and ``uint8_outputs``, by position: who uses the model sends and expects the int8 value
+    plus 128 there, i.e. the byte XOR 0x80.
+    """
 
     network: Network
     constants: Mapping[int, np.ndarray] = field(repr=False)
     quantization: Mapping[int, Quantization] = field(repr=False)
     labels: tuple[str, ...] = ()
+    uint8_inputs: frozenset[int] = frozenset()
+    uint8_outputs: frozenset[int] = frozenset()
 
 
 def mean_axes(graph: Graph, op: Mean) -> tuple[int, ...]:

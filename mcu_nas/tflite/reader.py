@@ -17,6 +17,7 @@ from mcu_nas.network import Network, Tensor
 from mcu_nas.operators import Op
 from mcu_nas.tflite.checks.operator import check_operator
 from mcu_nas.tflite.faults import Place
+from mcu_nas.tflite.interface import int8_interface
 from mcu_nas.tflite.missing_biases import with_biases
 from mcu_nas.tflite.operators import read_operators
 from mcu_nas.tflite.raw import RawModel, RawTensor, decode
@@ -48,23 +49,32 @@ def parse_tflite(data: bytes, name: str) -> Graph:
     """The graph in the bytes of a .tflite file that messages call ``name``.
 
     Tensors keep their order; those that no operator uses are dropped. The quantization axis of weights is
-    the operator's channel axis, every other axis is 0. A layer without bias has one of zeros. Constants are
-    views of ``data`` where they can be. SPLIT becomes an operator for each part (slices.py), so that an
+    the operator's channel axis, every other axis is 0. A layer without bias has one of zeros. An interface
+    of float32 or uint8 is brought to int8 (interface.py). Constants are views of ``data`` where they can
+    be. SPLIT becomes an operator for each part (slices.py), so that an
     operator may have another index here than in the file; messages have the file's.
 
     Raises:
         ModelError: truncated, damaged or inconsistent.
         UnsupportedError: a sound model with an operator, type or attribute that is not compiled.
     """
-    raw = with_biases(decode(data, name))
+    as_written = decode(data, name)
+    interface = int8_interface(as_written)
+    places = [Place.of(name, as_written, number) for number in interface.numbers]
+    raw = with_biases(interface.raw)
     _check_interface(raw, name)
-    places = [Place.of(name, raw, index) for index in range(len(raw.operators))]
     for place, operator in zip(places, raw.operators, strict=True):
+        if operator.name == "DEQUANTIZE":
+            raise place.unsupported("gives float32 inside the model")
         if operator.code not in KIND_BY_CODE:
             raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --ops` lists those that are")
         _check_references(raw, place, operator.inputs + operator.outputs)
     ops, places = _read_operators(raw, places)
-    graph = _assemble(raw, ops, name)
+    graph = replace(
+        _assemble(raw, ops, places, name),
+        uint8_inputs=interface.uint8_inputs,
+        uint8_outputs=interface.uint8_outputs,
+    )
     _check_order(graph.network, places)
     for op, place in zip(graph.network.ops, places, strict=True):
         check_operator(graph, op, place)
@@ -97,6 +107,11 @@ def _check_interface(raw: RawModel, name: str) -> None:
                     f"{name}: {role} {tensor.name!r} is {dtype}: the model is not fully quantized, "
                     "convert it with int8 input and output"
                 )
+            if dtype == "uint8":
+                raise UnsupportedError(
+                    f"{name}: {role} {tensor.name!r} is uint8 and no QUANTIZE at the border: models of uint8 "
+                    "throughout (TensorFlow 1) are not supported, convert it with int8"
+                )
             if tensor.data is not None:
                 raise ModelError(f"{name}: {role} {tensor.name!r} is a constant")
 
@@ -109,7 +124,7 @@ def _check_references(raw: RawModel, place: Place, tensors: tuple[int, ...]) -> 
             raise place.error(f"tensor {index} does not exist")
 
 
-def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
+def _assemble(raw: RawModel, ops: list[Op], places: list[Place], name: str) -> Graph:
     """The graph of the tensors in use, renumbered without gaps."""
     used = sorted({t for op in ops for t in op.inputs + op.outputs} | {*raw.inputs, *raw.outputs})
     number = {old: new for new, old in enumerate(used)}
@@ -119,7 +134,7 @@ def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
     quantization: dict[int, Quantization] = {}
     for old in used:
         tensor = raw.tensors[old]
-        where = f"{name}: {_user(raw, old)}tensor {tensor.name!r}"
+        where = f"{name}: {_user(ops, places, old)}tensor {tensor.name!r}"
         tensors.append(_tensor(tensor, where))
         if tensor.data is not None:
             constants[number[old]] = _values(tensor, tensors[-1], where)
@@ -135,11 +150,11 @@ def _assemble(raw: RawModel, ops: list[Op], name: str) -> Graph:
     return Graph(network, constants, quantization, raw.labels)
 
 
-def _user(raw: RawModel, tensor: int) -> str:
+def _user(ops: list[Op], places: list[Place], tensor: int) -> str:
     """``op 3 ADD, `` for the first operator that touches a tensor."""
-    for index, operator in enumerate(raw.operators):
-        if tensor in operator.inputs + operator.outputs:
-            return f"op {index} {operator.name}, "
+    for op, place in zip(ops, places, strict=True):
+        if tensor in op.inputs + op.outputs:
+            return f"op {place.index} {place.operator}, "
     return ""
 
 
