@@ -62,7 +62,7 @@ def execute(network: FloatNetwork, pixels: Tensor, observe: Observer | None = No
     ``observe`` is told each operator's output when it is computed.
     """
     graph = network.network
-    values = {t: torch.tensor(v) for t, v in network.constants.items() if v.dtype == np.float32}
+    values = {t: torch.tensor(v) for t, v in network.constants.items()}
     values[graph.inputs[0]] = pixels
     for index, op in enumerate(graph.ops):
         (output,) = op.outputs
@@ -136,7 +136,7 @@ def _transpose_conv(graph: Network, op: TransposeConv, values: Values) -> Tensor
 
 def _fully_connected(graph: Network, op: FullyConnected, values: Values) -> Tensor:
     source, weights, bias = (values[t] for t in op.inputs)
-    return F.linear(source.flatten(1), weights, bias)
+    return F.linear(source if op.keep_num_dims else source.flatten(1), weights, bias)
 
 
 def _max_pool(graph: Network, op: MaxPool2D, values: Values) -> Tensor:
@@ -156,7 +156,7 @@ def _average_pool(graph: Network, op: AveragePool2D, values: Values) -> Tensor:
 
 
 def _mean(graph: Network, op: Mean, values: Values) -> Tensor:
-    return values[op.inputs[0]].mean((1, 2), keepdim=op.keep_dims)
+    return values[op.inputs[0]].mean(values[op.inputs[1]].tolist(), keepdim=op.keep_dims)
 
 
 def _reshape(graph: Network, op: Reshape, values: Values) -> Tensor:
@@ -179,9 +179,13 @@ def _resize_nearest(graph: Network, op: ResizeNearestNeighbor, values: Values) -
 def _strided_slice(graph: Network, op: StridedSlice, values: Values) -> Tensor:
     x = values[op.inputs[0]]
     sizes = graph.shape(op.outputs[0])
-    for axis, (begin, step, size) in enumerate(zip(op.begin, op.step, sizes, strict=True)):
-        if axis > 0:
-            x = x.index_select(axis, begin + step * torch.arange(size))
+    for axis in reversed(range(1, x.ndim)):  # an axis that goes leaves those before it where they are
+        begin, step = op.begin[axis], op.step[axis]
+        if step == 0:
+            x = x.select(axis, begin)
+        else:
+            kept = axis - op.step[:axis].count(0)
+            x = x.index_select(axis, begin + step * torch.arange(sizes[kept]))
     return x
 
 

@@ -8,6 +8,7 @@ shows when the network runs on a black image, operator by operator, against the 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,7 @@ from mcu_nas.quantize.execution import execute
 from mcu_nas.quantize.float_network import FloatNetwork
 from mcu_nas.quantize.folding import fold
 from mcu_nas.tflite.faults import Place
+from mcu_nas.tflite.movement import MOVEMENT, read_movement
 from mcu_nas.tflite.operators import read_operator
 from mcu_nas.tflite.raw import RawModel, RawOperator, decode
 from mcu_nas.tflite.schema import DTYPE_NAMES, KIND_BY_CODE
@@ -87,9 +89,10 @@ class _Reading:
     def network(self, white: float) -> FloatNetwork:
         """The network as the file has it."""
         ops = [
-            self._operator(Place.of(self._file, self._raw, index), operator)
+            op
             for index, operator in enumerate(self._raw.operators)
             if not self._is_shape_arithmetic(operator)
+            for op in self._operators(Place.of(self._file, self._raw, index), operator)
         ]
         graph = Network(
             tuple(self._tensors), tuple(ops), self._raw.inputs, self._raw.outputs, frozenset(self._constants)
@@ -101,23 +104,22 @@ class _Reading:
         known = [self._raw.tensors[t] for t in operator.outputs if 0 <= t < len(self._raw.tensors)]
         return bool(known) and all(DTYPE_NAMES.get(t.type_code) in ("int32", "int64") for t in known)
 
-    def _operator(self, place: Place, raw: RawOperator) -> Op:
+    def _operators(self, place: Place, raw: RawOperator) -> Iterator[Op]:
         if raw.code not in KIND_BY_CODE:
-            raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --help` lists those that are")
+            raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --ops` lists those that are")
         for tensor in raw.inputs + raw.outputs:
             if tensor != _LEFT_OUT and not 0 <= tensor < len(self._raw.tensors):
                 raise place.error(f"tensor {tensor} does not exist")
-        kind = KIND_BY_CODE[raw.code].op
-        inputs = raw.inputs
-        if kind in (Conv2D, DepthwiseConv2D, FullyConnected) and len(inputs) == 2:
-            inputs = (*inputs, _LEFT_OUT)
-        if kind is TransposeConv and len(inputs) == 3:
-            inputs = (*inputs, _LEFT_OUT)
-        if kind is Reshape:
-            inputs = inputs[:1]
-        op = read_operator(replace(raw, inputs=inputs), place)
-        op = replace(op, inputs=tuple(self._input(op, place, number, t) for number, t in enumerate(inputs)))
-        return self._constant_last(op, place)
+        if raw.code in MOVEMENT:
+            if _LEFT_OUT in raw.inputs:
+                raise place.unsupported("leaves out an optional tensor")
+            read = read_movement(raw, place, self._raw)
+        else:
+            raw = replace(raw, inputs=_completed(raw))
+            read = (read_operator(raw, place),)
+        for op in read:
+            inputs = (self._input(op, place, position, t) for position, t in enumerate(op.inputs))
+            yield self._constant_last(replace(op, inputs=tuple(inputs)), place)
 
     def _input(self, op: Op, place: Place, position: int, tensor: int) -> int:
         """The number of an operator's input; a constant becomes the operator's own."""
@@ -162,6 +164,17 @@ class _Reading:
         return replace(
             op, inputs=(first, self._constant(f"{place.output}.constant", values.reshape(-1), "int8"))
         )
+
+
+def _completed(raw: RawOperator) -> tuple[int, ...]:
+    """An operator's inputs, a layer's bias marked as left out where the file does not even say so; of a
+    RESHAPE the activation alone, whose output says the shape.
+    """
+    kind = KIND_BY_CODE[raw.code].op
+    if kind is Reshape:
+        return raw.inputs[:1]
+    complete = {Conv2D: 3, DepthwiseConv2D: 3, FullyConnected: 3, TransposeConv: 4}.get(kind, 0)
+    return (*raw.inputs, _LEFT_OUT) if len(raw.inputs) == complete - 1 else raw.inputs
 
 
 def _with_batch_1(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -105,7 +105,7 @@ def test_a_model_finds_its_neighbours_and_its_weights(folder: Path) -> None:
         ("my_model.py", "name the function that makes the model: my_model.py:make_model"),
         ("my_model.py:make_modle", "has no 'make_modle': did you mean 'make_model'"),
         ("my_model.py:needs", "my_model.py:needs: needs the arguments width"),
-        ("my_model.py:fails", "my_model.py:fails: line 18: ValueError: no weights.pt here"),
+        ("my_model.py:fails", "my_model.py:fails: line 17: ValueError: no weights.pt here"),
         ("my_model.py:nothing", "is NoneType, not a torch.nn.Module"),
         ("my_model.py:five", "gives 5 values, digits has 4 classes"),
         ("my_model.py:two", "the model returns 2 values"),

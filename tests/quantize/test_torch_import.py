@@ -142,6 +142,12 @@ def test_functions_of_an_image(function: object) -> None:
     imported(Function(function).eval(), (9, 9, 2))
 
 
+def test_groups_are_parts_joined_again() -> None:
+    module = nn.Sequential(nn.Conv2d(4, 6, 3, 2, 1, groups=2), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten())
+    network = imported(module.eval(), (8, 8, 4)).network
+    assert names(network)[:5] == ["PAD", "STRIDED_SLICE", "CONV_2D", "STRIDED_SLICE", "CONV_2D"]
+
+
 def test_log_softmax_at_the_end_is_left_out_and_said() -> None:
     found = import_module(nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.LogSoftmax(1)).eval(), (4, 4, 1))
     assert names(found.network.network) == ["RESHAPE", "FULLY_CONNECTED"]
@@ -165,8 +171,8 @@ class Attention(nn.Module):
         (Attention(), "forward: torch view is not supported"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU()), "1: nn.GELU is not supported: no operator for gelu"),
         (
-            nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=2)),
-            "1: nn.Conv2d is not supported: groups=2",
+            nn.Sequential(nn.Conv2d(1, 64, 3), nn.Conv2d(64, 64, 3, groups=32)),
+            "1: nn.Conv2d is not supported: groups=32",
         ),
         (nn.Sequential(nn.MaxPool2d(3, 2, 1)), "0: nn.MaxPool2d is not supported: padding"),
         (

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from torch import nn
+from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.fx.node import map_arg
 
@@ -42,32 +43,40 @@ def import_module(module: nn.Module, shape: tuple[int, int, int], white: float =
     """
     height, width, channels = shape
     program = trace(module, (channels, height, width))
-    found = constants(program)
     build = FloatNetworkBuilder()
     source = build.activation("pixels", (1, height, width, channels))
-    (output,) = (node for node in program.graph.nodes if node.op == "output")
-    values: dict[Node, Any] = {}
-    for node in program.graph.nodes:
-        if node.op == "placeholder":
-            values[node] = found.get(node.name, Value(source, (channels, height, width)))
-    notes: list[str] = []
-    names: set[str] = set()
-    traced = list(calls(program))
-    for call in traced:
-        if call.name in ("log_softmax", "_log_softmax") and _only_user(call.node) is output:
-            notes.append("the log_softmax at the end is left out: its logits decide alike")
-            values[call.node] = values[call.node.args[0]]  # type: ignore[index]
-        else:
-            values[call.node] = _result(call, values, build, _name(call, names))
-    ((result,),) = output.args
-    value = values.get(result)
-    if not isinstance(value, Value) or not traced:
-        raise UnsupportedError("the model's output does not depend on its input, or is its input")
-    value = Site(traced[-1], {}, build, "output").in_torch_order(value)
-    network = _finished(build, source, value, white)
+    result, notes = _built(program, build, Value(source, (channels, height, width)))
+    if len(result.shape) == 3 and result.shape[1:] != (1, 1):
+        raise UnsupportedError("the model returns an image; a value for each class is supported")
+    network = fold(build.build(source, result.tensor, white))
     if not notes:
         _check_equal(module, network, shape)
-    return ImportedModule(network, tuple(notes))
+    return ImportedModule(network, notes)
+
+
+def _built(
+    program: ExportedProgram, build: FloatNetworkBuilder, pixels: Value
+) -> tuple[Value, tuple[str, ...]]:
+    """Every call of a program as operators; the program's result, and notes."""
+    constant = constants(program)
+    values: dict[Node, Any] = {
+        node: constant.get(node.name, pixels) for node in program.graph.nodes if node.op == "placeholder"
+    }
+    (output,) = (node for node in program.graph.nodes if node.op == "output")
+    ((last,),) = output.args
+    notes: list[str] = []
+    names: set[str] = set()
+    call: Call | None = None
+    for call in calls(program):
+        if call.name == "log_softmax" and call.node is last:
+            notes.append("the log_softmax at the end is left out: its logits decide alike")
+            values[call.node] = values[call.node.args[0]]
+        else:
+            values[call.node] = _result(call, values, build, _name(call, names))
+    result = values.get(last)
+    if call is None or not isinstance(result, Value):
+        raise UnsupportedError("the model's output does not depend on its input, or is its input")
+    return Site(call, {}, build, "output").in_torch_order(result), tuple(notes)
 
 
 def _result(call: Call, values: dict[Node, Any], build: FloatNetworkBuilder, name: str) -> Any:
@@ -85,23 +94,12 @@ def _result(call: Call, values: dict[Node, Any], build: FloatNetworkBuilder, nam
     return BUILDERS[call.name](Site(call, given, build, name))
 
 
-def _only_user(node: Node) -> Node | None:
-    (user,) = node.users if len(node.users) == 1 else (None,)
-    return user
-
-
 def _name(call: Call, taken: set[str]) -> str:
     """What the call's tensors are called: the module's path, the call's own name where that is no leaf's."""
     own = call.path if call.what.startswith("nn.") else ".".join(filter(None, (call.path, call.node.name)))
     name = own if own not in taken else f"{own}.{call.node.name}"
     taken.add(name)
     return name
-
-
-def _finished(build: FloatNetworkBuilder, source: int, result: Value, white: float) -> FloatNetwork:
-    if len(result.shape) == 3 and result.shape[1:] != (1, 1):
-        raise UnsupportedError("the model returns an image; a value for each class is supported")
-    return fold(build.build(source, result.tensor, white))
 
 
 def _check_equal(module: nn.Module, network: FloatNetwork, shape: tuple[int, int, int]) -> None:

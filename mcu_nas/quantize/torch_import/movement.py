@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,11 @@ def concatenate(site: Site) -> Value:
     values = site.arguments["tensors"]
     if not all(isinstance(value, Value) for value in values):
         raise site.unsupported("it joins a constant to the image")
-    axis = site.axis(site.arguments["dim"], len(site.shape) + 1)
+    return joined(site, values, site.axis(site.arguments["dim"], len(site.shape) + 1))
+
+
+def joined(site: Site, values: Sequence[Value], axis: int) -> Value:
+    """Values one after another along an axis of the network's."""
     inputs = tuple(site.in_torch_order(value).tensor for value in values)
     return site.append(lambda out: Concatenation(inputs, (out,), axis), site.shape)
 
@@ -66,8 +71,7 @@ def split(site: Site) -> list[Value]:
     parts, begin = [], 0
     for number, made in enumerate(site.call.node.meta["val"]):
         shape = tuple(made.shape[1:])
-        piece = Site(site.call, site.arguments, site.build, f"{site.name}.{number}")
-        parts.append(sliced(piece, source, {axis: begin}, shape))
+        parts.append(sliced(site.part(str(number)), source, {axis: begin}, shape))
         begin += shape[dimension - 1]
     return parts
 
@@ -85,14 +89,7 @@ def sliced(site: Site, value: Value, begins: dict[int, int], shape: tuple[int, .
     ours = site.ours(shape)
     begin = tuple(begins.get(axis, 0) for axis in range(len(ours)))
     steps = tuple(step if axis in begins else 1 for axis in range(len(ours)))
-    end = tuple(b + (size - 1) * s + 1 for b, size, s in zip(begin, ours, steps, strict=True))
-    constants = tuple(
-        site.build.integers(f"{site.name}.{role}", numbers)
-        for role, numbers in (("begin", begin), ("end", end), ("strides", steps))
-    )
-    return site.append(
-        lambda out: StridedSlice((value.tensor, *constants), (out,), begin, steps), shape, "part"
-    )
+    return site.append(lambda out: StridedSlice((value.tensor,), (out,), begin, steps), shape, "part")
 
 
 def pad(site: Site) -> Value:
@@ -112,8 +109,7 @@ def enlarge(site: Site) -> Value:
     if any(new % old for new, old in zip(wanted[1:], source.shape[1:], strict=True)):
         both = f"{shown(source.shape[1:])} to {shown(wanted[1:])}"
         raise site.unsupported(f"{both} is no whole factor")
-    size = site.build.integers(f"{site.name}.size", wanted[1:])
-    return site.append(lambda out: ResizeNearestNeighbor((source.tensor, size), (out,)), wanted)
+    return site.append(lambda out: ResizeNearestNeighbor((source.tensor,), (out,)), wanted)
 
 
 def expand(site: Site) -> Value:

@@ -47,6 +47,10 @@ class Site:
         """The call cannot be expressed, because of ``reason``."""
         return self.call.unsupported(reason)
 
+    def part(self, name: str) -> Site:
+        """The same call for a part of its operators, named after it."""
+        return Site(self.call, self.arguments, self.build, f"{self.name}.{name}")
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Torch's shape of the result, the batch left out."""
@@ -129,10 +133,9 @@ class Site:
         if not any((top, bottom, left, right)):
             return image
         amounts = ((0, 0), (top, bottom), (left, right), (0, 0))
-        constant = self.build.integers(f"{self.name}.amounts", amounts)
         channels, height, width = image.shape
         shape = (channels, height + top + bottom, width + left + right)
-        return self.append(lambda out: Pad((image.tensor, constant), (out,), amounts), shape, "padded")
+        return self.append(lambda out: Pad((image.tensor,), (out,), amounts), shape, "padded")
 
     def permuted(self, image: Value, order: tuple[int, ...]) -> Value:
         """An image's dimensions (batch, C, H, W) in another order."""
@@ -148,9 +151,9 @@ class Site:
         permutation = self._permutation(image, _AXIS_OF_TORCH_DIM)
         return self.build.append(permutation, f"{self.name}.planes", (1, channels, height, width))
 
-    def _permutation(self, tensor: int, order: tuple[int, ...]) -> Callable[[int], Op]:
-        constant = self.build.integers(f"{self.name}.order", order)
-        return lambda out: Transpose((tensor, constant), (out,), order)
+    @staticmethod
+    def _permutation(tensor: int, order: tuple[int, ...]) -> Callable[[int], Op]:
+        return lambda out: Transpose((tensor,), (out,), order)
 
 
 def _order_differs(image: tuple[int, ...]) -> bool:

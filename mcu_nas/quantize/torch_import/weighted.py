@@ -7,29 +7,53 @@ import numpy as np
 from mcu_nas.network import same_pad
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Padding, TransposeConv
 from mcu_nas.quantize.torch_import.elementwise import scaled_and_shifted
-from mcu_nas.quantize.torch_import.movement import sliced
+from mcu_nas.quantize.torch_import.movement import joined, sliced
 from mcu_nas.quantize.torch_import.site import Site, Value, shown
+
+_MOST_GROUPS = 16  # a CONCATENATION joins no more
 
 
 def convolution(site: Site) -> Value:
-    """conv2d: full, or a group a channel, padded by TFLite's SAME where that is torch's padding."""
+    """conv2d, padded by TFLite's SAME where that is torch's padding; groups are parts joined again."""
     source = site.image("input")
     weight = site.constant("weight")  # (O, I / groups, KH, KW)
     assert weight is not None
     channels, groups = source.shape[0], site.arguments["groups"]
-    if groups not in (1, channels):
-        raise site.unsupported(f"groups={groups} of {channels} channels: 1 or {channels} are supported")
-    stride, dilation, kernel = site.pair("stride"), site.pair("dilation"), weight.shape[2:]
-    source, padding = _padded(site, source, kernel, stride, dilation)
-    bias = site.build.bias(f"{site.name}.bias", _bias(site, len(weight)))
-    if groups == 1:
-        weights = site.build.weights(f"{site.name}.weights", weight.transpose(0, 2, 3, 1))
-        inputs = (source.tensor, weights, bias)
-        return site.append(lambda out: Conv2D(inputs, (out,), stride, padding, dilation=dilation), site.shape)
-    weights = site.build.weights(f"{site.name}.weights", weight.transpose(1, 2, 3, 0))
-    inputs = (source.tensor, weights, bias)
+    bias = _bias(site, len(weight))
+    geometry = site.pair("stride"), site.pair("dilation")
+    source, padding = _padded(site, source, weight.shape[2:], *geometry)
+    if groups == 1 or groups == channels:
+        kind = Conv2D if groups == 1 else DepthwiseConv2D
+        return _layer(site, kind, source, weight, bias, geometry, padding)
+    if groups > _MOST_GROUPS:
+        raise site.unsupported(f"groups={groups} of {channels} channels: {_MOST_GROUPS}, or one a channel")
+    outputs, inputs = len(weight) // groups, channels // groups
+    parts = []
+    for group in range(groups):
+        place = site.part(f"group{group}")
+        part = sliced(place, source, {3: group * inputs}, (inputs, *source.shape[1:]))
+        own = slice(group * outputs, (group + 1) * outputs)
+        parts.append(_layer(place, Conv2D, part, weight[own], bias[own], geometry, padding))
+    return joined(site, parts, 3)
+
+
+def _layer(
+    site: Site,
+    kind: type[Conv2D | DepthwiseConv2D],
+    source: Value,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    geometry: tuple[tuple[int, int], tuple[int, int]],
+    padding: Padding,
+) -> Value:
+    """One convolution; weight (O, I, KH, KW), or (O, 1, KH, KW) of a depthwise one."""
+    stride, dilation = geometry
+    order = (0, 2, 3, 1) if kind is Conv2D else (1, 2, 3, 0)
+    weights = site.build.weights(f"{site.name}.weights", weight.transpose(order))
+    inputs = (source.tensor, weights, site.build.bias(f"{site.name}.bias", bias))
     return site.append(
-        lambda out: DepthwiseConv2D(inputs, (out,), stride, padding, dilation=dilation), site.shape
+        lambda out: kind(inputs, (out,), stride, padding, dilation=dilation),
+        (len(weight), *site.shape[1:]),
     )
 
 
