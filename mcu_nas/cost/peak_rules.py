@@ -20,7 +20,25 @@ from dataclasses import dataclass
 
 from mcu_nas.compiler.planner import Plan
 from mcu_nas.network import Network
-from mcu_nas.operators import Add, AveragePool2D, Conv2D, DepthwiseConv2D, MaxPool2D, Op, Reshape, Softmax
+from mcu_nas.operators import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    HardSwish,
+    LeakyRelu,
+    Logistic,
+    MaxPool2D,
+    Mul,
+    Op,
+    Quantize,
+    Relu,
+    Relu6,
+    Reshape,
+    Softmax,
+    Sub,
+    Tanh,
+)
 
 RULES = ("layer_sum", "inplace_dw", "live", "overlap", "planned")
 
@@ -102,10 +120,13 @@ def overlap(network: Network, index: int) -> int:
 
 
 def planned(network: Network, plan: Plan, index: int) -> int:
-    """Bytes of the arena that live activations occupy at an operator under a plan."""
-    spans = sorted((plan.offsets[t], plan.offsets[t] + _bytes(network, t)) for t in network.live_at(index))
+    """Bytes of the arena that live activations and scratch occupy at an operator under a plan."""
+    spans = [(plan.offsets[t], plan.offsets[t] + _bytes(network, t)) for t in network.live_at(index)]
+    if index in plan.scratch:
+        low = plan.scratch[index]
+        spans.append((low, low + plan.kernels[index].scratch_bytes(network, network.ops[index])))
     occupied, end = 0, 0
-    for start, stop in spans:
+    for start, stop in sorted(spans):
         occupied += max(0, stop - max(start, end))
         end = max(end, stop)
     return occupied
@@ -137,10 +158,13 @@ def _lag(network: Network, op: Op, source: int) -> int:
     """Bytes of input that must survive while an output element is written: what overlap costs.
 
     Whole input rows under a k×k window, one pixel under 1×1, a plane or the rows for depthwise (whichever
-    is less), nothing element by element, everything where each output reads the whole input.
+    is less), nothing element by element, everything where each output reads the whole input or an operand
+    is repeated.
     """
     match op:
-        case Add() | Softmax():
+        case Add() | Sub() | Mul():
+            return 0 if _bytes(network, source) == _bytes(network, op.outputs[0]) else _bytes(network, source)
+        case Softmax() | Relu() | Relu6() | LeakyRelu() | HardSwish() | Logistic() | Tanh() | Quantize():
             return 0
         case Conv2D() | DepthwiseConv2D():
             _, tall, wide, _ = network.shape(op.inputs[1])

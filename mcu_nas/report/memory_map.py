@@ -28,7 +28,7 @@ from mcu_nas.units import format_bytes
 
 FORMATS = (".svg", ".png")
 _COLOURS = ("#60a5fa", "#fbbf24", "#4ade80", "#c084fc", "#fb7185", "#2dd4bf", "#a3a3a3", "#f97316")
-_INPUT_COLOUR, _RED, _INK = "#cbd5e1", "#dc2626", "#1e293b"
+_INPUT_COLOUR, _SCRATCH_COLOUR, _RED, _INK = "#cbd5e1", "#64748b", "#dc2626", "#1e293b"
 _LINE_UP_TO = 1.6  # the board's limit is drawn where it lies within this multiple of the arena
 _GLYPH = 0.62  # width of a character by its height, a little above the font's average
 _FEWEST_POINTS, _MOST_POINTS = 4.5, 9.0
@@ -36,9 +36,11 @@ _FEWEST_POINTS, _MOST_POINTS = 4.5, 9.0
 
 @dataclass(frozen=True)
 class Box:
-    """An activation on the map: operators first..last, and bytes low..high of the arena."""
+    """An activation on the map, or scratch memory (``tensor`` None): operators first..last, and bytes
+    low..high of the arena.
+    """
 
-    tensor: int
+    tensor: int | None
     first: int
     last: int
     low: int
@@ -52,11 +54,16 @@ class Box:
 
 
 def boxes(network: Network, layout: Plan) -> list[Box]:
-    """Every activation of a network as its own plan places it."""
-    return [
+    """Every activation of a network and its kernels' scratch, as its own plan places them."""
+    activations = [
         Box(tensor, first, last, low := layout.offsets[tensor], low + network.tensors[tensor].bytes)
         for tensor, (first, last) in network.lifetimes.items()
     ]
+    scratch = [
+        Box(None, index, index, low, low + layout.kernels[index].scratch_bytes(network, network.ops[index]))
+        for index, low in layout.scratch.items()
+    ]
+    return activations + scratch
 
 
 def write_memory_map(network: Network, layout: Plan, board: Board, title: str, path: Path) -> None:
@@ -65,7 +72,7 @@ def write_memory_map(network: Network, layout: Plan, board: Board, title: str, p
     ``layout`` is the network's own plan.
     """
     with rc_context({"svg.hashsalt": "memory map", "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(_width_inches(network), 6.4), layout="constrained")
+        figure = Figure(figsize=_inches(network), layout="constrained")
         axes = figure.add_subplot()
         _draw(axes, network, layout, board)
         share = 100 * layout.arena_bytes / board.usable_sram_bytes
@@ -82,8 +89,9 @@ def write_memory_map(network: Network, layout: Plan, board: Board, title: str, p
             figure.savefig(temporary, format=path.suffix[1:], metadata=metadata, dpi=120)
 
 
-def _width_inches(network: Network) -> float:
-    return min(max(8.0, 4.0 + 0.45 * len(network.ops)), 40.0)
+def _inches(network: Network) -> tuple[float, float]:
+    """Width and height that leave the names of all operators legible."""
+    return min(max(8.0, 4.0 + 0.45 * len(network.ops)), 40.0), min(6.0 + len(network.ops) / 20, 10.0)
 
 
 def _draw(axes: Axes, network: Network, layout: Plan, board: Board) -> None:
@@ -92,12 +100,16 @@ def _draw(axes: Axes, network: Network, layout: Plan, board: Board) -> None:
         _rectangle(axes, box, facecolor=colours[_maker(network, box.tensor)], edgecolor=_INK, linewidth=0.8)
     for shared in _overlaps(network, layout):
         _rectangle(axes, shared, fill=False, hatch="////", edgecolor=_INK, linewidth=0, alpha=0.55, zorder=3)
-    keys = [Patch(facecolor=colour, edgecolor=_INK, label=name) for name, colour in colours.items()]
+    keys = [
+        Patch(facecolor=colour, edgecolor=_INK, label=name)
+        for name, colour in colours.items()
+        if name != "scratch" or layout.scratch
+    ]
     keys.append(Patch(fill=False, hatch="////", edgecolor=_INK, label="written over its input"))
     index, size = peak_op(network, layout)
     axes.axvspan(index, index + 1, color=_RED, alpha=0.13, zorder=0)
     for side in (index, index + 1):
-        axes.axvline(side, color=_RED, linestyle="dashed", linewidth=1, zorder=4)
+        axes.axvline(side, color=_RED, linestyle="dashed", linewidth=1, alpha=0.6, zorder=4)
     peak = f"peak: op {index} {network.ops[index].tflite_name}, {size:,} B"
     keys.append(Patch(color=_RED, alpha=0.3, label=peak))
     axes.axhline(layout.arena_bytes, color=_INK, linestyle=":", linewidth=1)
@@ -140,10 +152,13 @@ def _colours(network: Network) -> dict[str, str]:
     """A colour for each kind of operator, in order of appearance, and one for inputs."""
     names = dict.fromkeys(op.tflite_name for op in network.ops)
     kinds = {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
-    return {"input": _INPUT_COLOUR, **kinds}
+    return {"input": _INPUT_COLOUR, **kinds, "scratch": _SCRATCH_COLOUR}
 
 
-def _maker(network: Network, tensor: int) -> str:
+def _maker(network: Network, tensor: int | None) -> str:
+    """The key of a box in _colours."""
+    if tensor is None:
+        return "scratch"
     return next((op.tflite_name for op in network.ops if tensor in op.outputs), "input")
 
 
@@ -155,7 +170,9 @@ def _label(axes: Axes, network: Network, layout: Plan) -> None:
     up = area.height / (axes.get_ylim()[1]) * points
     places = boxes(network, layout)
     for box in places:
-        shape = "×".join(str(size) for size in network.shape(box.tensor)[1:])
+        shape = "scratch"
+        if box.tensor is not None:
+            shape = "×".join(str(size) for size in network.shape(box.tensor)[1:])
         first, last = _uncovered(box, places)
         width, height = (last + 1 - first) * across, (box.high - box.low) * up
         for text in (f"{shape}\n{box.high - box.low:,} B", shape):
@@ -169,13 +186,17 @@ def _label(axes: Axes, network: Network, layout: Plan) -> None:
             if sizes[turned] >= _FEWEST_POINTS:
                 middle = ((first + last + 1) / 2, (box.low + box.high) / 2)
                 style: dict[str, Any] = {"ha": "center", "va": "center", "color": _INK, "zorder": 5}
+                style["bbox"] = {"facecolor": "#ffffff90", "edgecolor": "none", "pad": 0.5}
                 axes.text(*middle, text, rotation=turned, fontsize=sizes[turned], linespacing=1.1, **style)
                 break
 
 
 def _uncovered(box: Box, places: Sequence[Box]) -> tuple[int, int]:
-    """The columns of a box between those shared with its input or its output; all where none is left."""
+    """The columns of a box between those shared with its input or its output; where none is left, those
+    before its output, and else all.
+    """
     shared = [part for other in places if other is not box and (part := box.overlap(other))]
     first = max((part.last + 1 for part in shared if part.first == box.first), default=box.first)
     last = min((part.first - 1 for part in shared if part.last == box.last), default=box.last)
-    return (first, last) if first <= last else (box.first, box.last)
+    choices = ((first, last), (box.first, last), (box.first, box.last))
+    return next(choice for choice in choices if choice[0] <= choice[1])
