@@ -13,7 +13,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 COLUMNS = 110
-C_TYPES = {np.dtype(np.int8): "int8_t", np.dtype(np.int32): "int32_t", np.dtype(np.uint8): "uint8_t"}
+C_TYPES = {
+    np.dtype(np.int8): "int8_t",
+    np.dtype(np.uint8): "uint8_t",
+    np.dtype(np.int16): "int16_t",
+    np.dtype(np.int32): "int32_t",
+}
 
 # C11 and C++ keywords that a sanitised file stem could be.
 _KEYWORDS = frozenset(
