@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from mcu_nas.network import Network, Tensor, output_size
+from mcu_nas.network import Network, Tensor, WindowAxis, pad_amounts
 from mcu_nas.operators import (
     Add,
     AveragePool2D,
@@ -25,8 +25,8 @@ from mcu_nas.operators import (
     Mul,
     Op,
     Pad,
-    Padding,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
     Sub,
     Transpose,
@@ -122,15 +122,19 @@ def _derive(network: Network, tensors: list[Tensor], op: Op, channels: int | Non
                 op = replace(op, window=(sources[0][1], sources[0][2]))
             shape = (1, *_window_output(op, sources[0], op.window, (1, 1)), sources[0][3])
         case FullyConnected():
-            rows = math.prod(old[:-1])
             count = channels or old[-1]
-            set_weights((count, math.prod(sources[0]) // rows), count)
-            shape = (*old[:-1], count)
+            if op.keep_num_dims:
+                taken, shape = sources[0][-1], (*sources[0][:-1], count)
+            else:
+                taken, shape = math.prod(sources[0]), (1, count)
+            set_weights((count, taken), count)
         case Add() | Sub() | Mul() if len(sources) == 2:
             shape = _broadcast(*sources)
-        case Mean():
-            shape = (1, 1, 1, sources[0][3]) if op.keep_dims else (1, sources[0][3])
-        case Concatenation():
+        case Mean() if len(before[0]) == 4 and math.prod(old) == before[0][3] == old[-1]:
+            shape = (*old[:-1], sources[0][3])
+        case ResizeNearestNeighbor():
+            shape = (1, *_scaled(before[0], old, sources[0]), sources[0][3])
+        case Concatenation() if len(sources) == len(op.inputs):
             shape = _concatenated(sources, op.axis)
         case Pad():
             amounts = zip(sources[0], op.amounts, strict=True)
@@ -147,18 +151,16 @@ def _derive(network: Network, tensors: list[Tensor], op: Op, channels: int | Non
     return op
 
 
-def _window_output(
-    op: _Windowed,
-    source: _Shape,
-    window: tuple[int, int],
-    dilation: tuple[int, int],
-) -> _Shape:
-    if op.padding is Padding.VALID and any(
-        (size - 1) * step + 1 > side for size, step, side in zip(window, dilation, source[1:3], strict=True)
-    ):
+def _window_output(op: _Windowed, source: _Shape, taps: tuple[int, int], dilation: tuple[int, int]) -> _Shape:
+    pads = op.pads if isinstance(op, Conv2D | DepthwiseConv2D) else None
+    sides = zip(source[1:3], taps, op.stride, dilation, strict=True)
+    shape = tuple(
+        WindowAxis(*side, *(pads[axis] if pads else pad_amounts(op.padding, *side))).outputs
+        for axis, side in enumerate(sides)
+    )
+    if min(shape) < 1:
         raise NotDerivableError("its window is larger than its input")
-    sides = zip(source[1:3], window, op.stride, dilation, strict=True)
-    return tuple(output_size(op.padding, *side) for side in sides)
+    return shape
 
 
 def _broadcast(a: _Shape, b: _Shape) -> _Shape:
@@ -167,6 +169,15 @@ def _broadcast(a: _Shape, b: _Shape) -> _Shape:
     if any(x != y and 1 not in (x, y) for x, y in zip(*padded, strict=True)):
         raise NotDerivableError(f"its inputs {a} and {b} do not go together")
     return tuple(map(max, zip(*padded, strict=True)))
+
+
+def _scaled(before: _Shape, after: _Shape, source: _Shape) -> _Shape:
+    """Height and width after a RESIZE by whole factors."""
+    if any(large % small for small, large in zip(before[1:3], after[1:3], strict=True)):
+        raise NotDerivableError("its new size is no multiple of its input's")
+    return tuple(
+        large // small * size for small, large, size in zip(before[1:3], after[1:3], source[1:3], strict=True)
+    )
 
 
 def _concatenated(sources: list[_Shape], axis: int) -> _Shape:

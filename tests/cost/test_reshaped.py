@@ -11,7 +11,16 @@ from mcu_nas.compiler.planner import plan
 from mcu_nas.cost.reshaped import NewShapes, NotDerivableError, reshaped, without_add
 from mcu_nas.graph import Graph
 from mcu_nas.network import Network, Tensor
-from mcu_nas.operators import Add, AveragePool2D, Conv2D, Padding, Reshape, StridedSlice
+from mcu_nas.operators import (
+    Activation,
+    Add,
+    AveragePool2D,
+    Conv2D,
+    Padding,
+    Reshape,
+    ResizeNearestNeighbor,
+    StridedSlice,
+)
 from mcu_nas.spaces.builder import NetworkBuilder
 from tests.graphs import GraphMaker, graphs
 from tests.mobilenet import mobilenet_v2
@@ -77,6 +86,37 @@ def test_a_global_pool_and_a_flatten_follow_the_resolution() -> None:
     assert isinstance(pool, AveragePool2D)
     assert pool.window == (6, 5)
     assert [changed.shape(t) for t in (*pool.outputs, x, y)] == [(1, 1, 1, 3), (1, 3), (1, 90)]
+
+
+def test_explicit_padding_and_resize_follow_the_resolution() -> None:
+    builder = NetworkBuilder()
+    pixels = builder.input("pixels", (1, 8, 8, 3))
+    x = builder.conv("stem", pixels, 4, 3, 2, Activation.NONE)
+    output = builder.append(lambda out: ResizeNearestNeighbor((x,), (out,)), Tensor("large", (1, 8, 12, 4)))
+    network = builder.build(output)
+    stem = replace(network.ops[0], pads=((0, 1), (2, 2)))
+    tensors = list(network.tensors)
+    tensors[x] = replace(tensors[x], shape=(1, 4, 5, 4))
+    tensors[output] = replace(tensors[output], shape=(1, 8, 10, 4))
+    padded = replace(network, ops=(stem, network.ops[1]), tensors=tuple(tensors))
+    changed = reshaped(padded, NewShapes(inputs={pixels: (1, 6, 6, 3)}))
+    assert changed.shape(x) == (1, 3, 4, 4)
+    assert changed.shape(output) == (1, 6, 8, 4)
+
+
+def test_rows_of_a_fully_connected_layer_keep_their_number() -> None:
+    builder = NetworkBuilder()
+    rows = builder.input("rows", (1, 5, 8))
+    output = builder.fully_connected("dense", rows, 6)
+    network = builder.build(output)
+    tensors = list(network.tensors)
+    dense = replace(network.ops[0], keep_num_dims=True)
+    tensors[dense.inputs[1]] = replace(tensors[dense.inputs[1]], shape=(6, 8))
+    tensors[output] = replace(tensors[output], shape=(1, 5, 6))
+    network = replace(network, ops=(dense,), tensors=tuple(tensors))
+    changed = reshaped(network, NewShapes(inputs={rows: (1, 4, 7)}, channels={0: 3}))
+    assert changed.shape(output) == (1, 4, 3)
+    assert changed.shape(dense.inputs[1]) == (3, 7)
 
 
 def test_operators_that_a_change_does_not_reach_are_left_alone_and_others_refused() -> None:
