@@ -14,8 +14,17 @@ if not reference.reference_available():
 
 
 def reference_outputs(graph: Graph, *inputs: np.ndarray) -> np.ndarray:
-    """tflite-micro's first output for N samples, int8 (N, ...), from int8 (N, ...) per input."""
-    return reference.reference_outputs(serialize_tflite(graph), *inputs)
+    """tflite-micro's output for N samples, int8 (N, ...), from int8 (N, ...) per input; several outputs
+    flattened, one after another, as HostModel gives them: (N, bytes).
+    """
+    return joined(reference.reference_outputs(serialize_tflite(graph), *inputs))
+
+
+def joined(outputs: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The outputs of a model as HostModel gives them."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return np.concatenate([values.reshape(len(values), -1) for values in outputs], axis=1)
 
 
 def sample_inputs(graph: Graph, count: int, seed: int) -> list[np.ndarray]:

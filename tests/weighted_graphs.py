@@ -64,7 +64,7 @@ def mean_over(maker: GraphMaker, x: int, axes: list[int], keep_dims: bool) -> in
 
 
 def without_biases(graph: Graph, *, left_out: bool) -> bytes:
-    """The graph's .tflite in which every layer's bias, its last input, is absent, or -1 where ``left_out``."""
+    """The graph's .tflite in which every operator's last input, its bias, is absent, or -1 if ``left_out``."""
     model = schema.ModelT.InitFromPackedBuf(serialize_tflite(graph), 0)
     for operator in model.subgraphs[0].operators:
         operator.inputs = [*operator.inputs[:-1], *([-1] * left_out)]

@@ -36,9 +36,9 @@ static uint8_t *input_at(uint32_t index) {
     return arena + tensor->offset + index;
 }
 
-/* Turns a byte of the host into one of the tensor, and back. */
-static uint8_t input_mask(void) {
-    return model->input_encoding == MCU_INPUT_PIXEL_U8 ? 0x80 : 0;
+/* Turns a byte of the host into one of its tensor, and back. */
+static uint8_t input_mask(uint32_t index) {
+    return tensor_at(model->inputs, &index)->encoding == MCU_UINT8 ? 0x80 : 0;
 }
 
 void inference_begin(const struct mcu_model *new_model, uint8_t *new_arena, uint32_t arena_bytes) {
@@ -101,7 +101,8 @@ static uint32_t crc_of_input(void) {
 }
 
 void inference_load_byte(uint8_t byte) {
-    *input_at(loaded++) = byte ^ input_mask();
+    *input_at(loaded) = byte ^ input_mask(loaded);
+    loaded++;
     if (loaded == input_bytes) {
         crc = crc_of_input();
         state = INFERENCE_LOADED;
@@ -109,7 +110,7 @@ void inference_load_byte(uint8_t byte) {
 }
 
 uint8_t inference_loaded_byte(uint32_t index) {
-    return *input_at(index) ^ input_mask();
+    return *input_at(index) ^ input_mask(index);
 }
 
 uint32_t inference_load_crc(void) {

@@ -15,7 +15,12 @@ void measuring_model(const struct protocol *protocol) {
     const struct mcu_model *model = inference_model();
     answer_bracketed("m-model-name-", model->name);
     answer_bracketed("m-model-hash-", model->hash);
-    answer_bracketed("m-input-encoding-", model->input_encoding == MCU_INPUT_PIXEL_U8 ? "pixel_u8" : "int8");
+    answer_text("m-input-encoding-[");
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        answer_text(i == 0 ? "" : " ");
+        answer_text(model->inputs[i].encoding == MCU_UINT8 ? "pixel_u8" : "int8");
+    }
+    answer_line("]");
     answer_count("m-input-bytes-", inference_input_bytes());
     answer_count("m-output-bytes-", inference_output_bytes());
     answer_count("m-arena-bytes-", model->arena_bytes);

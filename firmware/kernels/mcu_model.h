@@ -11,14 +11,15 @@
 extern "C" {
 #endif
 
-/* How the bytes that a host sends become the input tensor. */
-enum mcu_input_encoding {
-    MCU_INPUT_INT8,     /* the tensor's own bytes */
-    MCU_INPUT_PIXEL_U8, /* pixels 0..255; int8 = pixel - 128, i.e. each byte XOR 0x80 */
+/* What the users of a model hold for an input or output, which in the arena is int8 always. */
+enum mcu_encoding {
+    MCU_INT8,  /* the tensor's own bytes */
+    MCU_UINT8, /* pixels 0..255, or uint8 in the .tflite: int8 + 128, i.e. each byte XOR 0x80 */
 };
 
 /* An input or output in the arena. real = (q - zero_point) * scale_mantissa * 2^-scale_shift. */
 struct mcu_tensor {
+    enum mcu_encoding encoding;
     uint32_t offset; /* bytes from the arena's start */
     uint32_t bytes;
     int32_t zero_point;
@@ -38,7 +39,6 @@ struct mcu_model {
     const char *hash; /* first 16 hex digits of the SHA-256 of the .tflite file */
     uint32_t arena_bytes;
     uint32_t arena_align;
-    enum mcu_input_encoding input_encoding;
     uint32_t input_count;
     uint32_t output_count;
     uint32_t layer_count;

@@ -13,7 +13,7 @@ from mcu_nas.cli.device import built_firmware, check_way_to_device, open_device
 from mcu_nas.cli.options import PATH, json_option, seed_option
 from mcu_nas.cli.progress import Bars
 from mcu_nas.cli.target import model_path
-from mcu_nas.compiler.export import load_program
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.macs import network_macs
 from mcu_nas.datasets import load_dataset
 from mcu_nas.datasets.images import resize
@@ -69,7 +69,7 @@ def command(
     request = folder.request()
     the_board = load_board(board or request.board)
     check_way_to_device(the_board, port)
-    program = load_program(model_path(run))
+    program = load_program_for(model_path(run), the_board)
     dataset = load_dataset(request.data)
     if images > len(dataset.test_labels):
         raise UsageError(f"--images {images}: {dataset.name} has {len(dataset.test_labels):,} test images")
@@ -90,7 +90,7 @@ def command(
             on_image=lambda done: bars.progress(done, images, ""),
         )
         bars.stage("latency")
-        link.load(input_bytes(pixels[0], link.hello()))
+        link.load(input_bytes(link.hello(), pixels[0]))
         latency = measure_latency(link, runs, warmup, emulated=port is None)
     macs = network_macs(network)
     following = f"mcu-nas audit {shlex.quote(str(run))} --board {request.board}"

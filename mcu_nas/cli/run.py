@@ -12,14 +12,15 @@ import numpy as np
 
 from mcu_nas.boards import load_board
 from mcu_nas.cli.device import built_firmware, check_way_to_device, open_device
-from mcu_nas.cli.options import PATH, board_option, json_option, seed_option
+from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option, seed_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
-from mcu_nas.compiler.export import load_program
-from mcu_nas.compiler.program import InputEncoding, Program
+from mcu_nas.compiler.planner import Optimize
+from mcu_nas.compiler.program import Encoding, Program
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.answers import MemoryUse
 from mcu_nas.devices.build import FirmwareImage
-from mcu_nas.devices.measurement import LayersMeasurement, measure_layers
+from mcu_nas.devices.measurement import LayersMeasurement, measure_layers, split_outputs
 from mcu_nas.errors import DataError
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -36,16 +37,24 @@ Examples:
 @board_option
 @click.option(
     "--input",
-    "input_file",
+    "input_files",
     type=PATH,
+    multiple=True,
     metavar="X.npy",
-    help="One input, uint8 pixels or int8; random by default.",
+    help="One input, uint8 pixels or int8, random by default; once for each of the model's inputs.",
 )
 @click.option("--port", metavar="P", help="Serial port of a flashed board, instead of the emulator.")
+@optimize_option
 @seed_option
 @json_option
 def command(
-    target: Path, board: str, input_file: Path | None, port: str | None, seed: int, as_json: bool
+    target: Path,
+    board: str,
+    input_files: tuple[Path, ...],
+    port: str | None,
+    optimize: Optimize | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Build the firmware, run one inference on the device, and show what it cost, layer by layer.
 
@@ -53,17 +62,19 @@ def command(
     """
     the_board = load_board(board)
     check_way_to_device(the_board, port)
-    program = load_program(model_path(target))
-    sample = _input(program, input_file, seed)
+    program = load_program_for(model_path(target), the_board, optimize=optimize)
+    sample = _inputs(program, input_files, seed)
     with built_firmware(program, the_board) as image, open_device(the_board, image, program, port) as link:
-        measured = measure_layers(link, sample, emulated=port is None)
-        outputs, memory = link.outputs(), link.memory()
+        measured = measure_layers(link, *sample, emulated=port is None)
+        outputs, memory = split_outputs(program, link.outputs()), link.memory()
     following = _next_command(target, board, port)
     if as_json:
         print(json.dumps({**_record(program, measured, image, memory, outputs), "next": following}, indent=2))
         return
     print(_layers(measured))
-    print(f"\noutputs  {' '.join(map(str, outputs))}")
+    print()
+    for values in outputs:
+        print(f"outputs  {' '.join(map(str, values))}")
     print(f"{_memory(image, memory, program)}\nnext: {following}")
 
 
@@ -76,20 +87,27 @@ def _next_command(target: Path, board: str, port: str | None) -> str:
     return f"mcu-nas audit {shlex.quote(str(target))} --board {board}"
 
 
-def _input(program: Program, input_file: Path | None, seed: int) -> np.ndarray:
-    """The input int8 (H, W, C) or uint8 pixels, from a file or random.
+def _inputs(program: Program, files: tuple[Path, ...], seed: int) -> list[np.ndarray]:
+    """Each input int8 (H, W, C) or uint8 pixels, from the files or random.
 
     Raises:
-        DataError: not an .npy file, or of another size or type.
+        DataError: another number of files than inputs; not an .npy file, or of another size or type.
     """
     network = program.graph.network
-    shape = network.shape(network.inputs[0])[1:]
-    if input_file is None:
-        return np.random.default_rng(seed).integers(-128, 128, shape, dtype=np.int8)
+    shapes = [network.shape(tensor)[1:] for tensor in network.inputs]
+    if not files:
+        rng = np.random.default_rng(seed)
+        return [rng.integers(-128, 128, shape, dtype=np.int8) for shape in shapes]
+    if len(files) != len(shapes):
+        raise DataError(f"{len(files)} --input for a model with {len(shapes)}: one for each, or none")
+    return [_input(*given) for given in zip(files, shapes, program.input_encodings, strict=True)]
+
+
+def _input(input_file: Path, shape: tuple[int, ...], encoding: Encoding) -> np.ndarray:
     sample = _read_npy(input_file)
     if sample.size != int(np.prod(shape)):
         raise DataError(f"{input_file}: is {sample.shape}, the model takes {shape}")
-    taken = ("int8", "uint8") if program.input_encoding is InputEncoding.PIXEL_U8 else ("int8",)
+    taken = ("int8", "uint8") if encoding is Encoding.PIXEL_U8 else ("int8",)
     if sample.dtype.name not in taken:
         raise DataError(f"{input_file}: is {sample.dtype}, the model takes {' or '.join(taken)}")
     return sample.reshape(shape)
@@ -142,7 +160,7 @@ def _record(
     measured: LayersMeasurement,
     image: FirmwareImage,
     memory: MemoryUse,
-    outputs: np.ndarray,
+    outputs: list[np.ndarray],
 ) -> dict[str, object]:
     return {
         "model": program.name,
@@ -152,7 +170,7 @@ def _record(
         "total": measured.total,
         "macs": measured.macs,
         "layers": [{"op": layer.name, "macs": layer.macs, "count": layer.count} for layer in measured.layers],
-        "outputs": outputs.tolist(),
+        "outputs": outputs[0].tolist() if len(outputs) == 1 else [values.tolist() for values in outputs],
         "arena_bytes": program.arena_bytes,
         "flash_bytes": image.flash_bytes,
         "code_bytes": image.code_bytes,

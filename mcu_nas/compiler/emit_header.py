@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcu_nas import __version__
 from mcu_nas.compiler.c_text import c_float, c_lines
-from mcu_nas.compiler.program import Program
+from mcu_nas.compiler.program import Encoding, Program
 
 ARENA_ALIGN = 4  # the portable kernels need 1; word loads of faster ones need 4
 
@@ -21,8 +21,8 @@ def emit_header(program: Program) -> str:
     """Text of NAME.h."""
     name, macro = program.name, program.macro
     network = program.graph.network
-    inputs = "".join(_tensor_macros(program, "INPUT", i, t) for i, t in enumerate(network.inputs))
-    outputs = "".join(_tensor_macros(program, "OUTPUT", i, t) for i, t in enumerate(network.outputs))
+    inputs = _tensors_macros(program, "INPUT", network.inputs, program.input_encodings)
+    outputs = _tensors_macros(program, "OUTPUT", network.outputs, program.output_encodings)
     inputs_after = "leaves its inputs as they are" if program.keeps_inputs else "may overwrite its inputs"
     guard = f"{macro}_MCU_MODEL_H"
     return f"""\
@@ -41,7 +41,9 @@ extern "C" {{
 #define {macro}_ARENA_BYTES {program.arena_bytes}
 #define {macro}_ARENA_ALIGN {ARENA_ALIGN}
 
-/* Inputs: real = ({macro}_INPUTi_SCALE) * (q - {macro}_INPUTi_ZERO_POINT), height x width x channels. */
+/* Inputs: real = ({macro}_INPUTi_SCALE) * (q - {macro}_INPUTi_ZERO_POINT), height x width x channels.
+ * The arena holds int8. Where the encoding is MCU_UINT8, users of the model hold uint8 (pixels, or what the
+ * .tflite says): q = u - 128, i.e. each byte ^ 0x80. */
 #define {macro}_INPUT_COUNT {len(network.inputs)}
 {inputs}
 /* Outputs, likewise. */
@@ -66,7 +68,14 @@ extern const struct mcu_model {name}_model;
 """
 
 
-def _tensor_macros(program: Program, kind: str, index: int, tensor: int) -> str:
+def _tensors_macros(
+    program: Program, kind: str, tensors: tuple[int, ...], encodings: tuple[Encoding, ...]
+) -> str:
+    pairs = enumerate(zip(tensors, encodings, strict=True))
+    return "".join(_tensor_macros(program, kind, index, *pair) for index, pair in pairs)
+
+
+def _tensor_macros(program: Program, kind: str, index: int, tensor: int, encoding: Encoding) -> str:
     """Macros of one input or output: bytes, C type, quantization and its dimensions."""
     prefix = f"#define {program.macro}_{kind}{index}_"
     info = program.graph.network.tensors[tensor]
@@ -75,6 +84,7 @@ def _tensor_macros(program: Program, kind: str, index: int, tensor: int) -> str:
     values = {
         "BYTES": str(info.bytes),
         "TYPE": f"{info.dtype}_t",
+        "ENCODING": encoding.macro,
         "SCALE": c_float(quantization.scale),
         "ZERO_POINT": f"({quantization.zero_point})",
         **{axis: str(size) for axis, size in zip(axes, info.shape[1:], strict=True)},

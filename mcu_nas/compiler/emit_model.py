@@ -9,11 +9,8 @@ from mcu_nas.compiler.c_text import COLUMNS, c_comment_text, c_initialiser, c_st
 from mcu_nas.compiler.emit_header import banner
 from mcu_nas.compiler.emit_weights import array_name
 from mcu_nas.compiler.kernel_calls import KernelCall
-from mcu_nas.compiler.program import InputEncoding, Program
+from mcu_nas.compiler.program import Encoding, Program
 from mcu_nas.network import op_macs
-
-ENCODINGS = {InputEncoding.INT8: "MCU_INPUT_INT8", InputEncoding.PIXEL_U8: "MCU_INPUT_PIXEL_U8"}
-
 
 def emit_model(program: Program) -> str:
     """Text of NAME.c."""
@@ -58,11 +55,18 @@ static void {_function(number, call)}(uint8_t *arena) {{
 """
     struct = f"mcu_{call.kernel.name}"
     arguments = f"layer_{number:02d}_arguments"
-    pointers = {member: array_name(program, number, member) for member in call.arrays}
-    pointers_in = [f"(const int8_t *)(arena + {offsets[tensor]})" for tensor in call.inputs]
+    names = {member: array_name(program, number, member) for member in call.arrays}
+    pointers = {member: name for member, name in names.items() if member not in call.operands}
+    pointers_in = [
+        names[operand] if isinstance(operand, str) else f"(const int8_t *)(arena + {offsets[operand]})"
+        for operand in call.operands
+    ]
     written = [offsets[call.output], *_scratch(program, number)]
     pointers_out = [f"(int8_t *)(arena + {offset})" for offset in written]
-    body = _call(struct, [f"&{arguments}", *pointers_in, *pointers_out])
+    declaration = ""
+    if call.kernel.input_array:
+        declaration, pointers_in = _input_array(pointers_in), ["inputs"]
+    body = declaration + _call(struct, [f"&{arguments}", *pointers_in, *pointers_out])
     return f"""\
 /* {title}
  * {", ".join(places[:-1])} -> {places[-1]}{_sizes(program, number, call)} */
@@ -88,6 +92,12 @@ def _scratch(program: Program, number: int) -> list[int]:
     """The arena offset of a layer's scratch memory, where it has any."""
     scratch = program.plan.scratch
     return [scratch[number]] if number in scratch else []
+
+
+def _input_array(pointers: Sequence[str]) -> str:
+    """The declaration of ``inputs``, for a kernel that takes any number of them."""
+    lines = "".join(f"        {pointer},\n" for pointer in pointers)
+    return f"    const int8_t *const inputs[] = {{\n{lines}    }};\n"
 
 
 def _call(function: str, arguments: Sequence[str]) -> str:
@@ -138,7 +148,6 @@ def _model(program: Program) -> str:
         "hash": c_string(program.model_hash),
         "arena_bytes": f"{program.macro}_ARENA_BYTES",
         "arena_align": f"{program.macro}_ARENA_ALIGN",
-        "input_encoding": ENCODINGS[program.input_encoding],
         "input_count": f"{program.macro}_INPUT_COUNT",
         "output_count": f"{program.macro}_OUTPUT_COUNT",
         "layer_count": str(len(program.calls)),
@@ -150,8 +159,8 @@ def _model(program: Program) -> str:
         "run": f"{name}_run",
     }
     return f"""\
-{_tensor_table(program, "inputs", network.inputs)}
-{_tensor_table(program, "outputs", network.outputs)}
+{_tensor_table(program, "inputs", network.inputs, program.input_encodings)}
+{_tensor_table(program, "outputs", network.outputs, program.output_encodings)}
 static const struct mcu_layer layers[{len(program.calls)}] = {{
 {layers}
 }};
@@ -162,12 +171,15 @@ static const struct mcu_layer layers[{len(program.calls)}] = {{
 """
 
 
-def _tensor_table(program: Program, table: str, tensors: tuple[int, ...]) -> str:
+def _tensor_table(
+    program: Program, table: str, tensors: tuple[int, ...], encodings: tuple[Encoding, ...]
+) -> str:
     rows = []
-    for tensor in tensors:
+    for tensor, encoding in zip(tensors, encodings, strict=True):
         quantization = program.graph.quantization[tensor]
         fraction, exponent = math.frexp(quantization.scale)
-        fields = {
+        fields: dict[str, int | str] = {
+            "encoding": encoding.macro,
             "offset": program.plan.offsets[tensor],
             "bytes": program.graph.network.tensors[tensor].bytes,
             "zero_point": quantization.zero_point,

@@ -8,20 +8,28 @@ from enum import StrEnum
 
 from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
-from mcu_nas.compiler.planner import Plan, plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan
 from mcu_nas.errors import UnsupportedError
-from mcu_nas.graph import PIXELS, Graph, Quantization
+from mcu_nas.graph import PIXELS, Graph
 from mcu_nas.network import Network, op_macs
 
 MAX_ARENA_BYTES = 2**31 - 1  # offsets are ints in the C
 MAX_LAYER_MACS = 2**32 - 1  # struct mcu_layer counts them in 32 bits
 
 
-class InputEncoding(StrEnum):
-    """How the bytes that a host sends become the input tensor (``enum mcu_input_encoding``)."""
+class Encoding(StrEnum):
+    """What a model's users hold for an input or output, int8 in the arena (``enum mcu_encoding``).
+
+    PIXEL_U8: pixels 0 to 255, or whatever the .tflite has as uint8; int8 + 128, i.e. each byte XOR 0x80.
+    """
 
     INT8 = "int8"
     PIXEL_U8 = "pixel_u8"
+
+    @property
+    def macro(self) -> str:
+        """Its enumerator in C."""
+        return "MCU_UINT8" if self is Encoding.PIXEL_U8 else "MCU_INT8"
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,8 @@ class Program:
     plan: Plan
     name: str
     model_hash: str
-    input_encoding: InputEncoding
+    input_encodings: tuple[Encoding, ...]
+    output_encodings: tuple[Encoding, ...]
     calls: tuple[KernelCall, ...]
     keeps_inputs: bool = False
 
@@ -50,6 +59,10 @@ class Program:
     def arena_bytes(self) -> int:
         """Bytes of the arena, exact."""
         return self.plan.arena_bytes
+
+    def other_plan(self) -> Plan:
+        """The plan that was not taken: for memory where this one is for speed, or the reverse."""
+        return _plan(self.graph.network, self.plan.optimize.other, self.keeps_inputs)
 
     def kernel_stems(self) -> list[str]:
         """Stems of the kernels used, in order of first use."""
@@ -75,15 +88,16 @@ def compile_graph(
     graph: Graph,
     name: str,
     model_hash: str,
-    input_encoding: InputEncoding | None = None,
+    input_encoding: Encoding | None = None,
     *,
+    optimize: Optimize = Optimize.MEMORY,
     keep_inputs: bool = False,
 ) -> Program:
     """Choose kernels, plan the arena and compute every kernel's arguments.
 
-    ``name`` is made a C identifier. Without ``input_encoding`` a model whose input is quantized as pixels
-    (scale 1/255, zero point -128) takes pixels, any other its own int8 values. ``keep_inputs`` plans an
-    arena in which the inputs survive a run.
+    ``name`` is made a C identifier. Without ``input_encoding`` an input that is uint8 in the .tflite or
+    quantized as pixels (scale 1/255, zero point -128) takes pixels, any other its own int8 values.
+    ``keep_inputs`` plans an arena in which the inputs survive a run.
 
     Raises:
         UnsupportedError: an operator or a value that this version cannot compile; names the operator.
@@ -91,7 +105,7 @@ def compile_graph(
     network = graph.network
     if not network.ops:
         raise UnsupportedError("the model has no operators")
-    layout = plan(_ending_with_inputs(network) if keep_inputs else network)
+    layout = _plan(network, optimize, keep_inputs)
     if layout.arena_bytes > MAX_ARENA_BYTES:
         raise UnsupportedError(f"the model needs an arena of {layout.arena_bytes:,} B: 2 GiB or more")
     calls = []
@@ -103,9 +117,21 @@ def compile_graph(
         except UnsupportedError as error:
             where = f"op {number} {op.tflite_name} (output {network.tensors[op.outputs[0]].name!r})"
             raise UnsupportedError(f"{where}: {error}") from error
-    if input_encoding is None:
-        input_encoding = _encoding_of(graph.quantization[network.inputs[0]])
-    return Program(graph, layout, c_identifier(name), model_hash, input_encoding, tuple(calls), keep_inputs)
+    inputs = tuple(
+        input_encoding or _encoding(graph, tensor, uint8=position in graph.uint8_inputs)
+        for position, tensor in enumerate(network.inputs)
+    )
+    outputs = tuple(
+        Encoding.PIXEL_U8 if position in graph.uint8_outputs else Encoding.INT8
+        for position in range(len(network.outputs))
+    )
+    return Program(
+        graph, layout, c_identifier(name), model_hash, inputs, outputs, tuple(calls), keep_inputs
+    )
+
+
+def _plan(network: Network, optimize: Optimize, keep_inputs: bool) -> Plan:
+    return plan(_ending_with_inputs(network) if keep_inputs else network, optimize)
 
 
 def _ending_with_inputs(network: Network) -> Network:
@@ -113,7 +139,9 @@ def _ending_with_inputs(network: Network) -> Network:
     return replace(network, outputs=tuple(dict.fromkeys((*network.outputs, *network.inputs))))
 
 
-def _encoding_of(quantization: Quantization) -> InputEncoding:
+def _encoding(graph: Graph, tensor: int, *, uint8: bool) -> Encoding:
+    """Of an input that is ``uint8`` in the .tflite, or else by its quantization."""
+    quantization = graph.quantization[tensor]
     same_scale = abs(quantization.scale / PIXELS.scale - 1) < 1e-6  # converters round 1/255 differently
     pixels = same_scale and quantization.zero_point == PIXELS.zero_point
-    return InputEncoding.PIXEL_U8 if pixels else InputEncoding.INT8
+    return Encoding.PIXEL_U8 if uint8 or pixels else Encoding.INT8

@@ -21,7 +21,7 @@ class DeviceInfo:
     board: str
     model: str
     model_hash: str  # first 16 hex digits of the SHA-256 of the .tflite file
-    input_encoding: str  # "int8" or "pixel_u8"
+    input_encodings: tuple[str, ...]  # of each input, "int8" or "pixel_u8"
     input_bytes: int
     output_bytes: int
     arena_bytes: int
@@ -102,7 +102,7 @@ def parse_device_info(lines: Sequence[str]) -> DeviceInfo:
         board=_value(values, "name-dut"),
         model=_value(values, "model-name"),
         model_hash=_value(values, "model-hash"),
-        input_encoding=_value(values, "input-encoding"),
+        input_encodings=tuple(_value(values, "input-encoding").split()),
         input_bytes=_count(values, "input-bytes"),
         output_bytes=_count(values, "output-bytes"),
         arena_bytes=_count(values, "arena-bytes"),

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from mcu_nas.compiler.program import Encoding, Program
 from mcu_nas.devices.answers import ClockInfo, DeviceInfo
 from mcu_nas.devices.emulator import INSTRUCTIONS_PER_SECOND
 from mcu_nas.devices.serial_link import DeviceLink
@@ -120,21 +121,43 @@ class AccuracyMeasurement:
         return (centre - spread) / scale, (centre + spread) / scale
 
 
-def input_bytes(sample: np.ndarray, info: DeviceInfo) -> bytes:
-    """One input as the device wants it sent: pixels (uint8) or the input tensor's values (int8).
+def input_bytes(info: DeviceInfo, *sample: np.ndarray) -> bytes:
+    """One array for each of a model's inputs, as the device wants them sent, one after another: pixels
+    (uint8) or the input tensor's values (int8).
 
     Raises:
-        DataError: the type is neither, or pixels are given to a model that does not take them.
+        DataError: another number of inputs, another type, or pixels for an input that does not take them.
     """
-    if sample.dtype == np.int8:
+    if len(sample) != len(info.input_encodings):
+        raise DataError(
+            f"{len(sample)} inputs are given: model '{info.model}' takes {len(info.input_encodings)}"
+        )
+    pairs = zip(sample, info.input_encodings, strict=True)
+    return b"".join(_one_input_bytes(array, encoding, info) for array, encoding in pairs)
+
+
+def _one_input_bytes(array: np.ndarray, encoding: str, info: DeviceInfo) -> bytes:
+    if array.dtype == np.int8:
         # A device that takes pixels stores each as pixel XOR 0x80, i.e. pixel - 128.
-        return (sample.view(np.uint8) ^ (0x80 if info.input_encoding == "pixel_u8" else 0)).tobytes()
-    if sample.dtype == np.uint8 and info.input_encoding == "pixel_u8":
-        return sample.tobytes()
+        return (array.view(np.uint8) ^ (0x80 if encoding == "pixel_u8" else 0)).tobytes()
+    if array.dtype == np.uint8 and encoding == "pixel_u8":
+        return array.tobytes()
     raise DataError(
-        f"the input is {sample.dtype}: model '{info.model}' takes "
-        f"{'uint8 pixels or int8' if info.input_encoding == 'pixel_u8' else 'int8'}"
+        f"the input is {array.dtype}: model '{info.model}' takes "
+        f"{'uint8 pixels or int8' if encoding == 'pixel_u8' else 'int8'}"
     )
+
+
+def split_outputs(program: Program, outputs: np.ndarray) -> list[np.ndarray]:
+    """Outputs int8 (output_bytes,) of a device as an array for each of the model's outputs, in the type that
+    its users hold: int8, or uint8 where the .tflite has it.
+    """
+    tensors = [program.graph.network.tensors[tensor] for tensor in program.graph.network.outputs]
+    parts = np.split(outputs, np.cumsum([tensor.bytes for tensor in tensors])[:-1])
+    return [
+        part.view(np.uint8) ^ np.uint8(0x80) if encoding is Encoding.PIXEL_U8 else part
+        for part, encoding in zip(parts, program.output_encodings, strict=True)
+    ]
 
 
 def measure_latency(link: DeviceLink, runs: int, warmup: int, *, emulated: bool) -> LatencyMeasurement:
@@ -148,15 +171,16 @@ def measure_latency(link: DeviceLink, runs: int, warmup: int, *, emulated: bool)
     return LatencyMeasurement(unit, runs, min(counts), median_low(counts), max(counts))
 
 
-def measure_layers(link: DeviceLink, sample: np.ndarray, *, emulated: bool) -> LayersMeasurement:
-    """Loads an input and runs it once, layer by layer; ``link.outputs()`` has its outputs afterwards.
+def measure_layers(link: DeviceLink, *sample: np.ndarray, emulated: bool) -> LayersMeasurement:
+    """Loads an array for each input and runs the model once, layer by layer; ``link.outputs()`` has the
+    outputs afterwards.
 
     Raises:
         DataError: the input does not suit the model.
         DeviceError: the device fails.
     """
     unit = timer_unit(link.clock(), emulated)
-    link.load(input_bytes(sample, link.hello()))
+    link.load(input_bytes(link.hello(), *sample))
     counts = link.layers()
     layers = tuple(LayerMeasurement(layer.name, layer.macs, unit.of(layer.ticks)) for layer in counts.layers)
     # Each layer's count is exact once rounded; the sum of their ticks would gather the rounding.
@@ -184,7 +208,7 @@ def measure_accuracy(
     info = link.hello()
     predictions = np.empty(len(images), dtype=np.int64)
     for i, image in enumerate(images):
-        link.load(input_bytes(image, info))
+        link.load(input_bytes(info, image))
         link.infer(1, 0)
         predictions[i] = np.argmax(link.outputs())
         on_image(i + 1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mcu_nas.boards import Board
+from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.export import load_program
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.images import resize
@@ -46,7 +47,7 @@ def verify_accuracy(network: TorchNetwork, model: Path, dataset: Dataset, seed: 
     differing = 0
     if reference_available():
         chosen = stratified_sample(dataset.test_labels, min(COMPARED, len(images)), seed)
-        expected = reference_outputs(model.read_bytes(), quantized_pixels(images[chosen]))
+        (expected,) = reference_outputs(model.read_bytes(), quantized_pixels(images[chosen]))
         differing = int(np.any(outputs[chosen] != expected, axis=1).sum())
     return {
         "images": len(images),
@@ -59,7 +60,7 @@ def verify_accuracy(network: TorchNetwork, model: Path, dataset: Dataset, seed: 
 
 def build_for(folder: RunFolder, board: Board) -> FirmwareImage:
     """Firmware of a run's exported winner for a board, in the run folder."""
-    return build_firmware(folder.sources, load_program(folder.model).name, board, folder.firmware(board.name))
+    return build_firmware(folder.sources, c_identifier(folder.model.stem), board, folder.firmware(board.name))
 
 
 def image_record(image: FirmwareImage) -> dict[str, Any]:

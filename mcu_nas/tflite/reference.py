@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from mcu_nas.errors import ToolError
 
@@ -21,20 +22,22 @@ def reference_available() -> bool:
     return True
 
 
-def reference_outputs(tflite: bytes, *inputs: np.ndarray) -> np.ndarray:
-    """A model's first output for N samples, int8 (N, ...), from one array int8 (N, ...) per input.
+def reference_outputs(tflite: bytes, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Each of a model's outputs for N samples (N, ...), from one array (N, ...) per input; types and shapes
+    are the file's.
 
     Raises:
         ToolError: tflite-micro is not installed.
     """
+    count = schema.Model.GetRootAs(tflite).Subgraphs(0).OutputsLength()
     interpreter = _runtime().Interpreter.from_bytes(tflite, arena_size=ARENA_BYTES)
     results = []
     for sample in zip(*inputs, strict=True):
         for index, values in enumerate(sample):
             interpreter.set_input(values[None], index)
         interpreter.invoke()
-        results.append(interpreter.get_output(0)[0])
-    return np.stack(results)
+        results.append([interpreter.get_output(index)[0] for index in range(count)])
+    return tuple(np.stack(values) for values in zip(*results, strict=True))
 
 
 def _runtime() -> ModuleType:

@@ -19,16 +19,19 @@ from tests.reference import assert_same_outputs, sample_inputs
 FOLDER = Path(__file__).parents[2] / ".." / "shared" / "reference_models"
 
 
-@pytest.mark.parametrize("name", ["kws_ref_model", "pretrainedResnet_quant"])
-def test_published_model_equals_the_reference(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "arena_bytes"), [("kws_ref_model", 8_125), ("pretrainedResnet_quant", 33_312)]
+)
+def test_published_model_equals_the_reference(name: str, arena_bytes: int) -> None:
     path = FOLDER / f"{name}.tflite"
     if not path.exists():
         pytest.skip("no reference models beside the repository")
     graph = read_tflite(path)
     program = compile_graph(graph, name, "0" * 16)
     assert [call.op.tflite_name for call in program.calls if program.is_view(call)] == ["RESHAPE"]
-    inputs = sample_inputs(graph, 20, seed=2)
-    expected = reference_outputs(path.read_bytes(), *inputs)
+    assert program.arena_bytes == arena_bytes
+    inputs = sample_inputs(graph, 97, seed=2)
+    (expected,) = reference_outputs(path.read_bytes(), *inputs)
     assert len(np.unique(expected)) > 2
     assert_same_outputs(HostModel(program).run(*inputs), expected, *inputs)
 

@@ -113,7 +113,9 @@ def test_layers_without_bias_equal_the_reference(layer, left_out):
     (inputs,) = sample_inputs(graph, 5, seed=2)
     read = parse_tflite(data, "m.tflite")
     got = HostModel(compile_graph(read, "model", "0" * 16), sanitize=True).run(inputs)
-    assert_same_outputs(got, reference.reference_outputs(data, inputs), inputs)
+    # tflite-micro crashes on a depthwise convolution whose bias is left out; absent means the same.
+    (expected,) = reference.reference_outputs(without_biases(graph, left_out=False), inputs)
+    assert_same_outputs(got, expected, inputs)
     assert_same_graph(parse_tflite(serialize_tflite(read), "m.tflite"), read)
 
 
@@ -161,8 +163,9 @@ def test_constants_shared_by_two_operators_equal_the_reference():
     maker.ops.append(dataclasses.replace(first, inputs=(x, *first.inputs[1:]), outputs=(y,)))
     z = mean_over(maker, y, [-2], keep_dims=True)
     again = maker.activation("again mean", (1, 5, 4))
-    maker.ops.append(dataclasses.replace(maker.ops[-1], inputs=(z, maker.ops[-1].inputs[1]), outputs=(again,)))
-    maker.ops[-1] = dataclasses.replace(maker.ops[-1], keep_dims=False)
+    mean = maker.ops[-1]
+    inputs = (z, mean.inputs[1])
+    maker.ops.append(dataclasses.replace(mean, inputs=inputs, outputs=(again,), keep_dims=False))
     check(maker.graph((source,), (again,)))
 
 

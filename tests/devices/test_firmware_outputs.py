@@ -64,7 +64,7 @@ def test_outputs_of_the_emulated_board_equal_the_reference(model, name, tmp_path
         info = link.hello()
         assert (info.board, info.model, info.model_hash) == (board.title, "small", HASH)
         for sample in model.inputs:
-            link.load(input_bytes(sample, info))
+            link.load(input_bytes(info, sample))
             link.infer(1, 0)
             outputs.append(link.outputs().reshape(-1))
     assert_same_outputs(np.stack(outputs), model.expected, model.inputs)
@@ -79,7 +79,7 @@ def test_instruction_counts_repeat_and_layers_add_up(model, tmp_path):
             emulate(board, image.elf) as port,
             DeviceLink(port, board.serial.baud) as link,
         ):
-            link.load(input_bytes(model.inputs[-1], link.hello()))
+            link.load(input_bytes(link.hello(), model.inputs[-1]))
             latency = measure_latency(link, runs=3, warmup=1, emulated=True)
             totals |= {latency.least, latency.median, latency.most}
             layers.add(measure_layers(link, model.inputs[-1], emulated=True))

@@ -9,7 +9,7 @@ import pytest
 
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.compiler.program import InputEncoding, compile_graph
+from mcu_nas.compiler.program import Encoding, compile_graph
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.emulator import emulate
 from mcu_nas.devices.host import HostModel
@@ -24,7 +24,7 @@ def test_an_emulated_board_classifies_pixels_as_the_host_does(tmp_path: Path) ->
     stem = make.conv(pixels, 8, (3, 3), stride=(2, 2))
     classes = make.fully_connected(make.mean(stem), 10)
     graph = make.graph((pixels,), (classes,))
-    program = compile_graph(graph, "small", "0123456789abcdef", InputEncoding.PIXEL_U8)
+    program = compile_graph(graph, "small", "0123456789abcdef", Encoding.PIXEL_U8)
     images = np.random.default_rng(0).integers(0, 256, (6, 12, 12, 3), dtype=np.uint8)
     expected = HostModel(program).run((images ^ 0x80).view(np.int8))
     scale, zero_point = graph.quantization[classes].scale, graph.quantization[classes].zero_point
@@ -34,7 +34,7 @@ def test_an_emulated_board_classifies_pixels_as_the_host_does(tmp_path: Path) ->
     image = build_firmware(tmp_path / "c", program.name, board, tmp_path)
     with emulate(board, image.elf) as port, DeviceLink(port, board.serial.baud) as link:
         info = link.hello()
-        assert (info.input_encoding, info.input_bytes, info.output_bytes) == ("pixel_u8", 432, 10)
+        assert (info.input_encodings, info.input_bytes, info.output_bytes) == (("pixel_u8",), 432, 10)
         accuracy = measure_accuracy(link, images, expected.argmax(axis=-1), emulated=True)
         assert (accuracy.correct, accuracy.count, accuracy.kind) == (6, 6, "emulated")
         real = (expected[-1].astype(float) - zero_point) * scale

@@ -37,7 +37,7 @@ def link(port: str) -> Iterator[DeviceLink]:
 
 
 def info(encoding: str) -> DeviceInfo:
-    return DeviceInfo("board", "toy", "0" * 16, encoding, 12, 3, 12, 2)
+    return DeviceInfo("board", "toy", "0" * 16, (encoding,), 12, 3, 12, 2)
 
 
 def test_an_emulator_counts_instructions_and_has_no_milliseconds() -> None:
@@ -121,8 +121,8 @@ def test_interval_is_wilsons(correct: int, low: float, high: float) -> None:
 
 def test_pixels_and_int8_mean_the_same_input() -> None:
     as_int8 = (PIXELS.astype(np.int16) - 128).astype(np.int8)
-    assert input_bytes(PIXELS, info("pixel_u8")) == input_bytes(as_int8, info("pixel_u8")) == PIXELS.tobytes()
-    assert input_bytes(as_int8, info("int8")) == as_int8.tobytes()
+    assert input_bytes(info("pixel_u8"), PIXELS) == input_bytes(info("pixel_u8"), as_int8) == PIXELS.tobytes()
+    assert input_bytes(info("int8"), as_int8) == as_int8.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_pixels_and_int8_mean_the_same_input() -> None:
 )
 def test_an_input_of_another_type_is_refused(sample: np.ndarray, encoding: str) -> None:
     with pytest.raises(DataError, match=r"^the input is \w+: model 'toy' takes "):
-        input_bytes(sample, info(encoding))
+        input_bytes(info(encoding), sample)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=300), st.integers(0, 320), st.integers(0, 5))

@@ -79,7 +79,7 @@ def test_db_print_shows_the_bytes_as_they_were_sent(ask: Ask) -> None:
 
 
 def test_an_int8_model_gets_its_bytes_unchanged(tmp_path: Path) -> None:
-    device = build(tmp_path / "toy", "-DTOY_ENCODING=MCU_INPUT_INT8")
+    device = build(tmp_path / "toy", "-DTOY_ENCODING=MCU_INT8")
     lines = exchange(device, b"db load 12%db 80818283fffefdfc7f000000%db print%infer 1 0%outputs%")
     assert "m-buffer-80-81-82-83-ff-fe-fd-fc" in lines
     assert "m-outputs-83ff7f" in lines

@@ -9,7 +9,7 @@
 #endif
 
 #ifndef TOY_ENCODING
-#define TOY_ENCODING MCU_INPUT_PIXEL_U8
+#define TOY_ENCODING MCU_UINT8
 #endif
 
 static void misbehave(uint8_t *arena) {
@@ -51,7 +51,14 @@ static const struct mcu_layer layers[] = {
 };
 
 static const struct mcu_tensor inputs[] = {
-    {.offset = 0, .bytes = 12, .zero_point = -128, .scale_mantissa = 1077952577, .scale_shift = 38},
+    {
+        .encoding = TOY_ENCODING,
+        .offset = 0,
+        .bytes = 12,
+        .zero_point = -128,
+        .scale_mantissa = 1077952577,
+        .scale_shift = 38,
+    },
 };
 
 /* 1077952577 = ceil(2^38 / 255) */
@@ -65,7 +72,6 @@ const struct mcu_model toy_model = {
     .hash = "0123456789abcdef",
     .arena_bytes = TOY_ARENA_BYTES,
     .arena_align = 16,
-    .input_encoding = TOY_ENCODING,
     .input_count = 1,
     .output_count = 2,
     .layer_count = 2,
