@@ -54,8 +54,8 @@ static int32_t reciprocal_of_one_plus(int32_t x) {
     return twice(guess, 1);
 }
 
-void mcu_softmax_s8(const struct mcu_softmax_s8 *layer, const int8_t *in, int8_t *out) {
-    const struct mcu_softmax_s8 l = *layer; /* out may alias anything, as far as the C compiler knows */
+/* One row. */
+static void softmax_row(const struct mcu_softmax_s8 l, const int8_t *in, int8_t *out) {
     int32_t largest = INT8_MIN;
     for (int32_t i = 0; i < l.count; i++) {
         largest = in[i] > largest ? in[i] : largest;
@@ -81,5 +81,12 @@ void mcu_softmax_s8(const struct mcu_softmax_s8 *layer, const int8_t *in, int8_t
             probability = halve(multiply(scale, exp_of_negative(mcu_scale(diff, l.factor))), shift + 23);
         }
         out[i] = (int8_t)(mcu_saturate_s8(probability + INT8_MIN));
+    }
+}
+
+void mcu_softmax_s8(const struct mcu_softmax_s8 *layer, const int8_t *in, int8_t *out) {
+    const struct mcu_softmax_s8 l = *layer; /* out may alias anything, as far as the C compiler knows */
+    for (int32_t i = 0; i < l.rows; i++) {
+        softmax_row(l, in + i * l.count, out + i * l.count);
     }
 }

@@ -1,7 +1,7 @@
-/* Softmax of one row, int8, portable: the specification of softmax_s8*.
- *   in [count]   out [count]
+/* Softmax of rows, int8, portable: the specification of softmax_s8*.
+ *   in [rows][count]   out [rows][count]
  * Byte arrays, no alignment, no scratch. out may be in: element i is written after element i is read, and
- * the largest element and the sum are known before the first is written.
+ * a row's largest element and sum are known before its first is written.
  * out = exp(x) / (sum of exp) with scale 1/256 and zero point -128, in fixed point as TFLM computes it: the
  * distance to the largest element in Q5.26, exponentials in Q0.31, their sum in Q12.19.
  * Bounds: differences below diff_min count as 0, which keeps the others above -2^31 when scaled;
@@ -20,6 +20,7 @@ extern "C" {
 #endif
 
 struct mcu_softmax_s8 {
+    int32_t rows;
     int32_t count;
     int32_t diff_min;
     struct mcu_factor factor; /* from differences to Q5.26; shift >= 0 */

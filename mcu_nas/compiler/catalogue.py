@@ -10,22 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from mcu_nas.compiler.overlaps import window_lag
+from mcu_nas.compiler.tables import TABLE_BYTES
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.network import Network
 from mcu_nas.operators import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Elementwise,
     FullyConnected,
     MaxPool2D,
     Mean,
+    Mul,
     Op,
+    Pad,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
+    StridedSlice,
+    Sub,
+    Transpose,
     TransposeConv,
 )
 
@@ -35,8 +44,9 @@ class Kernel:
     """A C function ``mcu_<name>``, and what the planner and the cost models must know of it.
 
     ``in_place``: positions of the inputs whose buffer the output may take over, element by element.
-    ``channel_bytes``: its constants per output channel besides the weights.
+    ``channel_bytes``: its constants per output channel besides the weights; ``layer_bytes``: per layer.
     ``copies``: the output is the input's bytes; in place, it is a view and nothing runs.
+    ``input_array``: the C function takes its inputs, of any number, as one array of pointers.
     ``lag_bytes``: how far the output stays away from the input that it may overlap (overlaps.py); such a
     kernel runs in ascending and in descending order. ``any_pixel``: the output may lie at any whole number
     of pixels from its input. ``scratch_bytes``: memory that it needs while it runs.
@@ -45,11 +55,13 @@ class Kernel:
     """
 
     name: str
-    serves: type
+    serves: type | tuple[type, ...]
     condition: Callable[[Network, Op], bool] = lambda network, op: True
     in_place: tuple[int, ...] = ()
     channel_bytes: int = 0
+    layer_bytes: Callable[[Network, Any], int] = lambda network, op: 0
     copies: bool = False
+    input_array: bool = False
     lag_bytes: Callable[[Network, Any], int] | None = None
     any_pixel: bool = False
     scratch_bytes: Callable[[Network, Any], int] = lambda network, op: 0
@@ -64,6 +76,11 @@ class Kernel:
 def _is_pointwise(network: Network, op: Op) -> bool:
     """A 1×1 convolution of stride 1: every output pixel reads one input pixel."""
     return isinstance(op, Conv2D) and network.shape(op.inputs[1])[1:3] == (1, 1) and op.stride == (1, 1)
+
+
+def _is_dense(network: Network, op: Op) -> bool:
+    """No operand is repeated."""
+    return len({network.tensors[tensor].bytes for tensor in op.inputs + op.outputs}) == 1
 
 
 def _plane_bytes(network: Network, op: Op) -> int:
@@ -84,6 +101,16 @@ def _gains_by_planes(network: Network, op: Op) -> bool:
     return max(source, output) + _plane_bytes(network, op) < by_rows
 
 
+def _nearest_bytes(network: Network, op: Op) -> int:
+    """An int16 for each row and column."""
+    return 2 * sum(network.shape(op.outputs[0])[1:3])
+
+
+def _runs_bytes(network: Network, op: Op) -> int:
+    """An int32 for each input."""
+    return 4 * len(op.inputs)
+
+
 _FACTOR = 8  # struct mcu_factor: int32 multiplier and shift
 _BIAS = 4  # int32; kernels that meet padding hold a second one, for windows inside the image
 
@@ -102,11 +129,19 @@ KERNELS = (
     ),
     Kernel("fully_connected_s8", FullyConnected, channel_bytes=_FACTOR + _BIAS),
     Kernel("transpose_conv_s8", TransposeConv, channel_bytes=_FACTOR + _BIAS),
-    Kernel("add_s8", Add, in_place=(0, 1)),
+    Kernel("add_s8", Add, _is_dense, in_place=(0, 1)),
+    Kernel("add_broadcast_s8", Add, in_place=(0, 1)),
+    Kernel("sub_s8", Sub, in_place=(0, 1)),
+    Kernel("mul_s8", Mul, in_place=(0, 1)),
+    Kernel("table_s8", get_args(Elementwise), in_place=(0,), layer_bytes=lambda network, op: TABLE_BYTES),
     Kernel("mean_s8", Mean),
     Kernel("average_pool_s8", AveragePool2D, lag_bytes=window_lag),
     Kernel("max_pool_s8", MaxPool2D, lag_bytes=window_lag),
     Kernel("reshape_s8", Reshape, in_place=(0,), copies=True),
+    Kernel("strided_copy_s8", (StridedSlice, Transpose)),
+    Kernel("pad_s8", Pad),
+    Kernel("resize_nearest_s8", ResizeNearestNeighbor, layer_bytes=_nearest_bytes),
+    Kernel("concatenation_s8", Concatenation, input_array=True, layer_bytes=_runs_bytes),
     Kernel("softmax_s8", Softmax, in_place=(0,)),
 )
 
@@ -117,7 +152,7 @@ def choose(network: Network, op: Op, *, thrifty: bool = False) -> Kernel:
     Raises:
         UnsupportedError: no kernel of the catalogue serves it.
     """
-    serving = [k for k in KERNELS if type(op) is k.serves and k.condition(network, op)]
+    serving = [k for k in KERNELS if isinstance(op, k.serves) and k.condition(network, op)]
     if not serving:
         raise UnsupportedError(f"no kernel for {op.tflite_name}")
     return next((kernel for kernel in serving if kernel.thrifty == thrifty), serving[0])

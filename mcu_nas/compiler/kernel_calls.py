@@ -26,10 +26,18 @@ ARGUMENTS: Mapping[str, Callable[[Graph, Any], Arguments]] = {
     "fully_connected_s8": weighted.fully_connected,
     "transpose_conv_s8": weighted.transpose_conv,
     "add_s8": elementwise.add,
+    "add_broadcast_s8": elementwise.add_broadcast,
+    "sub_s8": elementwise.sub,
+    "mul_s8": elementwise.mul,
+    "table_s8": elementwise.lookup,
     "mean_s8": pooling.mean,
     "average_pool_s8": pooling.average_pool,
     "max_pool_s8": pooling.max_pool,
     "reshape_s8": movement.reshape,
+    "strided_copy_s8": movement.strided_copy,
+    "pad_s8": movement.pad,
+    "resize_nearest_s8": movement.resize_nearest,
+    "concatenation_s8": movement.concatenation,
     "softmax_s8": elementwise.softmax,
 }
 
@@ -40,7 +48,8 @@ class KernelCall:
 
     ``fields`` are the scalar members of its argument struct, ``arrays`` the constants it points to
     (``factors``: rows of ``struct mcu_factor``);
-    ``inputs`` and ``output`` are tensor ids, in the order of the C function's arguments.
+    ``inputs`` and ``output`` are tensor ids, in the order of the C function's arguments. A constant that
+    the function takes among its inputs is the array ``operand<position>``; ``operands`` names them all.
     """
 
     op: Op
@@ -49,6 +58,13 @@ class KernelCall:
     output: int
     fields: Fields
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def operands(self) -> tuple[int | str, ...]:
+        """What the C function reads, in order: activations by tensor id, constants by array name."""
+        named = ((tensor, f"operand{position}") for position, tensor in enumerate(self.op.inputs))
+        found = (name if name in self.arrays else tensor for tensor, name in named)
+        return tuple(x for x in found if x in self.arrays or x in self.inputs)
 
 
 def kernel_call(graph: Graph, op: Op, kernel: Kernel, *, descending: bool = False) -> KernelCall:

@@ -6,13 +6,16 @@ from functools import lru_cache
 
 from mcu_nas.network import Network, WindowAxis, window_axes
 from mcu_nas.operators import (
+    Add,
     AveragePool2D,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
     MaxPool2D,
+    Mul,
     Op,
     Pool2D,
+    Sub,
 )
 
 LATENCY_FEATURES = ("call", "pixel", "output", "window_row", "mac")
@@ -37,6 +40,8 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(rows * columns * out[3]))
         case FullyConnected():
             return (1.0, pixels, outputs, 0.0, outputs * network.shape(op.inputs[1])[1])
+        case Add() | Sub() | Mul():
+            return (1.0, pixels, outputs, 0.0, outputs)
         case _:
             return (1.0, pixels, outputs, 0.0, float(network.tensors[op.inputs[0]].bytes))
 

@@ -15,7 +15,8 @@ from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Quantization
 from mcu_nas.operators import Activation
 
-ADD_HEADROOM_BITS = 20  # firmware/kernels/add.c
+ADD_HEADROOM_BITS = 20  # firmware/kernels/shared_scale.h
+MUL_LARGEST_SHIFT = 15  # firmware/kernels/mul.h: 255 * 255 * 2^15 < 2^31
 SOFTMAX_FRACTION_BITS = 26  # firmware/kernels/softmax.c
 INT8_MIN, INT8_MAX = -128, 127
 
@@ -77,7 +78,8 @@ def activation_range(activation: Activation, output: Quantization) -> tuple[int,
 def add_multipliers(
     a: Quantization, b: Quantization, output: Quantization
 ) -> tuple[Multiplier, Multiplier, Multiplier]:
-    """ADD's factors: of both inputs to the shared scale (twice the larger one), and from it to the output.
+    """ADD's and SUB's factors: of both inputs to the shared scale (twice the larger one), and from it to the
+    output.
 
     Raises:
         UnsupportedError: an output scale so fine that the last factor is 1 or more.
@@ -93,6 +95,18 @@ def add_multipliers(
         quantize_multiplier(b.scale / shared),
         quantize_multiplier(to_output),
     )
+
+
+def mul_multiplier(a: Quantization, b: Quantization, output: Quantization) -> Multiplier:
+    """MUL's factor from a product to the output: s_a * s_b / s_out.
+
+    Raises:
+        UnsupportedError: a factor of 2^15 or more, by which the largest product leaves int32.
+    """
+    factor = quantize_multiplier(a.scale * b.scale / output.scale)
+    if factor.shift > MUL_LARGEST_SHIFT:
+        raise UnsupportedError(f"output scale {output.scale:g} is 2^15 times finer than the inputs' product")
+    return factor
 
 
 def mean_multiplier(source: Quantization, output: Quantization, count: int) -> Multiplier:

@@ -15,9 +15,9 @@ from mcu_nas.operators import Op
 
 
 def op_constants_bytes(network: Network, op: Op) -> int:
-    """Bytes of the constant arrays of one layer: weights, biases, factors."""
-    channels = network.shape(op.outputs[0])[-1]
-    return op_weight_bytes(network, op) + choose(network, op).channel_bytes * channels
+    """Bytes of the constant arrays of one layer: weights, biases, factors, tables."""
+    kernel, channels = choose(network, op), network.shape(op.outputs[0])[-1]
+    return op_weight_bytes(network, op) + kernel.channel_bytes * channels + kernel.layer_bytes(network, op)
 
 
 def constants_bytes(network: Network) -> int:
