@@ -23,15 +23,27 @@ from numpy.random import Generator
 
 from mcu_nas.boards import Board, board_names, load_board
 from mcu_nas.compiler.catalogue import KERNELS
-from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.compiler.planner import plan
+from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
+from mcu_nas.compiler.planner import Optimize, plan
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
 from mcu_nas.network import Network, Tensor
-from mcu_nas.operators import Activation, AveragePool2D, MaxPool2D, Padding, Pool2D, Reshape, Softmax
+from mcu_nas.operators import (
+    Activation,
+    Add,
+    AveragePool2D,
+    HardSwish,
+    MaxPool2D,
+    Mul,
+    Padding,
+    Pool2D,
+    Reshape,
+    Softmax,
+    Sub,
+)
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
 from mcu_nas.spaces.builder import NetworkBuilder
@@ -88,9 +100,10 @@ def measure(core: str, count: int, seed: int) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             network = random_layers(rng) if number % 2 else random_mbconv(rng)
-            elf, counts = run(network, rng, board, Path(folder) / str(number))
+            optimize = Optimize.SPEED if number // 2 % 3 == 0 else Optimize.MEMORY
+            elf, counts = run(network, optimize, rng, board, Path(folder) / str(number))
             sizes = symbol_sizes(elf)
-            layout = plan(network)
+            layout = plan(network, optimize)
             for op, chosen, instructions in zip(network.ops, layout.kernels, counts, strict=True):
                 if layout.is_view(op, chosen):
                     continue
@@ -117,9 +130,11 @@ def emulated_board(core: str) -> Board:
     return next(board for board in boards if board.core == core and board.emulator)
 
 
-def run(network: Network, rng: Generator, board: Board, folder: Path) -> tuple[Path, list[int]]:
+def run(
+    network: Network, optimize: Optimize, rng: Generator, board: Board, folder: Path
+) -> tuple[Path, list[int]]:
     """Builds and runs a network with random weights: the image, and instructions a layer."""
-    program = compile_graph(random_graph(network, rng), "profiled", "0" * 16)
+    program = compile_graph(random_graph(network, rng), "profiled", "0" * 16, optimize=optimize)
     write_sources(program, folder / "c")
     image = build_firmware(folder / "c", program.name, board, folder)
     shape = network.shape(network.inputs[0])[1:]
@@ -152,6 +167,7 @@ def random_layers(rng: Generator) -> Network:
         if rng.random() < 0.3:
             x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
     x = builder.add("sum", x, copy(builder, x))
+    x = elementwise(builder, x)
     x = builder.mean("mean", x)
     x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
     x = builder.fully_connected("classifier", x, int(rng.integers(2, 100)))
@@ -164,6 +180,22 @@ def pool(builder: NetworkBuilder, x: int, kind: type[Pool2D], window: int) -> in
     return builder.append(
         lambda out: kind((x,), (out,), (window, window), (1, 1), Padding.SAME),
         Tensor(f"pool{x}.out", builder.shape(x)),
+    )
+
+
+def elementwise(builder: NetworkBuilder, x: int) -> int:
+    """A looked up function, and an image with a row: product, difference and sum."""
+    source, row = x, builder.mean("row", x)
+    x = builder.append(lambda out: HardSwish((source,), (out,)), Tensor(f"swish{x}", builder.shape(x)))
+    for kind in (Mul, Sub, Add):
+        x = of_two(builder, kind, x, row)
+    return x
+
+
+def of_two(builder: NetworkBuilder, kind: type[Add] | type[Sub] | type[Mul], image: int, row: int) -> int:
+    """A binary operator with a row that is repeated for each pixel."""
+    return builder.append(
+        lambda out: kind((image, row), (out,)), Tensor(f"operands{image}", builder.shape(image))
     )
 
 
@@ -203,6 +235,8 @@ def fit(samples: list[Sample]) -> dict[str, np.ndarray]:
     fitted = {}
     for kernel in KERNELS:
         own = [s for s in samples if s.kernel == kernel.name]
+        if not own:
+            raise SystemExit(f"no layer runs {kernel.name}: more --networks, or layers that use it")
         counts = np.array([s.instructions for s in own], dtype=float)
         features = np.array([s.features for s in own])
         fitted[kernel.name] = non_negative_least_squares(features / counts[:, None], np.ones(len(own)))

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.random import Generator
 
-from mcu_nas.graph import PIXELS, PROBABILITIES, Graph, Quantization
+from mcu_nas.graph import PIXELS, PROBABILITIES, SIGNED_UNIT, Graph, Quantization
 from mcu_nas.network import Network
 from mcu_nas.operators import (
     Activation,
@@ -19,11 +19,20 @@ from mcu_nas.operators import (
     AveragePool2D,
     DepthwiseConv2D,
     FullyConnected,
+    HardSwish,
+    LeakyRelu,
+    Logistic,
     MaxPool2D,
     Mean,
+    Mul,
     Op,
+    Quantize,
+    Relu,
+    Relu6,
     Reshape,
     Softmax,
+    Sub,
+    Tanh,
 )
 
 
@@ -34,19 +43,38 @@ def random_graph(network: Network, rng: Generator) -> Graph:
     for op in network.ops:
         (output,) = op.outputs
         match op:
-            case Add():
-                scale = sum(quantization[t].scale for t in op.inputs)
+            case Add() | Sub() | Mul():
+                scale = _of_two_operands(network, op, constants, quantization, rng)
                 quantization[output] = _activation(scale, op.activation)
             case Mean():
                 constants[op.inputs[1]] = np.array([1, 2], np.int32)
                 quantization[output] = quantization[op.inputs[0]]
             case AveragePool2D() | MaxPool2D() | Reshape():
                 quantization[output] = quantization[op.inputs[0]]
-            case Softmax():
+            case Softmax() | Logistic():
                 quantization[output] = PROBABILITIES
+            case Tanh():
+                quantization[output] = SIGNED_UNIT
+            case Relu() | Relu6() | LeakyRelu() | HardSwish() | Quantize():
+                quantization[output] = quantization[op.inputs[0]]
             case _:
                 quantization[output] = _weighted(network, op, constants, quantization, rng)
     return Graph(network, constants, quantization)
+
+
+def _of_two_operands(
+    network: Network,
+    op: Add | Sub | Mul,
+    constants: dict[int, np.ndarray],
+    quantization: dict[int, Quantization],
+    rng: Generator,
+) -> float:
+    """Draws a constant operand; returns the scale of the output."""
+    for tensor in network.constants.intersection(op.inputs):
+        constants[tensor] = rng.integers(-128, 128, network.shape(tensor), dtype=np.int8)
+        quantization[tensor] = _activation(1 / 128, Activation.NONE)
+    a, b = (quantization[tensor].scale for tensor in op.inputs)
+    return a * b * 128 if isinstance(op, Mul) else a + b
 
 
 def _weighted(
