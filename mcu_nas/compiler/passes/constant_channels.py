@@ -122,7 +122,7 @@ def _mixed(graph: Graph, op: Conv2D | FullyConnected, source: np.ndarray) -> np.
     if mixed is None:
         return np.full(graph.network.shape(op.outputs[0])[-1], VARIES, np.int64)
     usable = foldable(graph, op, source)
-    constant = ~mixed.reads[:, ~usable].any(axis=1)
+    constant = np.count_nonzero(mixed.reads[:, ~usable], axis=1) == 0
     centred = source[usable] - graph.quantization[op.inputs[0]].zero_point
     return _weighted(graph, op, constant, mixed.sums[:, usable] @ centred)
 
