@@ -17,6 +17,7 @@ from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
+    Concatenation,
     DepthwiseConv2D,
     FullyConnected,
     HardSwish,
@@ -26,13 +27,17 @@ from mcu_nas.operators import (
     Mean,
     Mul,
     Op,
+    Pad,
     Quantize,
     Relu,
     Relu6,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
+    StridedSlice,
     Sub,
     Tanh,
+    Transpose,
 )
 
 
@@ -50,6 +55,10 @@ def random_graph(network: Network, rng: Generator) -> Graph:
                 constants[op.inputs[1]] = np.array([1, 2], np.int32)
                 quantization[output] = quantization[op.inputs[0]]
             case AveragePool2D() | MaxPool2D() | Reshape():
+                quantization[output] = quantization[op.inputs[0]]
+            case Pad() | ResizeNearestNeighbor() | StridedSlice() | Transpose() | Concatenation():
+                if len({quantization[tensor] for tensor in op.inputs}) > 1:
+                    raise ValueError("what CONCATENATION joins must come from one activation")
                 quantization[output] = quantization[op.inputs[0]]
             case Softmax() | Logistic():
                 quantization[output] = PROBABILITIES
