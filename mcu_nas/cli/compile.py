@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from mcu_nas.boards import CORE_FLAGS, load_board
-from mcu_nas.cli.options import PATH, json_option
+from mcu_nas.cli.options import PATH, json_option, optimize_option
+from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.layouts import Layout
+from mcu_nas.compiler.planner import Optimize
+from mcu_nas.compiler.supported import supported_operators
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.session import emulated_board, emulated_counterpart
 from mcu_nas.errors import UsageError
-from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
+
+
+def _list_operators(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    """--ops prints and ends, without a model, as --help does."""
+    if not asked:
+        return
+    rows = supported_operators()
+    if context.params["as_json"]:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        header = ("operator", "fused", "kernels", "int8, batch 1")
+        cells = [
+            (row.name, " ".join(row.activations) or "-", " ".join(row.kernels) or "-", row.note)
+            for row in rows
+        ]
+        print(text_table(header, cells))
+    context.exit()
 
 
 @click.command(
-    epilog=f"""\b
-Operators, all int8, with fused RELU and RELU6:
-  {", ".join(SUPPORTED_OPERATORS)}
-
-\b
+    epilog="""\b
 Examples:
+  mcu-nas compile --ops
   mcu-nas compile kws.tflite --board stm32f746g-disco --out firmware/kws
   mcu-nas compile runs/stm32f746g-disco-fashion-mnist --board stm32f746g-disco --out c --name fashion
   mcu-nas compile kws.tflite --board stm32f746g-disco --out libraries/kws --layout arduino"""
@@ -51,6 +69,14 @@ Examples:
     help="What DIR is: a CMake subdirectory, an Arduino library or a Zephyr module.",
 )
 @click.option("--keep-input", is_flag=True, help="A run leaves its input in the arena as it is.")
+@click.option(
+    "--ops",
+    is_flag=True,
+    expose_value=False,
+    callback=_list_operators,
+    help="List the operators that are compiled, and what of each.",
+)
+@optimize_option
 @json_option
 def command(
     target: Path,
@@ -60,6 +86,7 @@ def command(
     name: str | None,
     layout: str,
     keep_input: bool,
+    optimize: Optimize | None,
     as_json: bool,
 ) -> None:
     """Generate C for a model: header, layers, weights, the kernels used, the build system's files.
@@ -70,7 +97,11 @@ def command(
     if name is not None and c_identifier(name) != name:
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
     runs_on = _board_to_run_on(board, core)
-    program = load_program(model_path(target), name, keep_inputs=keep_input)
+    model = model_path(target)
+    if board is None:
+        program = load_program(model, name, optimize or Optimize.SPEED, keep_inputs=keep_input)
+    else:
+        program = load_program_for(model, load_board(board), name, optimize, keep_inputs=keep_input)
     paths = write_sources(program, out_dir, Layout(layout))
     following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on}"
     if as_json:
@@ -78,8 +109,10 @@ def command(
             "name": program.name,
             "layout": layout,
             "keeps_input": keep_input,
+            "optimize": program.plan.optimize.value,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
+            "other_plan_arena_bytes": program.other_plan().arena_bytes,
             "constants_bytes": program.constants_bytes,
             "files": [str(path) for path in paths],
             "next": following,
@@ -87,6 +120,10 @@ def command(
         print(json.dumps(record, indent=2))
         return
     print(f"{program.name}: arena {program.arena_bytes:,} B, constants {program.constants_bytes:,} B")
+    other = program.other_plan()
+    print(
+        f"  planned for {program.plan.optimize}; the plan for {other.optimize} needs {other.arena_bytes:,} B"
+    )
     for path in paths:
         print(f"  {path}")
     print(f"next: {following}")

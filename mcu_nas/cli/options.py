@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.errors import UsageError
 from mcu_nas.units import parse_bytes, parse_duration_ms
 
@@ -107,12 +108,21 @@ BYTES = Bytes()
 MILLISECONDS = Milliseconds()
 
 board_option = click.option("--board", required=True, metavar="B", help="Board, see `mcu-nas boards`.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+# Eager: options that print and end, such as `compile --ops`, must know it wherever it stands.
+json_option = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, help="Print JSON instead of text."
+)
 data_option = click.option(
     "--data",
     required=True,
     metavar="D",
     help="Data set: fashion-mnist, or a folder with MNIST's four IDX files.",
+)
+optimize_option = click.option(
+    "--optimize",
+    type=click.Choice([optimize.value for optimize in Optimize]),
+    callback=lambda context, option, value: value and Optimize(value),
+    help="The smallest arena or the fastest kernels; by default the fastest that the board has room for.",
 )
 seed_option = click.option(
     "--seed",

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from mcu_nas.tflite.raw import RawModel, RawOperator
 from mcu_nas.tflite.schema import DTYPE_CODES
 
+# What is taken at the border and nowhere else.
+BORDER_NOTES = {"DEQUANTIZE": "to a float32 output of the model: dropped, the output is int8"}
+
 _INT8, _UINT8, _FLOAT32 = (DTYPE_CODES[dtype] for dtype in ("int8", "uint8", "float32"))
 _UINT8_OFFSET = 128
 _NARROWS = {"DEQUANTIZE": _FLOAT32, "QUANTIZE": _UINT8}  # what may write an output of which type

@@ -130,6 +130,8 @@ class _Decoder:
     def _operator_code(self, index: int) -> tuple[int, str]:
         entry = self._root.OperatorCodes(index)
         code = max(entry.BuiltinCode(), entry.DeprecatedBuiltinCode())
+        if entry.Version() < 0:  # versions tell nothing that attributes don't, but a file may be cut off here
+            raise ModelError(f"{self._file}: damaged: operator code {index} has version {entry.Version()}")
         name = OPERATOR_NAMES.get(code, f"number {code}")
         if name == "CUSTOM":
             name = f"CUSTOM {self._text(entry.CustomCode())!r}"

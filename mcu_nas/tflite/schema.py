@@ -92,16 +92,26 @@ OPERATOR_KINDS = (
     OperatorKind(Add, _CODES.ADD, schema.AddOptionsT, _TAGS.AddOptions, _BINARY),
     OperatorKind(Sub, _CODES.SUB, schema.SubOptionsT, _TAGS.SubOptions, _BINARY),
     OperatorKind(Mul, _CODES.MUL, schema.MulOptionsT, _TAGS.MulOptions, _BINARY),
-    OperatorKind(Relu, _CODES.RELU, None, _TAGS.NONE),
-    OperatorKind(Relu6, _CODES.RELU6, None, _TAGS.NONE),
+    OperatorKind(Relu, _CODES.RELU, None, _TAGS.NONE, "any scales and zero points"),
+    OperatorKind(Relu6, _CODES.RELU6, None, _TAGS.NONE, "any scales and zero points"),
     OperatorKind(
         LeakyRelu, _CODES.LEAKY_RELU, schema.LeakyReluOptionsT, _TAGS.LeakyReluOptions, "alpha 0 or more"
     ),
-    OperatorKind(HardSwish, _CODES.HARD_SWISH, schema.HardSwishOptionsT, _TAGS.HardSwishOptions),
-    OperatorKind(Logistic, _CODES.LOGISTIC, None, _TAGS.NONE),
-    OperatorKind(Tanh, _CODES.TANH, None, _TAGS.NONE),
     OperatorKind(
-        Quantize, _CODES.QUANTIZE, schema.QuantizeOptionsT, _TAGS.QuantizeOptions, "int8 to another scale"
+        HardSwish,
+        _CODES.HARD_SWISH,
+        schema.HardSwishOptionsT,
+        _TAGS.HardSwishOptions,
+        "any scales and zero points",
+    ),
+    OperatorKind(Logistic, _CODES.LOGISTIC, None, _TAGS.NONE, "output scale 1/256, zero point -128"),
+    OperatorKind(Tanh, _CODES.TANH, None, _TAGS.NONE, "output scale 1/128, zero point 0"),
+    OperatorKind(
+        Quantize,
+        _CODES.QUANTIZE,
+        schema.QuantizeOptionsT,
+        _TAGS.QuantizeOptions,
+        "int8 to another scale; from a float32 or uint8 input of the model, to a uint8 output",
     ),
     OperatorKind(
         Mean,
@@ -131,7 +141,13 @@ OPERATOR_KINDS = (
         _TAGS.ReshapeOptions,
         "a constant shape of 2 to 4 dimensions; runs nothing where its input dies",
     ),
-    OperatorKind(Softmax, _CODES.SOFTMAX, schema.SoftmaxOptionsT, _TAGS.SoftmaxOptions),
+    OperatorKind(
+        Softmax,
+        _CODES.SOFTMAX,
+        schema.SoftmaxOptionsT,
+        _TAGS.SoftmaxOptions,
+        "along the last axis, up to 4,095 values; beta 1",
+    ),
     OperatorKind(
         Concatenation,
         _CODES.CONCATENATION,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
@@ -53,9 +55,19 @@ def test_model_without_a_run_has_no_test_images_to_measure_with(model: Path, run
     assert winner.out.splitlines()[-1] == f"next: mcu-nas measure {run} --board qemu-cortex-m7"
 
 
-def test_help_of_compile_lists_the_operators_that_refusals_refer_to() -> None:
-    shown = mcu_nas("compile", "--help").out
-    assert all(operator in shown for operator in SUPPORTED_OPERATORS)
+def test_compile_ops_lists_the_operators_that_refusals_refer_to() -> None:
+    shown = mcu_nas("compile", "--ops").out.splitlines()
+    assert [line.split()[0] for line in shown[1:]] == sorted({*SUPPORTED_OPERATORS, "DEQUANTIZE"})
+
+
+@pytest.mark.parametrize("arguments", [("--ops", "--json"), ("--json", "--ops")])
+def test_compile_ops_as_json_says_what_of_each_operator_is_compiled(arguments: tuple[str, ...]) -> None:
+    rows = {row.pop("name"): row for row in json.loads(mcu_nas("compile", *arguments).out)}
+    assert all(row["note"] for row in rows.values())
+    assert rows["CONV_2D"]["kernels"][:2] == ["pointwise_s8", "conv_s8"]
+    assert rows["CONV_2D"]["activations"] == ["RELU", "RELU6"]
+    assert rows["DEQUANTIZE"]["kernels"] == rows["DEQUANTIZE"]["activations"] == []
+    assert {kernel for row in rows.values() for kernel in row["kernels"]} == {k.name for k in KERNELS}
 
 
 def test_model_compiled_for_a_core_runs_on_an_emulated_board_with_it(model: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.weighted_graphs import (
     without_biases,
 )
 
-SOME = settings(max_examples=25, deadline=None)
+SOME = settings(max_examples=15, deadline=None)
 
 
 def check(graph: Graph) -> None:
