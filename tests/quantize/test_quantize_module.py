@@ -21,7 +21,7 @@ from mcu_nas.quantize.torch_import import import_module, module_outputs
 from mcu_nas.tflite.litert import litert_outputs
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.fashion import fashion, needs_fashion_mnist
-from tests.quantize.modules import ARCHITECTURES, MobileNetV3Like, Separable, made
+from tests.quantize.modules import ARCHITECTURES, MobileNetV3Like, ResNet, made
 
 
 def quantized(module: nn.Module, images: np.ndarray) -> Graph:
@@ -31,21 +31,20 @@ def quantized(module: nn.Module, images: np.ndarray) -> Graph:
 
 @lru_cache(maxsize=1)
 def trained() -> nn.Module:
-    """A normalising, depthwise-separable network after a few seconds of training."""
-    module = Separable()
+    """A small residual network after a few seconds of training."""
     torch.manual_seed(0)
-    for parameter in module.parameters():
-        if parameter.ndim > 1:
-            nn.init.kaiming_normal_(parameter)
+    module = ResNet()
     images = torch.from_numpy(real_pixels(fashion().train_images[:4000])).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(fashion().train_labels[:4000])
-    optimizer = torch.optim.Adam(module.parameters(), 0.01)
+    optimizer = torch.optim.Adam(module.parameters(), 0.02)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=150)
     module.train()
     for step in range(150):
         chosen = torch.arange(step * 64, step * 64 + 64) % len(images)
         optimizer.zero_grad()
         F.cross_entropy(module(images[chosen]), labels[chosen]).backward()
         optimizer.step()
+        schedule.step()
     return module.eval()
 
 
