@@ -15,6 +15,7 @@ import math
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +36,20 @@ from mcu_nas.operators import (
     Activation,
     Add,
     AveragePool2D,
+    Concatenation,
     HardSwish,
     MaxPool2D,
     Mul,
+    Op,
+    Pad,
     Padding,
     Pool2D,
     Reshape,
+    ResizeNearestNeighbor,
     Softmax,
+    StridedSlice,
     Sub,
+    Transpose,
 )
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
@@ -167,7 +174,7 @@ def random_layers(rng: Generator) -> Network:
         if rng.random() < 0.3:
             x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
     x = builder.add("sum", x, copy(builder, x))
-    x = elementwise(builder, x)
+    x = elementwise(builder, moved(builder, x))
     x = builder.mean("mean", x)
     x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
     x = builder.fully_connected("classifier", x, int(rng.integers(2, 100)))
@@ -181,6 +188,24 @@ def pool(builder: NetworkBuilder, x: int, kind: type[Pool2D], window: int) -> in
         lambda out: kind((x,), (out,), (window, window), (1, 1), Padding.SAME),
         Tensor(f"pool{x}.out", builder.shape(x)),
     )
+
+
+def moved(builder: NetworkBuilder, x: int) -> int:
+    """``x`` turned, every other column of it, padded, resized to what it was, and joined with itself."""
+    _, height, width, channels = builder.shape(x)
+
+    def append(op: Callable[[int], Op], name: str, *size: int) -> int:
+        return builder.append(op, Tensor(name, (1, *size)))
+
+    half = -(-height // 2)
+    turned = append(lambda out: Transpose((x,), (out,), (0, 2, 1, 3)), "turned", width, height, channels)
+    cut = append(
+        lambda out: StridedSlice((turned,), (out,), (0, 0, 0, 0), (1, 1, 2, 1)), "cut", width, half, channels
+    )
+    amounts = ((0, 0), (1, 1), (2, 0), (0, 0))
+    wide = append(lambda out: Pad((cut,), (out,), amounts), "wide", width + 2, half + 2, channels)
+    back = append(lambda out: ResizeNearestNeighbor((wide,), (out,)), "back", height, width, channels)
+    return append(lambda out: Concatenation((back, back), (out,), 3), "joined", height, width, 2 * channels)
 
 
 def elementwise(builder: NetworkBuilder, x: int) -> int:

@@ -98,15 +98,16 @@ def _weighted(
     shape = network.shape(weights)
     axis = 3 if isinstance(op, DepthwiseConv2D) else 0
     channels = 1 if isinstance(op, FullyConnected) else shape[axis]
-    scales = np.float32(0.01) * rng.uniform(0.5, 2.0, channels).astype(np.float32)
+    # A sum of fan_in products of uniform int8 spreads over 73 * 73 * sqrt(fan_in); the scale keeps layers'
+    # outputs as large as their inputs, however many follow each other.
+    unit = 1 / (73 * math.sqrt(math.prod(shape) // shape[axis]))
+    scales = np.float32(unit) * rng.uniform(0.5, 2.0, channels).astype(np.float32)
     constants[weights] = rng.integers(-127, 128, shape, dtype=np.int8)
     in_scale = np.float32(quantization[source].scale)
     constants[bias] = rng.integers(-2000, 2001, network.shape(bias), dtype=np.int32)
     quantization[weights] = Quantization(tuple(map(float, scales)), (0,) * channels, axis)
     quantization[bias] = Quantization(tuple(map(float, in_scale * scales)), (0,) * channels)
-    fan_in = math.prod(shape) // shape[axis]
-    spread = 73 * 73 * math.sqrt(fan_in) * float(in_scale) * 0.01  # of a sum of products of uniform int8
-    return _activation(spread * 4 / 255, op.activation)  # type: ignore[union-attr]
+    return _activation(73 * float(in_scale) * 4 / 255, op.activation)  # type: ignore[union-attr]
 
 
 def _activation(scale: float, activation: Activation) -> Quantization:

@@ -15,8 +15,19 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.operators import Activation, AveragePool2D, MaxPool2D, Padding
+from mcu_nas.operators import (
+    Activation,
+    Add,
+    AveragePool2D,
+    HardSwish,
+    MaxPool2D,
+    Mul,
+    Padding,
+    Sub,
+)
+from tests.elementwise import binary, unary
 from tests.graphs import GraphMaker, graphs
+from tests.movement import concatenation, pad, resize, transpose
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 
 SLOW = settings(
@@ -53,10 +64,18 @@ def test_every_kernel_of_the_catalogue_is_built_and_equals_the_reference(kernel)
         "depthwise_planar_s8": lambda m, x: m.depthwise(x, 1, (5, 3)),
         "fully_connected_s8": lambda m, x: m.fully_connected(x, 7),
         "add_s8": lambda m, x: m.add(x, m.conv(x, 9, (1, 1))),
+        "add_broadcast_s8": lambda m, x: binary(m, Add, x, m.mean(x)),
+        "sub_s8": lambda m, x: binary(m, Sub, m.mean(x), x),
+        "mul_s8": lambda m, x: binary(m, Mul, x, m.mean(x)),
+        "table_s8": lambda m, x: unary(m, HardSwish, x),
         "mean_s8": lambda m, x: m.mean(x),
         "average_pool_s8": lambda m, x: m.pool(x, (3, 2), (2, 2), Padding.SAME),
         "max_pool_s8": lambda m, x: m.pool(x, (3, 2), (2, 2), Padding.SAME, kind=MaxPool2D),
         "reshape_s8": lambda m, x: m.reshape(x, (1, 7 * 6 * 9)),
+        "strided_copy_s8": lambda m, x: transpose(m, x, (0, 2, 1, 3)),
+        "pad_s8": lambda m, x: pad(m, x, ((0, 0), (1, 2), (0, 3), (2, 0))),
+        "resize_nearest_s8": lambda m, x: resize(m, x, (9, 11)),
+        "concatenation_s8": lambda m, x: concatenation(m, [x, x], 2),
         "softmax_s8": lambda m, x: m.softmax(m.mean(x)),
     }[kernel.name]
     graph = single(build, (1, 7, 6, 9))
