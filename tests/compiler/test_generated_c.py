@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from mcu_nas.compiler.c_text import c_float
 from mcu_nas.compiler.emit import emit_sources, write_sources
 from mcu_nas.compiler.emit_model_data import emit_model_data
-from mcu_nas.compiler.program import InputEncoding, compile_graph
+from mcu_nas.compiler.program import Encoding, compile_graph
 from mcu_nas.errors import UnsupportedError, UsageError
 from mcu_nas.graph import Quantization
 from mcu_nas.network import op_macs
@@ -85,6 +85,7 @@ def test_header_declares_the_whole_interface():
         quantization = program.graph.quantization[tensor]
         expected[f"{prefix}_BYTES"] = str(program.graph.network.tensors[tensor].bytes)
         expected[f"{prefix}_TYPE"] = "int8_t"
+        expected[f"{prefix}_ENCODING"] = "MCU_INT8"
         expected[f"{prefix}_SCALE"] = c_float(quantization.scale)
         expected[f"{prefix}_ZERO_POINT"] = f"({quantization.zero_point})"
     expected |= {"INPUT0_HEIGHT": "8", "INPUT0_WIDTH": "8", "INPUT0_CHANNELS": "3", "OUTPUT0_CHANNELS": "4"}
@@ -148,9 +149,9 @@ def test_pixel_inputs_are_recognised_by_their_quantization():
     x = maker.activation("pixels", (1, 4, 4, 1))
     maker.quantization[x] = Quantization((float(np.float32(1 / 255)),), (-128,))
     graph = maker.graph((x,), (maker.mean(x),))
-    assert compile_graph(graph, "a", "0" * 16).input_encoding is InputEncoding.PIXEL_U8
-    assert compile_graph(graph, "a", "0" * 16, InputEncoding.INT8).input_encoding is InputEncoding.INT8
-    assert small_program().input_encoding is InputEncoding.INT8
+    assert compile_graph(graph, "a", "0" * 16).input_encodings == (Encoding.PIXEL_U8,)
+    assert compile_graph(graph, "a", "0" * 16, Encoding.INT8).input_encodings == (Encoding.INT8,)
+    assert small_program().input_encodings == (Encoding.INT8,)
 
 
 def test_a_layer_of_more_macs_than_its_counter_holds_is_refused():

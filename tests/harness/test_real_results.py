@@ -16,6 +16,7 @@ class Tensor(ctypes.Structure):
     """struct mcu_tensor of firmware/kernels/mcu_model.h."""
 
     _fields_ = (
+        ("encoding", ctypes.c_int),
         ("offset", ctypes.c_uint32),
         ("bytes", ctypes.c_uint32),
         ("zero_point", ctypes.c_int32),
@@ -63,7 +64,7 @@ int8 = st.integers(-128, 127)
 def test_results_equal_exact_fractions_to_three_decimals(
     answers: ctypes.CDLL, q: int, zero_point: int, mantissa: int, shift: int
 ) -> None:
-    tensor = Tensor(0, 1, zero_point, mantissa, shift)
+    tensor = Tensor(bytes=1, zero_point=zero_point, scale_mantissa=mantissa, scale_shift=shift)
     answers.answer_real(ctypes.c_int8(q), ctypes.byref(tensor))
     if shift < -1000:
         assert written(answers) == "-9223372036854775.807"
