@@ -96,6 +96,8 @@ def _squeeze(record: Record) -> tuple[Op, ...]:
     (source,), (output,) = record.raw.inputs, record.raw.outputs
     shape = record.shape(source)
     given = record.options.squeezeDims
+    if given is not None and len(given) > len(shape):
+        raise record.place.error(f"squeezes {len(given)} axes of {shown(shape)}")
     axes = {record.axis(value, len(shape)) for value in ([] if given is None else given.tolist())}
     axes = axes or {axis for axis, size in enumerate(shape) if size == 1}
     if any(shape[axis] != 1 for axis in axes):

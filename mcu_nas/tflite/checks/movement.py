@@ -35,6 +35,8 @@ def concatenation(check: Check, op: Concatenation) -> None:
             raise check.place.error(f"{declared.name!r} differs from its output in scale or zero point")
         if len(shape) != len(check.out) or _without(shape, op.axis) != _without(check.out, op.axis):
             raise check.place.error(f"joins {shown(shape)} to {shown(check.out)} along axis {op.axis}")
+    if check.network.constants.issuperset(op.inputs):
+        raise check.place.unsupported("joins constants alone")
     check.activations(*(p for p, tensor in enumerate(op.inputs) if tensor not in check.network.constants))
     length = sum(shape[op.axis] for shape in check.shapes)
     check.output((*check.out[: op.axis], length, *check.out[op.axis + 1 :]))
