@@ -40,7 +40,7 @@ from mcu_nas.tflite.raw import RawModel, RawOperator, decode
 from mcu_nas.tflite.schema import DTYPE_NAMES, KIND_BY_CODE
 
 _DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
-_MOST_VALUES = 1 << 26  # of a tensor: far beyond what any microcontroller holds
+_MOST_VALUES = 1 << 24  # of a tensor: far beyond what any microcontroller holds
 _LEFT_OUT = -1  # TFLite's number for an optional tensor that is not there
 
 

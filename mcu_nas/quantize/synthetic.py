@@ -26,7 +26,6 @@ from mcu_nas.operators import (
     MaxPool2D,
     Mean,
     Mul,
-    Op,
     Pad,
     Quantize,
     Relu,
@@ -38,6 +37,9 @@ from mcu_nas.operators import (
     Sub,
     Tanh,
     Transpose,
+    TransposeConv,
+    Weighted,
+    layer_inputs,
 )
 
 
@@ -66,7 +68,7 @@ def random_graph(network: Network, rng: Generator) -> Graph:
                 quantization[output] = SIGNED_UNIT
             case Relu() | Relu6() | LeakyRelu() | HardSwish() | Quantize():
                 quantization[output] = quantization[op.inputs[0]]
-            case _:
+            case Conv2D() | DepthwiseConv2D() | FullyConnected() | TransposeConv():
                 quantization[output] = _weighted(network, op, constants, quantization, rng)
     return Graph(network, constants, quantization)
 
@@ -88,13 +90,15 @@ def _of_two_operands(
 
 def _weighted(
     network: Network,
-    op: Op,
+    op: Weighted,
     constants: dict[int, np.ndarray],
     quantization: dict[int, Quantization],
     rng: Generator,
 ) -> Quantization:
     """Draws the weights and bias of a layer; returns its output's quantization."""
-    source, weights, bias = op.inputs
+    source, weights, bias = layer_inputs(op)
+    if isinstance(op, TransposeConv):
+        constants[op.inputs[0]] = np.array(network.shape(op.outputs[0]), np.int32)
     shape = network.shape(weights)
     axis = 3 if isinstance(op, DepthwiseConv2D) else 0
     channels = 1 if isinstance(op, FullyConnected) else shape[axis]
@@ -107,7 +111,7 @@ def _weighted(
     constants[bias] = rng.integers(-2000, 2001, network.shape(bias), dtype=np.int32)
     quantization[weights] = Quantization(tuple(map(float, scales)), (0,) * channels, axis)
     quantization[bias] = Quantization(tuple(map(float, in_scale * scales)), (0,) * channels)
-    return _activation(73 * float(in_scale) * 4 / 255, op.activation)  # type: ignore[union-attr]
+    return _activation(73 * float(in_scale) * 4 / 255, op.activation)
 
 
 def _activation(scale: float, activation: Activation) -> Quantization:

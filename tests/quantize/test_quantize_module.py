@@ -22,6 +22,7 @@ from mcu_nas.tflite.litert import litert_outputs
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.fashion import fashion, needs_fashion_mnist
 from tests.quantize.modules import ARCHITECTURES, MobileNetV3Like, ResNet, made
+from tests.reference import reference_outputs
 
 
 def quantized(module: nn.Module, images: np.ndarray) -> Graph:
@@ -74,6 +75,17 @@ def test_litert_computes_nearly_what_torch_does(architecture: type[nn.Module]) -
     expected = module_outputs(module, images, 1.0)
     found = litert_outputs(serialize_tflite(graph), architecture.__name__, real_pixels(images))
     assert np.abs(found - expected).mean() < 0.25 * expected.std(0).mean() + 1 / 256
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_generated_c_equals_tflite_micro(architecture: type[nn.Module], tmp_path: Path) -> None:
+    graph = quantized(made(architecture), random_images(16))
+    model = tmp_path / "m.tflite"
+    model.write_bytes(serialize_tflite(graph))
+    pixels = (random_images(16) ^ 0x80).view(np.int8)
+    np.testing.assert_array_equal(
+        HostModel(load_program(model)).run(pixels), reference_outputs(graph, pixels)
+    )
 
 
 def test_pixels_from_0_to_255_scale_the_input_alone() -> None:
