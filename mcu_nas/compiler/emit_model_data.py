@@ -7,6 +7,7 @@ import numpy as np
 from mcu_nas import __version__
 from mcu_nas.compiler.c_text import c_array, c_lines
 from mcu_nas.compiler.program import Program
+from mcu_nas.tflite.raw import decode
 
 _RESOLVER_CALLS = {
     "CONV_2D": "AddConv2D",
@@ -28,16 +29,29 @@ _RESOLVER_CALLS = {
     "MAX_POOL_2D": "AddMaxPool2D",
     "RESHAPE": "AddReshape",
     "SOFTMAX": "AddSoftmax",
+    "SQUEEZE": "AddSqueeze",
+    "EXPAND_DIMS": "AddExpandDims",
+    "CONCATENATION": "AddConcatenation",
+    "PAD": "AddPad",
+    "PADV2": "AddPadV2",
+    "RESIZE_NEAREST_NEIGHBOR": "AddResizeNearestNeighbor",
+    "STRIDED_SLICE": "AddStridedSlice",
+    "SLICE": "AddSlice",
+    "SPLIT": "AddSplit",
+    "SPLIT_V": "AddSplitV",
+    "TRANSPOSE": "AddTranspose",
+    "DEQUANTIZE": "AddDequantize",
 }
 
 
 def emit_model_data(tflite: bytes, program: Program) -> str:
     """Text of model_data.h: the file's bytes, aligned to 16, and the operators a resolver must hold.
 
-    ``program`` is what the file was compiled to. Include the header in one C or C++ source file.
+    ``program`` is what the file was compiled to; its operators may be others than the file's. Include the
+    header in one C or C++ source file.
     """
     identifier = program.name
-    names = sorted({op.tflite_name for op in program.graph.network.ops})
+    names = sorted({operator.name for operator in decode(tflite, identifier).operators})
     calls = c_lines(f" *   resolver.{_RESOLVER_CALLS[op]}();" for op in names)
     guard = f"{identifier.upper()}_MODEL_DATA_H"
     array = c_array(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcu_nas.compiler.emit_model_data import emit_model_data
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.cost.flash import constants_bytes
 from mcu_nas.devices.host import HostModel
@@ -289,3 +290,14 @@ def test_chains_of_movements_equal_the_reference(data):
             x = concatenation(maker, [x, x], data.draw(st.integers(1, 3)))
     if maker.ops:
         check(maker.graph((source,), (x,)))
+
+
+def test_model_data_names_the_operators_of_the_file_and_not_what_they_became():
+    file = FileMaker((1, 4, 6))
+    file.operator("SPLIT", [1, "x"], [(1, 2, 6)] * 2, numSplits=2)
+    file.operator("EXPAND_DIMS", ["x", 0], [(1, 1, 4, 6)])
+    data = file.file()
+    text = emit_model_data(data, compile_graph(parse_tflite(data, "m.tflite"), "model", "0" * 16))
+    assert "MicroMutableOpResolver<2>" in text
+    assert "resolver.AddExpandDims();" in text
+    assert "resolver.AddSplit();" in text
