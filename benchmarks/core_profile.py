@@ -50,6 +50,7 @@ from mcu_nas.operators import (
     StridedSlice,
     Sub,
     Transpose,
+    TransposeConv,
 )
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
@@ -175,6 +176,7 @@ def random_layers(rng: Generator) -> Network:
             x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
     x = builder.add("sum", x, copy(builder, x))
     x = elementwise(builder, moved(builder, x))
+    x = doubled(builder, x, int(rng.integers(1, 5)) * 8, int(rng.choice([2, 3, 4])))
     x = builder.mean("mean", x)
     x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
     x = builder.fully_connected("classifier", x, int(rng.integers(2, 100)))
@@ -187,6 +189,18 @@ def pool(builder: NetworkBuilder, x: int, kind: type[Pool2D], window: int) -> in
     return builder.append(
         lambda out: kind((x,), (out,), (window, window), (1, 1), Padding.SAME),
         Tensor(f"pool{x}.out", builder.shape(x)),
+    )
+
+
+def doubled(builder: NetworkBuilder, x: int, channels: int, kernel: int) -> int:
+    """A transposed convolution to twice the height and width."""
+    _, height, width, in_channels = builder.shape(x)
+    shape = builder.constant("doubled.shape", (4,), "int32")
+    weights = builder.constant("doubled.weights", (channels, kernel, kernel, in_channels))
+    bias = builder.constant("doubled.bias", (channels,), "int32")
+    return builder.append(
+        lambda out: TransposeConv((shape, weights, x, bias), (out,), (2, 2), Padding.SAME),
+        Tensor("doubled.out", (1, 2 * height, 2 * width, channels)),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
-from mcu_nas.network import Network, WindowAxis, window_axes
+from mcu_nas.network import Network, WindowAxis, pad_amounts, window_axes
 from mcu_nas.operators import (
     Add,
     AveragePool2D,
@@ -16,6 +17,8 @@ from mcu_nas.operators import (
     Op,
     Pool2D,
     Sub,
+    TransposeConv,
+    layer_inputs,
 )
 
 LATENCY_FEATURES = ("call", "pixel", "output", "window_row", "mac")
@@ -38,6 +41,9 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
         case AveragePool2D() | MaxPool2D():
             rows, columns = _taps_inside(network, op)
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(rows * columns * out[3]))
+        case TransposeConv():
+            reached = float(_reaching_taps(network, op) * out[3])
+            return (1.0, pixels, outputs, reached, reached * network.shape(op.inputs[1])[3])
         case FullyConnected():
             return (1.0, pixels, outputs, 0.0, outputs * network.shape(op.inputs[1])[1])
         case Add() | Sub() | Mul():
@@ -50,6 +56,16 @@ def _taps_inside(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> tup
     """Window taps inside the input, summed over the output positions of each axis."""
     rows, columns = window_axes(network, op)
     return _axis_taps(rows), _axis_taps(columns)
+
+
+def _reaching_taps(network: Network, op: TransposeConv) -> int:
+    """Pairs of an output pixel and a tap that reaches it: those of the convolution from output to input."""
+    _, weights, _ = layer_inputs(op)
+    sizes = zip(network.shape(op.outputs[0])[1:3], network.shape(weights)[1:3], op.stride, strict=True)
+    return math.prod(
+        _axis_taps(WindowAxis(size, taps, stride, 1, *pad_amounts(op.padding, size, taps, stride)))
+        for size, taps, stride in sizes
+    )
 
 
 @lru_cache(maxsize=4096)

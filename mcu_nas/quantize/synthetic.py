@@ -18,6 +18,7 @@ from mcu_nas.operators import (
     Add,
     AveragePool2D,
     Concatenation,
+    Conv2D,
     DepthwiseConv2D,
     FullyConnected,
     HardSwish,

@@ -31,8 +31,8 @@ class NetworkBuilder:
     ) -> int:
         """Convolution with SAME padding."""
         shape = self._tensors[x].shape
-        weights = self._constant(f"{layer}.weights", (channels, kernel, kernel, shape[3]))
-        bias = self._constant(f"{layer}.bias", (channels,), "int32")
+        weights = self.constant(f"{layer}.weights", (channels, kernel, kernel, shape[3]))
+        bias = self.constant(f"{layer}.bias", (channels,), "int32")
         out = self._window_output(layer, shape, channels, kernel, stride)
         self._ops.append(Conv2D((x, weights, bias), (out,), (stride, stride), Padding.SAME, activation))
         return out
@@ -40,8 +40,8 @@ class NetworkBuilder:
     def depthwise(self, layer: str, x: int, kernel: int, stride: int, activation: Activation) -> int:
         """Depthwise convolution with SAME padding."""
         shape = self._tensors[x].shape
-        weights = self._constant(f"{layer}.weights", (1, kernel, kernel, shape[3]))
-        bias = self._constant(f"{layer}.bias", (shape[3],), "int32")
+        weights = self.constant(f"{layer}.weights", (1, kernel, kernel, shape[3]))
+        bias = self.constant(f"{layer}.bias", (shape[3],), "int32")
         out = self._window_output(layer, shape, shape[3], kernel, stride)
         self._ops.append(
             DepthwiseConv2D((x, weights, bias), (out,), (stride, stride), Padding.SAME, activation)
@@ -56,15 +56,15 @@ class NetworkBuilder:
 
     def mean(self, layer: str, x: int) -> int:
         """Mean over height and width."""
-        axes = self._constant(f"{layer}.axes", (2,), "int32")
+        axes = self.constant(f"{layer}.axes", (2,), "int32")
         out = self._tensor(f"{layer}.out", (1, self._tensors[x].shape[3]))
         self._ops.append(Mean((x, axes), (out,)))
         return out
 
     def fully_connected(self, layer: str, x: int, features: int) -> int:
         """Fully connected layer without activation."""
-        weights = self._constant(f"{layer}.weights", (features, self._tensors[x].shape[1]))
-        bias = self._constant(f"{layer}.bias", (features,), "int32")
+        weights = self.constant(f"{layer}.weights", (features, self._tensors[x].shape[1]))
+        bias = self.constant(f"{layer}.bias", (features,), "int32")
         out = self._tensor(f"{layer}.out", (1, features))
         self._ops.append(FullyConnected((x, weights, bias), (out,)))
         return out
@@ -93,7 +93,8 @@ class NetworkBuilder:
         self._tensors.append(Tensor(name, shape, dtype))
         return len(self._tensors) - 1
 
-    def _constant(self, name: str, shape: tuple[int, ...], dtype: str = "int8") -> int:
+    def constant(self, name: str, shape: tuple[int, ...], dtype: str = "int8") -> int:
+        """A tensor whose values come with the Graph."""
         self._constants.add(self._tensor(name, shape, dtype))
         return len(self._tensors) - 1
 

@@ -33,9 +33,9 @@ def with_biases(raw: RawModel) -> RawModel:
     """
     tensors, operators = list(raw.tensors), []
     for operator in raw.operators:
-        kind = KIND_BY_CODE[operator.code].op if operator.code in KIND_BY_CODE else None
-        if kind in _POSITIONS and _lacks_bias(operator, _POSITIONS[kind][1], len(raw.tensors)):
-            source, bias = _POSITIONS[kind]
+        kind = KIND_BY_CODE[operator.code].op if operator.code in KIND_BY_CODE else type(None)
+        source, bias = _POSITIONS.get(kind, (0, 0))
+        if bias and _lacks_bias(operator, bias, len(raw.tensors)):
             given = operator.inputs[:bias]
             tensors.append(_zeros(raw, operator, given[source], CHANNEL_AXIS[kind]))
             operator = replace(operator, inputs=(*given, len(tensors) - 1))
@@ -55,8 +55,8 @@ def _zeros(raw: RawModel, operator: RawOperator, source: int, axis: int) -> RawT
     # Shapes are checked later; none makes this larger than the file's own weights.
     most = 0 if weights.data is None else len(weights.data)
     channels = weights.shape[axis] if len(weights.shape) > axis and 0 < weights.shape[axis] <= most else 1
-    products = [scale * s_in for scale in weights.scales for s_in in activation.scales[:1]]
-    scales = tuple(float(np.float32(min(max(p, _FLOAT32.tiny), _FLOAT32.max))) for p in products)
+    products = np.array([scale * s_in for scale in weights.scales for s_in in activation.scales[:1]])
+    scales = tuple(products.clip(_FLOAT32.tiny, _FLOAT32.max).astype(np.float32).tolist())
     return RawTensor(
         name=f"{raw.tensors[operator.outputs[0]].name}.bias",
         shape=(channels,),

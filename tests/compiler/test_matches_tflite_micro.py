@@ -29,6 +29,7 @@ from tests.elementwise import binary, unary
 from tests.graphs import GraphMaker, graphs
 from tests.movement import concatenation, pad, resize, transpose
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
+from tests.weighted_graphs import transpose_conv
 
 SLOW = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -63,6 +64,7 @@ def test_every_kernel_of_the_catalogue_is_built_and_equals_the_reference(kernel)
         "depthwise_s8": lambda m, x: m.depthwise(x, 2, (5, 3)),
         "depthwise_planar_s8": lambda m, x: m.depthwise(x, 1, (5, 3)),
         "fully_connected_s8": lambda m, x: m.fully_connected(x, 7),
+        "transpose_conv_s8": lambda m, x: transpose_conv(m, x, (14, 11, 10), (3, 3), (2, 2), Padding.SAME),
         "add_s8": lambda m, x: m.add(x, m.conv(x, 9, (1, 1))),
         "add_broadcast_s8": lambda m, x: binary(m, Add, x, m.mean(x)),
         "sub_s8": lambda m, x: binary(m, Sub, m.mean(x), x),
