@@ -153,7 +153,7 @@ def _cells(row: AuditRow, usable_sram_bytes: int) -> tuple[str, ...]:
         f"{'!' if blocks else ''}{row.index}",
         row.op,
         _shortened(row.layer),
-        "×".join(str(size) for size in row.output_shape[1:]),
+        "×".join(str(size) for size in row.output_shape[1:]) or "1",
         f"{row.macs:,}" if row.macs else "-",
         f"{row.weight_bytes:,}" if row.weight_bytes else "-",
         *("-" if size is None else format_kib(size) for size in memory),

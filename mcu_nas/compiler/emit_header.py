@@ -80,7 +80,7 @@ def _tensor_macros(program: Program, kind: str, index: int, tensor: int, encodin
     prefix = f"#define {program.macro}_{kind}{index}_"
     info = program.graph.network.tensors[tensor]
     quantization = program.graph.quantization[tensor]
-    axes = ("HEIGHT", "WIDTH", "CHANNELS")[4 - len(info.shape) :]  # the reader admits ranks 2 to 4
+    axes = ("HEIGHT", "WIDTH", "CHANNELS")[4 - len(info.shape) :]  # the reader admits ranks 1 to 4
     values = {
         "BYTES": str(info.bytes),
         "TYPE": f"{info.dtype}_t",

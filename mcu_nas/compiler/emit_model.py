@@ -110,7 +110,7 @@ def _call(function: str, arguments: Sequence[str]) -> str:
 
 
 def _shape(program: Program, tensor: int) -> str:
-    return "x".join(map(str, program.graph.network.shape(tensor)[1:]))
+    return "x".join(map(str, program.graph.network.shape(tensor)[1:])) or "1"
 
 
 def _accessor(program: Program, result: str, kind: str, memory: str, tensors: tuple[int, ...]) -> str:

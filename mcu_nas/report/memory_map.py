@@ -172,7 +172,7 @@ def _label(axes: Axes, network: Network, layout: Plan) -> None:
     for box in places:
         shape = "scratch"
         if box.tensor is not None:
-            shape = "×".join(str(size) for size in network.shape(box.tensor)[1:])
+            shape = "×".join(str(size) for size in network.shape(box.tensor)[1:]) or "1"
         first, last = _uncovered(box, places)
         width, height = (last + 1 - first) * across, (box.high - box.low) * up
         for text in (f"{shape}\n{box.high - box.low:,} B", shape):

@@ -180,7 +180,7 @@ def _tensor(tensor: RawTensor, where: str) -> Tensor:
     result = Tensor(tensor.name, tensor.shape, dtype)
     if result.bytes > _MAX_TENSOR_BYTES:
         raise ModelError(f"{where} would take {result.bytes:,} bytes: shape {_shown(tensor.shape)}")
-    if tensor.data is None and (len(tensor.shape) < 2 or dtype != "int8"):
+    if tensor.data is None and (not tensor.shape or dtype != "int8"):
         raise UnsupportedError(
             f"{where} is an activation of {dtype} {_shown(tensor.shape)}: only int8 with a batch is supported"
         )

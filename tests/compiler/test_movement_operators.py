@@ -301,3 +301,11 @@ def test_model_data_names_the_operators_of_the_file_and_not_what_they_became():
     assert "MicroMutableOpResolver<2>" in text
     assert "resolver.AddExpandDims();" in text
     assert "resolver.AddSplit();" in text
+
+
+def test_a_single_value_may_lose_all_axes_but_the_batch():
+    maker = GraphMaker(0)
+    x = maker.activation("pixels", (1, 4, 4, 3))
+    y = maker.reshape(maker.fully_connected(x, 1), (1,))
+    check(maker.graph((x,), (y,)))
+    check(maker.graph((x,), (y, maker.add(y, y))))

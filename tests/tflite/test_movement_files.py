@@ -318,3 +318,14 @@ def test_joined_tensors_of_another_scale_are_refused() -> None:
         ModelError, match=r"op 0 CONCATENATION .*: 'more' differs from its output in scale or zero"
     ):
         parse_tflite(data, "m.tflite")
+
+
+def test_a_scalar_is_refused() -> None:
+    file = FileMaker((1, 1))
+    file.operator("SQUEEZE", ["x"], [()], squeezeDims=np.array([0, 1], np.int32))
+    with pytest.raises(ModelError) as caught:
+        parse_tflite(file.file(), "m.tflite")
+    expected = (
+        "m.tflite: op 0 SQUEEZE, tensor 'SQUEEZE.0.0' is an activation of int8 (): only int8 with a batch is"
+    )
+    assert str(caught.value) == f"{expected} supported"
