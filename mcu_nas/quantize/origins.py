@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,11 +125,12 @@ def _from_torch(model: str, task: Task) -> Quantized:
 
     file, _, name = model.rpartition(":")
     shape = task.input_shape(model)
-    module = load_module(Path(file), name)
-    imported = import_module(module, shape, task.white)
-    graph = quantize_float_network(imported.network, task.calibration_images(shape), task.dataset.labels)
     images = task.test_images(shape)
-    outputs = module_outputs(module, images, task.white)
+    with redirect_stdout(sys.stderr):  # what the user's own code prints is none of the command's output
+        module = load_module(Path(file), name)
+        imported = import_module(module, shape, task.white)
+        outputs = module_outputs(module, images, task.white)
+    graph = quantize_float_network(imported.network, task.calibration_images(shape), task.dataset.labels)
     return Quantized(serialize_tflite(graph), images, outputs, "PyTorch", imported.notes)
 
 

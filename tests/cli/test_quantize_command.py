@@ -89,11 +89,18 @@ def test_smaller_inputs_come_from_resized_images(folder: Path) -> None:
     assert graph.network.shape(graph.network.inputs[0]) == (1, 8, 8, 1)
 
 
+def test_what_the_users_code_prints_is_not_among_the_json(folder: Path) -> None:
+    (folder / "chatty.py").write_text("from my_model import make_model\nprint('hello')")
+    done = mcu_nas("quantize", "chatty.py:make_model", "--data", "digits", "--json")
+    assert json.loads(done.out)["out"] == "chatty_int8.tflite"
+    assert done.err == "hello\n"
+
+
 def test_a_model_finds_its_neighbours_and_its_weights(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "layers.py").write_text("from torch.nn import Flatten, Linear, Sequential")
     (folder / "sub" / "net.py").write_text(
-        "from layers import *\ndef make(): return Sequential(Flatten(), Linear(144, 4))"
+        "def make():\n import layers\n return layers.Sequential(layers.Flatten(), layers.Linear(144, 4))"
     )
     assert mcu_nas("quantize", "sub/net.py:make", "--data", "digits", "--out", "n.tflite").code == 0
 

@@ -135,6 +135,7 @@ def test_row_made_an_image_is_transposed() -> None:
         lambda x: F.interpolate(x, scale_factor=3, mode="nearest").flatten(1),
         lambda x: torch.stack(x.unbind(1), 1).flatten(1) if x.shape[1] == 1 else x[:, 1:, ::2, 3:].flatten(1),
         lambda x: F.softmax(x.flatten(1), -1),
+        lambda x: F.dropout(x.float().contiguous().to(x.dtype), 0.5, training=False),
         lambda x: F.relu(x.flatten(1)) + x.transpose(2, 3).flatten(1),
     ],
 )
@@ -185,6 +186,9 @@ class Attention(nn.Module):
         (nn.Sequential(nn.Conv2d(1, 2, 3)), "the model returns an image"),
         (Function(lambda x: torch.zeros(x.shape[0], 2)), "does not depend on its input"),
         (nn.Identity(), "or is its input"),
+        (Function(lambda x: x.flatten(1) * x.mean()), "torch mean is not supported: it averages over"),
+        (Function(lambda x: x.flatten(1).int()), "not supported: only float32 is"),
+        (Function(lambda x: 2 ** x.flatten(1)), "torch pow is not supported"),
         (Function(lambda x: (x + torch.rand(1)).flatten(1)), "random"),
     ],
 )

@@ -92,7 +92,10 @@ def _result(call: Call, values: dict[Node, Any], build: FloatNetworkBuilder, nam
         return call.node.target(*args, **map_arg(call.node.kwargs, values.__getitem__))  # type: ignore[operator]
     if call.name not in BUILDERS:
         raise call.unsupported(f"no operator for {call.name}: see `mcu-nas quantize --functions`")
-    return BUILDERS[call.name](Site(call, given, build, name))
+    try:
+        return BUILDERS[call.name](Site(call, given, build, name))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise call.unsupported("not with arguments of this kind") from error
 
 
 def _name(call: Call, taken: set[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from mcu_nas.operators import Concatenation, ResizeNearestNeighbor, StridedSlice
 from mcu_nas.quantize.torch_import.site import Site, Value, shown
@@ -15,6 +16,13 @@ from mcu_nas.quantize.torch_import.trace import BATCH
 def unchanged(site: Site) -> Any:
     """clone, detach, dropout in evaluation mode, ...: the same value under another name."""
     return site.arguments.get("self", site.arguments.get("input"))
+
+
+def cast(site: Site) -> Any:
+    """to and float, where the values are float32 anyway."""
+    if site.call.node.meta["val"].dtype != torch.float32:
+        raise site.unsupported("only float32 is")
+    return unchanged(site)
 
 
 def view(site: Site) -> Value:

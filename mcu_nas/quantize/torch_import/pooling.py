@@ -11,7 +11,7 @@ from mcu_nas.quantize.torch_import.weighted import needed_padding
 def mean(site: Site) -> Value:
     """mean over height and width, which is adaptive_avg_pool2d to 1×1, too."""
     source = site.image("self")
-    dimensions = site.arguments["dim"]
+    dimensions = site.arguments.get("dim")
     if dimensions is None or {d % 4 for d in dimensions} != {2, 3}:
         raise site.unsupported(f"it averages over dimensions {dimensions}; (2, 3) are supported")
     return _mean(site, source, bool(site.arguments["keepdim"]))

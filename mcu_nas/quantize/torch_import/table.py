@@ -62,6 +62,8 @@ BUILDERS: Mapping[str, Builder] = {
     "constant_pad_nd": movement.pad,
     "upsample_nearest2d": movement.enlarge,
     "expand": movement.expand,
+    "to": movement.cast,
+    "_to_copy": movement.cast,
     "clone": movement.unchanged,
     "contiguous": movement.unchanged,
     "dropout": movement.unchanged,

@@ -6,6 +6,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -24,22 +26,33 @@ def load_module(file: Path, name: str) -> nn.Module:
         ModelError: no such file or name, an exception in it, or something that is no module.
     """
     where = f"{file}:{name}"
-    namespace = vars(_run_file(file))
-    if name not in namespace:
-        own = [n for n, value in namespace.items() if callable(value) and not n.startswith("_")]
-        raise ModelError(
-            f"{file}: has no '{name}': {did_you_mean(name, own)}give the function that makes the model"
-        )
-    found = namespace[name]
-    if not isinstance(found, nn.Module) and callable(found):
-        _check_arguments(found, where)
-        try:
-            found = found()
-        except Exception as error:
-            raise ModelError(f"{where}: {_described(error, file)}") from error
+    with _importable(file.resolve().parent):
+        namespace = vars(_run_file(file))
+        if name not in namespace:
+            own = [n for n, value in namespace.items() if callable(value) and not n.startswith("_")]
+            near = did_you_mean(name, own)
+            raise ModelError(f"{file}: has no '{name}': {near}give the function that makes the model")
+        found = namespace[name]
+        if not isinstance(found, nn.Module) and callable(found):
+            _check_arguments(found, where)
+            try:
+                found = found()
+            except (Exception, SystemExit) as error:
+                raise ModelError(f"{where}: {_described(error, file)}") from error
     if not isinstance(found, nn.Module):
         raise ModelError(f"{where}: is {type(found).__name__}, not a torch.nn.Module or what makes one")
     return found.eval()
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Python finds the modules of a folder."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the file may have taken it away itself
+            sys.path.remove(str(folder))
 
 
 def _run_file(file: Path) -> ModuleType:
@@ -50,14 +63,10 @@ def _run_file(file: Path) -> ModuleType:
         raise ModelError(f"{file}: is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look their module up
-    folder = str(file.resolve().parent)
-    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise ModelError(f"{file}: {_described(error, file)}") from error
-    finally:
-        sys.path.remove(folder)
     return module
 
 
