@@ -12,6 +12,8 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import emit_sources, write_sources
@@ -196,6 +198,7 @@ def nothing_but_conversions(border: Border) -> None:
     border.subgraph.outputs = [border.subgraph.operators[0].outputs[0]]
 
 
+DAMAGED = bordered(lambda border: border.input(UINT8), lambda border: border.output(FLOAT32))
 NOT_QUANTIZED = (
     "m.tflite: input 'outer input' is float32: the model is not fully quantized, "
     "convert it with int8 input and output"
@@ -230,6 +233,26 @@ def test_messages_count_operators_as_the_file_does():
     with pytest.raises(ModelError) as caught:
         parse_tflite(border.data(), "m.tflite")
     assert str(caught.value) == "m.tflite: op 1 CONV_2D (output 'out0'): has padding number 7"
+
+
+@given(places=st.lists(st.tuples(st.integers(0, 2**31), st.integers(0, 255)), min_size=1, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_damaged_borders_give_a_model_or_one_line(places):
+    data = bytearray(DAMAGED)
+    for place, value in places:
+        data[place % len(data)] = value
+    fault = fault_of(bytes(data))
+    assert fault == "" or fault.startswith("m.tflite: ")
+    assert "\n" not in fault
+
+
+def fault_of(data: bytes) -> str:
+    """What the reader says of a file; empty where it takes it."""
+    try:
+        parse_tflite(data, "m.tflite")
+    except (ModelError, UnsupportedError) as error:
+        return str(error)
+    return ""
 
 
 def two_by_two() -> Graph:

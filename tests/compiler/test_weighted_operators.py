@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcu_nas.boards import load_board
+from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.program import compile_graph
+from mcu_nas.devices.build import build_firmware
+from mcu_nas.devices.emulator import emulate
 from mcu_nas.devices.host import HostModel
+from mcu_nas.devices.measurement import input_bytes
+from mcu_nas.devices.serial_link import DeviceLink
 from mcu_nas.errors import ModelError, UnsupportedError
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import op_macs
@@ -87,6 +93,26 @@ def test_transposed_convolution_with_activation_equals_the_reference(activation)
     image = maker.activation("image", (1, 3, 4, 5))
     y = transpose_conv(maker, image, (6, 8, 5), (3, 3), (2, 2), Padding.SAME, activation)
     check(maker.graph((image,), (y,)))
+
+
+def test_the_emulated_device_equals_the_reference(tmp_path):
+    maker = GraphMaker(8)
+    image = maker.activation("image", (1, 4, 5, 6))
+    x = transpose_conv(maker, image, (8, 9, 10), (3, 3), (2, 2), Padding.SAME, Activation.RELU)
+    x = mean_over(maker, maker.conv(x, 7, (3, 3)), [-3], keep_dims=False)
+    graph = maker.graph((image,), (rows(maker, x, 5, per_channel=True),))
+    program = compile_graph(graph, "model", "0" * 16)
+    write_sources(program, tmp_path / "c")
+    board = load_board("qemu-cortex-m7")
+    firmware = build_firmware(tmp_path / "c", program.name, board, tmp_path)
+    (inputs,) = sample_inputs(graph, 2, seed=1)
+    outputs = []
+    with emulate(board, firmware.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        for sample in inputs:
+            link.load(input_bytes(link.hello(), sample))
+            link.infer(1, 0)
+            outputs.append(link.outputs().reshape(9, 5))
+    assert_same_outputs(np.stack(outputs), reference_outputs(graph, inputs), inputs)
 
 
 def test_transposed_convolution_counts_a_product_for_each_input_and_tap():
