@@ -82,7 +82,7 @@ class FullyConnected:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """ADD of two activations of one shape."""
+    """ADD. Operands broadcast as in numpy; one of them may be an int8 constant."""
 
     tflite_name: ClassVar[str] = "ADD"
     inputs: tuple[int, ...]
@@ -140,7 +140,7 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True)
 class Softmax:
-    """SOFTMAX of a row (1,C), beta 1."""
+    """SOFTMAX of each row, that is along the last axis, beta 1."""
 
     tflite_name: ClassVar[str] = "SOFTMAX"
     inputs: tuple[int, ...]

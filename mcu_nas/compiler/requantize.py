@@ -65,12 +65,19 @@ def weighted_multipliers(
 
 
 def activation_range(activation: Activation, output: Quantization) -> tuple[int, int]:
-    """The int8 range to which a fused activation clamps (TFLite's CalculateActivationRangeQuantized)."""
+    """The int8 range to which a fused activation clamps (TFLite's CalculateActivationRangeQuantized).
+
+    Raises:
+        UnsupportedError: a scale in which 6 is 2^31 steps or more.
+    """
     low, high = INT8_MIN, INT8_MAX
     if activation is not Activation.NONE:
         low = max(low, output.zero_point)
     if activation is Activation.RELU6:
-        six = float(np.float32(6.0) / np.float32(output.scale))
+        with np.errstate(over="ignore"):
+            six = float(np.float32(6.0) / np.float32(output.scale))
+        if six >= 2.0**31:
+            raise UnsupportedError(f"output scale {output.scale:g} is too fine for RELU6")
         high = min(high, output.zero_point + _round_half_away(six))
     return low, high
 

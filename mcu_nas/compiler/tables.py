@@ -24,6 +24,7 @@ TABLE_BYTES = 256
 _LARGEST_RESCALING = 2.0**23  # times 255, the largest distance from a zero point, is still an int32
 _INPUT_INTEGER_BITS = 4  # LOGISTIC and TANH bring their inputs to Q4.27
 _LARGEST_SHIFT = 62  # TFLM divides by 2^shift, an int64
+_LARGEST_RAMP_SHIFT = 29  # HARD_SWISH: input scales below 2^22
 
 
 def table(op: Elementwise, source: Quantization, output: Quantization) -> np.ndarray:
@@ -60,8 +61,9 @@ def _rescaled(
 def _leaky_relu(x: np.ndarray, alpha: float, source: Quantization, output: Quantization) -> np.ndarray:
     """TFLM divides the scales in float32 here, and only here."""
     scale_in, scale_out = np.float32(source.scale), np.float32(output.scale)
-    positive = _rescaled(x, float(scale_in / scale_out), output)
-    negative = _rescaled(x, float(scale_in * np.float32(alpha) / scale_out), output)
+    with np.errstate(over="ignore"):  # an infinite factor is refused like any that is too large
+        factors = scale_in / scale_out, scale_in * np.float32(alpha) / scale_out
+    positive, negative = (_rescaled(x, float(factor), output) for factor in factors)
     return np.where(x >= 0, positive, negative)
 
 
@@ -85,8 +87,10 @@ def _saturating(
 def _hard_swish(x: np.ndarray, source: Quantization, output: Quantization) -> np.ndarray:
     """x times a ramp from 0 at -3 to 1 at 3, both in 16 bits, Q0.15, for x in units of 1/128 of a step."""
     fine = np.float32(1 / 128) * np.float32(source.scale)
-    to_output = _factor16(float(fine / np.float32(output.scale)), "input scale over output scale", source, 0)
-    to_ramp = _factor16(float(fine / np.float32(3 / 32768)), "input scale", source, 30)
+    with np.errstate(over="ignore"):
+        factors = fine / np.float32(output.scale), fine / np.float32(3 / 32768)
+    to_output = _factor16(float(factors[0]), 0, f"{source.scale:g} over output scale {output.scale:g}")
+    to_ramp = _factor16(float(factors[1]), _LARGEST_RAMP_SHIFT, f"{source.scale:g}")
     x = x << 7
     value = _multiplied16(x, to_output.value)
     ramp = _saturated16(x << max(to_ramp.shift - 1, 0))
@@ -97,15 +101,15 @@ def _hard_swish(x: np.ndarray, source: Quantization, output: Quantization) -> np
     return halved(product, -to_output.shift) + output.zero_point
 
 
-def _factor16(factor: float, what: str, source: Quantization, largest_shift: int) -> Multiplier:
+def _factor16(factor: float, largest_shift: int, what: str) -> Multiplier:
     """A factor with a 16-bit multiplier: value * 2^(shift - 15), shift from -15.
 
     Raises:
         UnsupportedError: TFLM refuses a larger shift; a smaller one exceeds its 16 bits.
     """
-    whole = quantize_multiplier(factor)
+    whole = quantize_multiplier(min(factor, 2.0**_LARGEST_RAMP_SHIFT))
     if whole.value == 0 or not -15 <= whole.shift <= largest_shift:
-        raise UnsupportedError(f"its {what} is out of HARD_SWISH's range: input scale {source.scale:g}")
+        raise UnsupportedError(f"its input scale {what} is out of HARD_SWISH's range")
     return Multiplier(min((whole.value + (1 << 15)) >> 16, 2**15 - 1), whole.shift)
 
 

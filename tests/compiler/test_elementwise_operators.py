@@ -12,6 +12,7 @@ from mcu_nas.compiler.program import compile_graph
 from mcu_nas.compiler.requantize import softmax_multiplier
 from mcu_nas.compiler.tables import table
 from mcu_nas.cost.flash import constants_bytes
+from mcu_nas.cost.peak_rules import overlap
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, Quantization
@@ -112,9 +113,9 @@ def test_rescaling_equals_the_converter_s_runtime(kind):
         (Relu6, 2.0**10, 2.0**-13, "2^23 times finer"),
         (LeakyRelu, 2.0**10, 2.0**-13, "2^23 times finer"),
         (Quantize, 2.0**10, 2.0**-13, "2^23 times finer"),
-        (HardSwish, 12.8, 0.1, "out of HARD_SWISH's range: input scale 12.8"),
+        (HardSwish, 12.8, 0.1, "input scale 12.8 over output scale 0.1 is out of HARD_SWISH's range"),
         (HardSwish, 2.0**-10, 1.0, "out of HARD_SWISH's range"),
-        (HardSwish, 2.0**-24, 2.0**-24, "out of HARD_SWISH's range"),
+        (HardSwish, 2.0**-24, 2.0**-24, "input scale 5.96046e-08 is out of HARD_SWISH's range"),
         (Logistic, 2.0**-29, 1.0, "input scale 1.86265e-09 is too fine"),
         (Tanh, 2.0**-29, 1.0, "too fine"),
         (Tanh, 2.0**36, 1.0, "too coarse"),
@@ -148,6 +149,18 @@ def test_scales_at_the_edge_of_the_arithmetic_equal_the_reference(kind, scale_in
         graph = function_of_every_input(kind, source, output)
         expected = reference_outputs(graph, EVERY_INPUT)[0]
         np.testing.assert_array_equal(table(function(kind), source, output), expected)
+
+
+@pytest.mark.parametrize("kind", UNARY)
+@pytest.mark.parametrize("scale_in", [1e-45, 1e-38, 1.0, 3e38])
+@pytest.mark.parametrize("scale_out", [1e-45, 1e-38, 1.0, 3e38])
+@pytest.mark.filterwarnings("error")
+def test_the_least_and_largest_scales_give_a_table_or_a_refusal(kind, scale_in, scale_out):
+    try:
+        got = table(function(kind, 3e38), quantized(scale_in, 0), quantized(scale_out, 0))
+    except UnsupportedError:
+        return
+    assert got.shape == (256,)
 
 
 @pytest.mark.parametrize("kind", UNARY)
@@ -262,6 +275,30 @@ def test_the_result_lies_in_the_operand_of_its_size_alone(kind):
     assert program.arena_bytes == 240 + 8
     assert program.plan.offsets[out] == program.plan.offsets[image]
     check(graph)
+
+
+def test_a_repeated_operand_is_left_alone_by_the_overlap_rule():
+    maker = GraphMaker(1)
+    image, row = maker.activation("image", (1, 6, 5, 8)), maker.activation("row", (1, 1, 1, 8))
+    network = maker.graph((image, row), (binary(maker, Mul, image, row),)).network
+    assert overlap(network, 0) == 240 + 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_squeeze_and_excite_equals_the_reference_with_dead_bytes_overwritten(seed):
+    maker = GraphMaker(seed)
+    source = maker.activation("pixels", (1, 9, 8, 3))
+    x = unary(maker, HardSwish, maker.conv(source, 6, (3, 3), (2, 2)), quantized(0.06, -110))
+    gate = unary(maker, Relu, maker.conv(maker.mean(x, keep_dims=True), 4, (1, 1)), quantized(0.03, -128))
+    gate = unary(maker, Logistic, maker.conv(gate, 6, (1, 1)))
+    x = binary(maker, Mul, x, gate)
+    x = binary(maker, Sub, unary(maker, LeakyRelu, x, quantized(0.02, 9)), maker.conv(x, 1, (1, 1)))
+    x = binary(maker, Add, constant(maker, np.arange(6), quantized(0.1, 2)), x, Activation.RELU6)
+    graph = maker.graph((source,), (unary(maker, Quantize, unary(maker, Tanh, x), quantized(0.01, 3)),))
+    check(graph)
+    inputs = sample_inputs(graph, 20, seed)
+    got = HostModel(compile_graph(graph, "model", "0" * 16), poison=True).run(*inputs)
+    assert_same_outputs(got, reference_outputs(graph, *inputs), *inputs)
 
 
 def test_a_residual_sum_keeps_its_own_kernel():

@@ -49,6 +49,12 @@ def test_activations_become_int8_ranges(activation, scale, zero_point, expected)
     assert activation_range(activation, Quantization((float(np.float32(scale)),), (zero_point,))) == expected
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 1e-45])
+def test_scale_too_fine_for_relu6_is_refused(scale):
+    with pytest.raises(UnsupportedError, match="is too fine for RELU6"):
+        activation_range(Activation.RELU6, Quantization((scale,), (0,)))
+
+
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3)])
 def test_bias_that_can_overflow_the_accumulator_is_refused_with_op_and_channel(kernel):
     maker = GraphMaker(0)
