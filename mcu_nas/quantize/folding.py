@@ -30,7 +30,7 @@ from mcu_nas.operators import (
     layer_inputs,
 )
 from mcu_nas.quantize.float_network import FloatNetwork
-from mcu_nas.quantize.layers import channel_axis, with_inputs
+from mcu_nas.tflite.schema import CHANNEL_AXIS
 
 _FUSES = Weighted | Add | Sub | Mul | AveragePool2D | MaxPool2D
 _FUSED = {Relu: Activation.RELU, Relu6: Activation.RELU6}
@@ -145,8 +145,8 @@ def _fold_backward(draft: _Draft) -> bool:
         layer = draft.writer(affine.source)
         if isinstance(layer, Weighted) and layer.activation is Activation.NONE:
             _, weights, bias = layer_inputs(layer)
-            per_output = np.moveaxis(draft.constants[weights], channel_axis(layer), -1) * affine.scale
-            new_weights = np.moveaxis(per_output, -1, channel_axis(layer))
+            per_output = np.moveaxis(draft.constants[weights], CHANNEL_AXIS[type(layer)], -1) * affine.scale
+            new_weights = np.moveaxis(per_output, -1, CHANNEL_AXIS[type(layer)])
             new_bias = draft.constants[bias] * affine.scale + affine.shift
             changed = _reweighted(draft, layer, new_weights, new_bias)
             draft.replace(layer)
@@ -204,7 +204,9 @@ def _reweighted(draft: _Draft, layer: Weighted, weights: np.ndarray, bias: np.nd
     activation, old_weights, old_bias = layer_inputs(layer)
     new_weights = draft.constant(draft.tensors[old_weights].name, weights, "int8")
     new_bias = draft.constant(draft.tensors[old_bias].name, bias, "int32")
-    return replace(layer, inputs=with_inputs(layer, activation, new_weights, new_bias))
+    if isinstance(layer, TransposeConv):
+        return replace(layer, inputs=(layer.inputs[0], new_weights, activation, new_bias))
+    return replace(layer, inputs=(activation, new_weights, new_bias))
 
 
 def _fuse_activation(draft: _Draft) -> bool:

@@ -13,9 +13,9 @@ from mcu_nas.graph import Graph, Quantization
 from mcu_nas.operators import FullyConnected, Weighted, layer_inputs
 from mcu_nas.quantize.calibration import calibrate, requantize_fixed_scales
 from mcu_nas.quantize.float_network import FloatNetwork
-from mcu_nas.quantize.layers import channel_axis
 from mcu_nas.quantize.trained import float_network
 from mcu_nas.supernet.torch_network import TorchNetwork
+from mcu_nas.tflite.schema import CHANNEL_AXIS
 
 _WEIGHT_MAX = 127
 _BIAS_LIMIT = 2**28  # far inside the 2^30 that the kernels allow
@@ -49,7 +49,7 @@ def _quantize_weights(
 ) -> None:
     """Replaces a layer's float weights and bias and adds their quantization."""
     activation, weights, bias = layer_inputs(op)
-    axis = channel_axis(op)
+    axis = CHANNEL_AXIS[type(op)]
     values = np.moveaxis(constants[weights].astype(np.float64), axis, 0)  # (O, ...)
     bias_values = constants[bias].astype(np.float64)
     source = quantization[activation].scale
