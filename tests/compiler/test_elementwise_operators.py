@@ -35,6 +35,7 @@ from tests.elementwise import (
     FIXED_OUTPUT,
     UNARY,
     binary,
+    chains,
     constant,
     function_of_every_input,
     quantized,
@@ -297,6 +298,15 @@ def test_squeeze_and_excite_equals_the_reference_with_dead_bytes_overwritten(see
     graph = maker.graph((source,), (unary(maker, Quantize, unary(maker, Tanh, x), quantized(0.01, 3)),))
     check(graph)
     inputs = sample_inputs(graph, 20, seed)
+    got = HostModel(compile_graph(graph, "model", "0" * 16), poison=True).run(*inputs)
+    assert_same_outputs(got, reference_outputs(graph, *inputs), *inputs)
+
+
+@given(graph=chains())
+@settings(FEW, max_examples=8)
+def test_random_chains_equal_the_reference_with_dead_bytes_overwritten(graph):
+    check(graph)
+    inputs = sample_inputs(graph, 4, seed=2)
     got = HostModel(compile_graph(graph, "model", "0" * 16), poison=True).run(*inputs)
     assert_same_outputs(got, reference_outputs(graph, *inputs), *inputs)
 
