@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
+from mcu_nas.compiler.passes.pipeline import run_passes
 from mcu_nas.compiler.planner import Optimize, Plan, plan
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import PIXELS, Graph
@@ -92,19 +93,22 @@ def compile_graph(
     *,
     optimize: Optimize = Optimize.MEMORY,
     keep_inputs: bool = False,
+    as_given: bool = False,
 ) -> Program:
-    """Choose kernels, plan the arena and compute every kernel's arguments.
+    """Run the passes, choose kernels, plan the arena and compute every kernel's arguments.
 
     ``name`` is made a C identifier. Without ``input_encoding`` an input that is uint8 in the .tflite or
     quantized as pixels (scale 1/255, zero point -128) takes pixels, any other its own int8 values.
-    ``keep_inputs`` plans an arena in which the inputs survive a run.
+    ``keep_inputs`` plans an arena in which the inputs survive a run, ``as_given`` leaves the passes out.
 
     Raises:
         UnsupportedError: an operator or a value that this version cannot compile; names the operator.
     """
-    network = graph.network
-    if not network.ops:
+    if not graph.network.ops:
         raise UnsupportedError("the model has no operators")
+    given = graph.network
+    graph = graph if as_given else run_passes(graph).graph
+    network = graph.network
     layout = _plan(network, optimize, keep_inputs)
     if layout.arena_bytes > MAX_ARENA_BYTES:
         raise UnsupportedError(f"the model needs an arena of {layout.arena_bytes:,} B: 2 GiB or more")
@@ -115,8 +119,9 @@ def compile_graph(
                 raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
             calls.append(kernel_call(graph, op, kernel, descending=number in layout.descending))
         except UnsupportedError as error:
-            where = f"op {number} {op.tflite_name} (output {network.tensors[op.outputs[0]].name!r})"
-            raise UnsupportedError(f"{where}: {error}") from error
+            output = network.tensors[op.outputs[0]].name
+            number = _number_of(given, output, number)
+            raise UnsupportedError(f"op {number} {op.tflite_name} (output {output!r}): {error}") from error
     inputs = tuple(
         input_encoding or _encoding(graph, tensor, uint8=position in graph.uint8_inputs)
         for position, tensor in enumerate(network.inputs)
@@ -125,9 +130,13 @@ def compile_graph(
         Encoding.PIXEL_U8 if position in graph.uint8_outputs else Encoding.INT8
         for position in range(len(network.outputs))
     )
-    return Program(
-        graph, layout, c_identifier(name), model_hash, inputs, outputs, tuple(calls), keep_inputs
-    )
+    return Program(graph, layout, c_identifier(name), model_hash, inputs, outputs, tuple(calls), keep_inputs)
+
+
+def _number_of(given: Network, output: str, otherwise: int) -> int:
+    """The number, in the graph as given, of the operator that writes the tensor of a name."""
+    names = [given.tensors[op.outputs[0]].name for op in given.ops]
+    return names.index(output) if output in names else otherwise
 
 
 def _plan(network: Network, optimize: Optimize, keep_inputs: bool) -> Plan:

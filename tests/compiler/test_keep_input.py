@@ -48,7 +48,7 @@ def test_input_survives_a_run_where_it_is_asked_for(keep, said, tmp_path):
 @given(graphs())
 def test_nothing_else_ever_lies_where_a_kept_input_lies(graph):
     program = compile_graph(graph, "kws", "0" * 16, keep_inputs=True)
-    network, offsets = graph.network, program.plan.offsets
+    network, offsets = program.graph.network, program.plan.offsets
     for kept in network.inputs:
         end = offsets[kept] + network.tensors[kept].bytes
         for tensor in set(network.lifetimes) - {kept}:

@@ -26,6 +26,7 @@ from mcu_nas.operators import (
     FullyConnected,
     MaxPool2D,
     Mean,
+    Mul,
     Op,
     Pad,
     Reshape,
@@ -34,7 +35,17 @@ from mcu_nas.operators import (
 )
 
 _INT32_LIMIT = 2**31
-_BY_CHANNEL = (Add, Sub, Mean, AveragePool2D, MaxPool2D, Pad, ResizeNearestNeighbor, *get_args(Elementwise))
+_BY_CHANNEL = (
+    Add,
+    Sub,
+    Mul,
+    Mean,
+    AveragePool2D,
+    MaxPool2D,
+    Pad,
+    ResizeNearestNeighbor,
+    *get_args(Elementwise),
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ def channel_links(graph: Graph, op: Op) -> tuple[ChannelLink, ...] | None:
             return None
     sources = op.inputs[:1] if isinstance(op, Mean | Pad | ResizeNearestNeighbor) else op.inputs
     sound = all(t not in network.constants and network.shape(t)[-1] == len(channels) for t in sources)
-    if not sound or not isinstance(op, (*_BY_CHANNEL, Concatenation)):
+    if not sound or not isinstance(op, _BY_CHANNEL):
         return None
     return tuple(ChannelLink(source, channels, channels) for source in sources)
 
