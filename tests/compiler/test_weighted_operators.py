@@ -68,6 +68,39 @@ def test_transposed_convolutions_equal_the_reference(graph):
     check(graph)
 
 
+@st.composite
+def chains(draw: st.DrawFn) -> Graph:
+    """Convolutions to and fro, a mean, rows; an inner tensor may be an output, too."""
+    maker = GraphMaker(draw(st.integers(0, 2**32 - 1)))
+    small = st.integers(1, 4)
+    x = image = maker.activation("image", (1, draw(small), draw(small), draw(small)))
+    inner = []
+    for _ in range(draw(st.integers(1, 3))):
+        kernel, stride = draw(st.tuples(small, small)), draw(st.tuples(small, small))
+        activation, padding = draw(st.sampled_from(Activation)), draw(st.sampled_from(Padding))
+        match draw(st.sampled_from(["transposed", "convolution", "depthwise"])):
+            case "transposed":
+                axes = zip(maker.tensors[x].shape[1:3], kernel, stride, strict=True)
+                height, width = (transposed_size(padding, *axis, draw(small)) for axis in axes)
+                out = (height, width, draw(small))
+                x = transpose_conv(maker, x, out, kernel, stride, padding, activation)
+            case "convolution":
+                x = maker.conv(x, draw(small), kernel, stride, activation=activation)
+            case "depthwise":
+                x = maker.depthwise(x, draw(small), kernel, stride, activation=activation)
+        inner.append(x)
+    axes = draw(st.sampled_from([[1], [2], [3], [1, 2], [2, 3], [-1, 1, 2]]))
+    x = mean_over(maker, x, axes, draw(st.booleans()) or len(axes) == 3)
+    x = rows(maker, x, draw(small), draw(st.booleans()))
+    return maker.graph((image,), draw(st.sampled_from([(x,), (inner[0], x), (x, inner[-1])])))
+
+
+@given(graph=chains())
+@SOME
+def test_chains_of_these_operators_equal_the_reference(graph):
+    check(graph)
+
+
 @pytest.mark.parametrize("zero_point", [-128, 0, 127])
 @pytest.mark.parametrize("gain", [2.0**-20, 1.0, 2.0**11])
 def test_transposed_convolutions_at_extreme_factors_equal_the_reference(gain, zero_point):
