@@ -77,6 +77,29 @@ def test_float_tflite_of_the_converter_keeps_the_accuracy(folder: Path, tmp_path
     assert abs(record["float_accuracy"] - record["int8_accuracy"]) < 0.02
 
 
+def test_pixels_go_in_as_bytes_where_the_model_rescales_them(tmp_path: Path) -> None:
+    keras, layers = tf.keras, tf.keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, bias_initializer="random_normal"),
+        ]
+    )
+    model.save(tmp_path / "rescales.keras")
+    out = tmp_path / "int8.tflite"
+    done = mcu_nas(
+        *("quantize", str(tmp_path / "rescales.keras"), "--data", "fashion-mnist"),
+        *("--pixels", "255", "--out", str(out)),
+    )
+    assert done.code == 0, done.err
+    graph = read_tflite(out)
+    source = graph.quantization[graph.network.inputs[0]]
+    assert (source.scale, source.zero_point) == (1.0, -128)
+
+
 def test_broken_keras_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"PK")
     refused = mcu_nas("quantize", str(tmp_path / "broken.keras"), "--data", "fashion-mnist")
