@@ -111,9 +111,10 @@ def _removable(graph: Graph, views: Sequence[_View], values: Constants, needed: 
                 stays[tensor][:] = True
     stays = groups.spread(stays)
     for op in network.ops:
-        fewest = _fewest_channels(graph, op)
-        if stays[op.outputs[0]].sum() < fewest:
-            stays[op.outputs[0]][:fewest] = True
+        mask = stays[op.outputs[0]]
+        missing = _fewest_channels(graph, op) - int(mask.sum())
+        if missing > 0:
+            mask[np.flatnonzero(~mask)[:missing]] = True
             stays = groups.spread(stays)
     return {tensor: ~mask for tensor, mask in stays.items()}
 

@@ -40,7 +40,7 @@ def sparse_graphs(draw: st.DrawFn) -> Graph:
 
 @st.composite
 def sparse_residual_stages(draw: st.DrawFn) -> Graph:
-    """MBConv blocks with residuals, a head of pools, MEAN or RESHAPE, and a classifier, with dead channels."""
+    """MBConv blocks with residuals, a head, and a classifier of two layers, with dead channels."""
     seed = draw(st.integers(0, 2**32 - 1))
     maker = GraphMaker(seed)
     x = source = maker.activation("pixels", (1, draw(st.integers(3, 7)), draw(st.integers(3, 7)), 3))
