@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mcu_nas.compiler.calls.movement import nearest_pixels
 from mcu_nas.datasets.images import real_pixels
 from mcu_nas.network import Network, pad_amounts, same_pad
 from mcu_nas.operators import (
@@ -173,7 +174,11 @@ def _pad(graph: Network, op: Pad, values: Values) -> Tensor:
 
 
 def _resize_nearest(graph: Network, op: ResizeNearestNeighbor, values: Values) -> Tensor:
-    return _pixels(F.interpolate(_planes(values[op.inputs[0]]), graph.shape(op.outputs[0])[1:3]))
+    x, size = values[op.inputs[0]], graph.shape(op.outputs[0])
+    rows, columns = (
+        torch.from_numpy(nearest_pixels(op, x.shape[axis], size[axis]).astype(np.int64)) for axis in (1, 2)
+    )
+    return x[:, rows][:, :, columns]
 
 
 def _strided_slice(graph: Network, op: StridedSlice, values: Values) -> Tensor:

@@ -54,7 +54,10 @@ def resize_nearest(graph: Graph, op: ResizeNearestNeighbor) -> Arguments:
     _, in_height, in_width, channels = graph.network.shape(op.inputs[0])
     _, height, width, _ = graph.network.shape(op.outputs[0])
     fields = {"height": height, "width": width, "channels": channels, "in_row": in_width * channels}
-    return fields, {"rows": _nearest(op, in_height, height), "columns": _nearest(op, in_width, width)}
+    return fields, {
+        "rows": nearest_pixels(op, in_height, height),
+        "columns": nearest_pixels(op, in_width, width),
+    }
 
 
 def concatenation(graph: Graph, op: Concatenation) -> Arguments:
@@ -92,7 +95,7 @@ def _loops(start: int, axes: list[tuple[int, int]]) -> Fields:
     }
 
 
-def _nearest(op: ResizeNearestNeighbor, in_size: int, out_size: int) -> np.ndarray:
+def nearest_pixels(op: ResizeNearestNeighbor, in_size: int, out_size: int) -> np.ndarray:
     """The input index of each output index along one axis, in the float32 steps of TFLite's
     GetNearestNeighbor (resize_nearest_neighbor.h).
     """
