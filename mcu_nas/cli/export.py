@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from mcu_nas.boards import load_board
 from mcu_nas.cli.options import PATH, json_option
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.export import write_exports
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.errors import UsageError
 from mcu_nas.files import staging, write_bytes
 from mcu_nas.search.run_folder import RunFolder
@@ -39,14 +41,14 @@ def command(run: Path, out_dir: Path | None, as_json: bool) -> None:
     """
     if not run.is_dir():
         raise UsageError(f"{run}: not a run folder; `mcu-nas compile` takes a .tflite file")
-    board = RunFolder.open(run).request().board
+    board = load_board(RunFolder.open(run).request().board)
     model = model_path(run)
     out = out_dir or run / "winner" / "export"
     with staging(out) as staged:
         write_bytes(staged / "model.tflite", model.read_bytes())
-        paths = [staged / "model.tflite", *write_exports(model, staged)]
+        paths = [staged / "model.tflite", *write_exports(model, load_program_for(model, board), staged)]
     written = [out / path.relative_to(staged) for path in paths]
-    following = f"mcu-nas audit {shlex.quote(str(out / 'model.tflite'))} --board {board}"
+    following = f"mcu-nas audit {shlex.quote(str(out / 'model.tflite'))} --board {board.name}"
     if as_json:
         print(json.dumps({"files": [str(path) for path in written], "next": following}, indent=2))
         return

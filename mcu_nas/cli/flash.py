@@ -11,11 +11,12 @@ import click
 
 from mcu_nas.boards import Board, FlashTool, load_board
 from mcu_nas.cli.device import refuse_empty_port
-from mcu_nas.cli.options import PATH, board_option, json_option
+from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.compiler.export import load_program
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.flasher import (
     FlashCommands,
@@ -61,6 +62,7 @@ Not yet tried on a physical probe."""
     help="Folder for the firmware; firmware/BOARD beside the model by default.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the command lines; build and write nothing.")
+@optimize_option
 @json_option
 def command(
     target: Path,
@@ -70,6 +72,7 @@ def command(
     port: str | None,
     out_dir: Path | None,
     dry_run: bool,
+    optimize: Optimize | None,
     as_json: bool,
 ) -> None:
     """Build a model's firmware, write it to a board, and check that the board then holds that model.
@@ -80,7 +83,7 @@ def command(
     the_board = load_board(board)
     chosen_tool = choose_tool(the_board, tool, must_be_installed=not dry_run)
     model = model_path(target)
-    program = load_program(model)
+    program = load_program_for(model, the_board, optimize=optimize)
     folder = out_dir or model.parent / "firmware" / the_board.name
     binary = folder / f"{program.name}-{the_board.name}.bin"
     # A dry run asks no probe: its lines name one only if the user did.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.emit_model_data import emit_model_data
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
 from mcu_nas.files import write_text
 from mcu_nas.tflite.reader import read_tflite
@@ -17,7 +18,13 @@ def model_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def load_program(model: Path, name: str | None = None, *, keep_inputs: bool = False) -> Program:
+def load_program(
+    model: Path,
+    name: str | None = None,
+    optimize: Optimize = Optimize.MEMORY,
+    *,
+    keep_inputs: bool = False,
+) -> Program:
     """A .tflite file compiled; named after the file unless ``name`` is given. See ``compile_graph``.
 
     Raises:
@@ -25,17 +32,15 @@ def load_program(model: Path, name: str | None = None, *, keep_inputs: bool = Fa
     """
     graph = read_tflite(model)
     digest = model_hash(model.read_bytes())
-    return compile_graph(graph, name or model.stem, digest, keep_inputs=keep_inputs)
+    return compile_graph(graph, name or model.stem, digest, optimize=optimize, keep_inputs=keep_inputs)
 
 
-def write_exports(model: Path, out_dir: Path, name: str | None = None) -> list[Path]:
-    """Generated C with its kernels, and model_data.h, from a .tflite file; returns the paths written.
+def write_exports(model: Path, program: Program, out_dir: Path) -> list[Path]:
+    """Generated C with its kernels, and model_data.h, of a .tflite file's program; returns the paths written.
 
     Raises:
-        ModelError, UnsupportedError: the file cannot be read or compiled.
         UsageError: the folder cannot be written.
     """
-    program = load_program(model, name)
     paths = write_sources(program, out_dir)
     byte_array = out_dir / "model_data.h"
     write_text(byte_array, emit_model_data(model.read_bytes(), program))

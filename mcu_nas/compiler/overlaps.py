@@ -30,24 +30,25 @@ def window_lag(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> int:
 
 @lru_cache(maxsize=65_536)
 def _lag(rows: WindowAxis, columns: WindowAxis, channels: int, out_channels: int) -> int:
-    firsts, ends = _reads(rows, columns)
-    pixels = np.arange(len(firsts))
-    in_bytes, out_bytes = rows.size * columns.size * channels, len(firsts) * out_channels
-    ascending = int(((pixels + 1) * out_channels - firsts * channels).max())
-    descending = int((ends * channels - pixels * out_channels).max()) + out_bytes - in_bytes
-    return min(max(ascending, descending, 0), out_bytes)
+    """By rows, so that time and memory grow with the image's sides and not with its area.
 
-
-@lru_cache(maxsize=64)
-def _reads(rows: WindowAxis, columns: WindowAxis) -> tuple[np.ndarray, np.ndarray]:
-    """Per output pixel in row-major order, in input pixels: the first that it or a later one reads, and the
-    end of the last that it or an earlier one reads.
+    Ascending, the lowest pixel still needed at (y, x) is the first of its own window; but where the row
+    below begins to read in the same input row, it is the first pixel of that row. Descending likewise.
     """
     (first_row, last_row), (first_column, last_column) = _taps(rows), _taps(columns)
-    width = columns.size
-    firsts = (first_row[:, None] * width + first_column).reshape(-1)
-    ends = (last_row[:, None] * width + last_column).reshape(-1) + 1
-    return np.minimum.accumulate(firsts[::-1])[::-1], np.maximum.accumulate(ends)
+    in_row, out_row = columns.size * channels, columns.outputs * out_channels
+    out_rows = np.arange(rows.outputs, dtype=np.int64) * out_row
+    x = np.arange(columns.outputs, dtype=np.int64)
+    in_row_again = np.append(first_row[1:] == first_row[:-1], False)
+    beyond_own = ((x + 1) * out_channels - first_column * channels).max()
+    ascending = out_rows - first_row * in_row + np.where(in_row_again, out_row, beyond_own)
+    read_before = np.append(False, last_row[1:] == last_row[:-1])
+    before_own = ((last_column + 1) * channels - x * out_channels).max()
+    row_end = (last_column[-1] + 1) * channels
+    descending = last_row * in_row - out_rows + np.where(read_before, row_end, before_own)
+    in_bytes, out_bytes = rows.size * in_row, rows.outputs * out_row
+    lag = max(int(ascending.max()), int(descending.max()) + out_bytes - in_bytes, 0)
+    return min(lag, out_bytes)
 
 
 def _taps(axis: WindowAxis) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,11 @@ class Optimize(StrEnum):
     MEMORY = "memory"
     SPEED = "speed"
 
+    @property
+    def other(self) -> Optimize:
+        """The other of the two."""
+        return Optimize.SPEED if self is Optimize.MEMORY else Optimize.MEMORY
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -39,6 +44,7 @@ class Plan:
     need of one operator after the in-place and overlap decisions, below which no layout can go.
     """
 
+    optimize: Optimize
     arena_bytes: int
     offsets: Mapping[int, int]
     kernels: tuple[Kernel, ...]
@@ -76,6 +82,7 @@ def plan(network: Network, optimize: Optimize = Optimize.MEMORY) -> Plan:
     bound_bytes = max(layout.bound_bytes for layout in layouts)
     offsets, scratch = _join(layouts, arena_bytes)
     return Plan(
+        optimize,
         arena_bytes,
         offsets,
         tuple(kernels),

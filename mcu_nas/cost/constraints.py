@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcu_nas.boards import Board
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.core_profile import CoreProfile, load_core_profile
-from mcu_nas.cost.estimate import Cost, latency
+from mcu_nas.cost.estimate import Cost, cost, latency
 from mcu_nas.errors import UsageError
+from mcu_nas.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +30,34 @@ class Constraints:
         cycles = self.latency_ms / 1000 * self.clock_hz
         return int(cycles / self.profile.cycles_per_instruction.central)
 
-    def fits(self, cost: Cost) -> bool:
-        """Whether a network of this cost meets every limit."""
-        return not self.broken(cost)
+    def cost(self, network: Network) -> Cost:
+        """What a network needs: of the speed plan where that fits SRAM and flash, else of the memory plan."""
+        fast = cost(network, self.profile, Optimize.SPEED)
+        if fast.peak_bytes <= self.sram_bytes and fast.flash_bytes(self.profile) <= self.flash_bytes:
+            return fast
+        return cost(network, self.profile, Optimize.MEMORY)
 
-    def broken(self, cost: Cost) -> tuple[str, ...]:
+    def fits(self, needs: Cost) -> bool:
+        """Whether a network of this cost meets every limit."""
+        return not self.broken(needs)
+
+    def broken(self, needs: Cost) -> tuple[str, ...]:
         """A phrase for each limit that the cost breaks, the worst first."""
-        needs = [
+        limits = [
             (
-                cost.peak_bytes,
+                needs.peak_bytes,
                 self.sram_bytes,
-                f"{cost.peak_bytes:,} B of SRAM (limit {self.sram_bytes:,} B)",
+                f"{needs.peak_bytes:,} B of SRAM (limit {self.sram_bytes:,} B)",
             ),
         ]
-        flash = cost.flash_bytes(self.profile)
-        needs.append((flash, self.flash_bytes, f"{flash:,} B of flash (limit {self.flash_bytes:,} B)"))
+        flash = needs.flash_bytes(self.profile)
+        limits.append((flash, self.flash_bytes, f"{flash:,} B of flash (limit {self.flash_bytes:,} B)"))
         if self.latency_ms is not None and self.instruction_limit is not None:
-            ms = latency(cost.instructions, self.profile, self.clock_hz).central_ms
+            ms = latency(needs.instructions, self.profile, self.clock_hz).central_ms
             phrase = f"{ms:,.1f} ms estimated (limit {self.latency_ms:,.1f} ms)"
-            needs.append((cost.instructions, self.instruction_limit, phrase))
-        needs.sort(key=lambda row: row[0] / max(row[1], 1), reverse=True)
-        return tuple(phrase for need, limit, phrase in needs if need > limit)
+            limits.append((needs.instructions, self.instruction_limit, phrase))
+        limits.sort(key=lambda row: row[0] / max(row[1], 1), reverse=True)
+        return tuple(phrase for need, limit, phrase in limits if need > limit)
 
 
 def constraints_for(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mcu_nas.compiler.catalogue import Kernel
 from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
-from mcu_nas.compiler.planner import plan
+from mcu_nas.compiler.planner import Optimize, plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.flash import constants_bytes
 from mcu_nas.cost.macs import network_macs
@@ -44,9 +44,9 @@ class Latency:
     high_ms: float
 
 
-def cost(network: Network, profile: CoreProfile) -> Cost:
-    """The cost of a network, or of a segment of one."""
-    layout = plan(network)
+def cost(network: Network, profile: CoreProfile, optimize: Optimize = Optimize.MEMORY) -> Cost:
+    """The cost of a network, or of a segment of one, under one of its plans."""
+    layout = plan(network, optimize)
     return Cost(
         peak_bytes=layout.arena_bytes,
         macs=network_macs(network),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mcu_nas.cost.constraints import Constraints
-from mcu_nas.cost.estimate import Cost, cost
+from mcu_nas.cost.estimate import Cost
 from mcu_nas.errors import NothingFitsError
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.segment_table import SegmentTable
@@ -35,7 +35,7 @@ class FeasibleCandidates:
     def cost(self, architecture: Architecture) -> Cost:
         """The cost of an architecture on the constraints' core."""
         if architecture not in self.costs:
-            self.costs[architecture] = cost(self.space.lower(architecture), self.constraints.profile)
+            self.costs[architecture] = self.constraints.cost(self.space.lower(architecture))
         return self.costs[architecture]
 
     def gather(
@@ -79,7 +79,7 @@ def feasible_sampler(space: Space, constraints: Constraints) -> Callable[[np.ran
 
     def sample(rng: np.random.Generator) -> Architecture:
         indices = space.sample_indices(rng, _SAMPLER_DRAWS)
-        fits = meets(table.costs(space, indices), constraints)
+        fits = meets(table.costs(space, indices, constraints), constraints)
         return space.at(indices[int(np.argmax(fits))])
 
     return sample

@@ -21,6 +21,7 @@ import torch
 
 from mcu_nas import __version__
 from mcu_nas.compiler.export import write_exports
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.estimate import Cost, latency
 from mcu_nas.datasets.images import resize
 from mcu_nas.devices.session import emulated_counterpart
@@ -202,7 +203,8 @@ class Search:
         graph = quantize_network(network, images, self.task.dataset.labels)
         write_text(self.folder.architecture, json.dumps(dict(winner.choices), indent=2) + "\n")
         write_bytes(self.folder.model, serialize_tflite(graph))
-        write_exports(self.folder.model, self.folder.sources)
+        program = load_program_for(self.folder.model, self.task.board)
+        write_exports(self.folder.model, program, self.folder.sources)
         self.listener.note(f"{self.folder.model}, {self.folder.sources}")
 
     def _verify(self, network: TorchNetwork) -> None:

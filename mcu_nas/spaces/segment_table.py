@@ -7,13 +7,14 @@ segment and a whole network).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from mcu_nas.compiler.planner import Optimize
+from mcu_nas.cost.constraints import Constraints
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.estimate import Cost, cost
-from mcu_nas.network import Network
 from mcu_nas.spaces import mbconv
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.spaces.mbconv import BlockShape
@@ -35,19 +36,31 @@ class SegmentTable:
     """Memo of segment costs on one core."""
 
     profile: CoreProfile
-    _costs: dict[object, Cost] = field(default_factory=dict)
+    _costs: dict[tuple[Optimize, object], Cost] = field(default_factory=dict)
+    _kernels: list[str] = field(default_factory=list)  # by the bit that stands for them
 
-    def costs(self, space: Space, indices: np.ndarray) -> NetworkCosts:
-        """Costs of samples (rows of option numbers) of a space with one resolution and one width."""
+    def costs(self, space: Space, indices: np.ndarray, constraints: Constraints) -> NetworkCosts:
+        """Costs of samples (rows of option numbers) of a space with one resolution and one width, each of its
+        speed plan where that fits the constraints' SRAM and flash, else of its memory plan.
+        """
+        fast = self.plan_costs(space, indices, Optimize.SPEED)
+        fits = (fast.peak_bytes <= constraints.sram_bytes) & (fast.flash_bytes <= constraints.flash_bytes)
+        if fits.all():
+            return fast
+        small = self.plan_costs(space, indices, Optimize.MEMORY)
+        names = [column.name for column in fields(NetworkCosts)]
+        return NetworkCosts(*(np.where(fits, getattr(fast, name), getattr(small, name)) for name in names))
+
+    def plan_costs(self, space: Space, indices: np.ndarray, optimize: Optimize) -> NetworkCosts:
+        """Costs of samples under one of their plans."""
         (resolution,), (width,) = space.options["resolution"], space.options["width"]
         stem_channels, stages, head_channels = mbconv.stage_widths(space.template, width)
         sizes = mbconv.stage_sizes(space.template, int(resolution))
         ends = [
-            self._stem(int(resolution), space.image_channels, stem_channels),
-            self._head(sizes[-1], stages[-1], head_channels, space.classes),
+            self._stem(int(resolution), space.image_channels, stem_channels, optimize),
+            self._head(sizes[-1], stages[-1], head_channels, space.classes, optimize),
         ]
-        gathered = [np.tile(_row(end), (len(indices), 1)) for end in ends]
-        kernels = frozenset[str]().union(*(end.kernels for end in ends))
+        gathered = [np.tile(self._row(end), (len(indices), 1)) for end in ends]
         column = {position.name: number for number, position in enumerate(space.positions)}
         channels_in = stem_channels
         for stage, (channels, stride) in enumerate(zip(stages, space.template.stage_strides, strict=True), 1):
@@ -56,13 +69,15 @@ class SegmentTable:
                 size, block_stride = (sizes[stage - 1], stride) if block == 1 else (sizes[stage], 1)
                 name = f"stage{stage}.block{block}"
                 fixed = BlockShape(size, size, channels_in, channels, block_stride, 0, 0)
-                rows, used = self._choices(space, name, fixed)
+                rows = self._choices(space, name, fixed, optimize)
                 chosen = rows[indices[:, column[f"{name}.kernel"]], indices[:, column[f"{name}.expand"]]]
                 gathered.append(np.where((depths >= block)[:, None], chosen, 0))
-                kernels |= used
                 channels_in = channels
-        stacked = np.stack(gathered)  # (segments, networks, 4)
-        code = sum(self.profile.kernel(name).code_bytes for name in kernels)
+        stacked = np.stack(gathered)  # (segments, networks, 5)
+        used = np.bitwise_or.reduce(stacked[:, :, 4], axis=0)
+        code = sum(
+            (used >> bit & 1) * self.profile.kernel(name).code_bytes for bit, name in enumerate(self._kernels)
+        )
         return NetworkCosts(
             peak_bytes=stacked[:, :, 0].max(axis=0),
             macs=stacked[:, :, 1].sum(axis=0),
@@ -70,44 +85,47 @@ class SegmentTable:
             instructions=stacked[:, :, 3].sum(axis=0),
         )
 
-    def _choices(self, space: Space, name: str, fixed: BlockShape) -> tuple[np.ndarray, frozenset[str]]:
-        """Rows (kernels, expands, 4) of one block's options, and the kernels that they run."""
+    def _choices(self, space: Space, name: str, fixed: BlockShape, optimize: Optimize) -> np.ndarray:
+        """Rows (kernel sizes, expand ratios, 5) of one block's options."""
         table = [
             [
-                self._block(replace(fixed, kernel=int(k), expand=int(e)))
+                self._row(self._block(replace(fixed, kernel=int(k), expand=int(e)), optimize))
                 for e in space.options[f"{name}.expand"]
             ]
             for k in space.options[f"{name}.kernel"]
         ]
-        used = frozenset[str]().union(*(entry.kernels for line in table for entry in line))
-        return np.array([[_row(entry) for entry in line] for line in table]), used
+        return np.array(table)
 
-    def _block(self, shape: BlockShape) -> Cost:
-        if shape not in self._costs:
+    def _block(self, shape: BlockShape, optimize: Optimize) -> Cost:
+        if (optimize, shape) not in self._costs:
             builder = NetworkBuilder()
             x = builder.input("in", (1, shape.height, shape.width, shape.channels_in))
-            self._costs[shape] = self._cost(builder.build(mbconv.add_block(builder, "block", x, shape)))
-        return self._costs[shape]
+            network = builder.build(mbconv.add_block(builder, "block", x, shape))
+            self._costs[optimize, shape] = cost(network, self.profile, optimize)
+        return self._costs[optimize, shape]
 
-    def _stem(self, resolution: int, image_channels: int, channels: int) -> Cost:
-        key = ("stem", resolution, image_channels, channels)
+    def _stem(self, resolution: int, image_channels: int, channels: int, optimize: Optimize) -> Cost:
+        key = (optimize, ("stem", resolution, image_channels, channels))
         if key not in self._costs:
             builder = NetworkBuilder()
             x = builder.input("pixels", (1, resolution, resolution, image_channels))
-            self._costs[key] = self._cost(builder.build(mbconv.add_stem(builder, x, channels)))
+            network = builder.build(mbconv.add_stem(builder, x, channels))
+            self._costs[key] = cost(network, self.profile, optimize)
         return self._costs[key]
 
-    def _head(self, size: int, channels_in: int, channels: int, classes: int) -> Cost:
-        key = ("head", size, channels_in, channels, classes)
+    def _head(self, size: int, channels_in: int, channels: int, classes: int, optimize: Optimize) -> Cost:
+        key = (optimize, ("head", size, channels_in, channels, classes))
         if key not in self._costs:
             builder = NetworkBuilder()
             x = builder.input("in", (1, size, size, channels_in))
-            self._costs[key] = self._cost(builder.build(mbconv.add_head(builder, x, channels, classes)))
+            network = builder.build(mbconv.add_head(builder, x, channels, classes))
+            self._costs[key] = cost(network, self.profile, optimize)
         return self._costs[key]
 
-    def _cost(self, network: Network) -> Cost:
-        return cost(network, self.profile)
-
-
-def _row(segment: Cost) -> tuple[int, int, int, int]:
-    return (segment.peak_bytes, segment.macs, segment.layers_bytes, segment.instructions)
+    def _row(self, segment: Cost) -> tuple[int, int, int, int, int]:
+        """A segment's numbers, the last a bit for each kernel that it runs."""
+        for name in sorted(segment.kernels):
+            if name not in self._kernels:
+                self._kernels.append(name)
+        bits = sum(1 << self._kernels.index(name) for name in segment.kernels)
+        return (segment.peak_bytes, segment.macs, segment.layers_bytes, segment.instructions, bits)

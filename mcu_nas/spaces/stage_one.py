@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_nas.cost.constraints import Constraints
-from mcu_nas.cost.estimate import cost
 from mcu_nas.cost.macs import network_macs
 from mcu_nas.errors import NothingFitsError
 from mcu_nas.spaces.architecture import Choice
@@ -92,7 +91,7 @@ def optimize_space(
             one = _capped(space.restricted({"resolution": [resolution], "width": [width]}), largest_macs)
             rng = np.random.default_rng([seed, int(resolution), round(width * 1000)])
             indices = one.sample_indices(rng, samples)
-            costs = table.costs(one, indices)
+            costs = table.costs(one, indices, constraints)
             fits = meets(costs, constraints)
             statistics = _statistics(one, constraints, costs, fits)
             found[resolution, width] = (one, indices[fits], statistics)
@@ -187,7 +186,7 @@ def _statistics(
 def _obstacle(space: Space, constraints: Constraints) -> str:
     """Why nothing fits a space: the limit that its smallest network breaks by most."""
     smallest = space.smallest()
-    needs = constraints.broken(cost(space.lower(smallest), constraints.profile))
+    needs = constraints.broken(constraints.cost(space.lower(smallest)))
     where = f"width {smallest['width']}, {smallest['resolution']} px"
     if not needs:
         return f"at {where} the smallest network fits, but no sample does: raise --samples"

@@ -74,11 +74,11 @@ def test_count_is_exact(digits: str) -> None:
 
 
 def test_space_in_which_nothing_fits_says_what_its_smallest_network_needs(digits: str) -> None:
-    shown = space(digits, "--sram", "6KiB", "--widths", "0.2,1.0", "--resolutions", "12,24")
+    shown = space(digits, "--sram", "4KiB", "--widths", "0.2,1.0", "--resolutions", "12,24")
     assert shown.code == 0
     needs = [line for line in shown.out.splitlines() if line.startswith("nothing fits: ")]
     assert len(needs) == 2
-    assert "B of SRAM (limit 6,144 B)" in needs[1]
+    assert "B of SRAM (limit 4,096 B)" in needs[1]
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ def test_mobilenet_v2_has_the_published_peak_under_inplace_dw(mobilenet: Network
 def test_mobilenet_v2_under_the_other_rules(mobilenet: Network) -> None:
     total = peaks(mobilenet, plan(mobilenet)).total
     expanded, projected = 112 * 112 * 96, 56 * 56 * 96  # around the first stride-2 depthwise convolution
-    assert total["layer_sum"] == total["live"] == total["planned"] == expanded + projected
+    assert total["layer_sum"] == total["live"] == expanded + projected
     assert total["overlap"] == expanded + 56 * 56  # in place, one output plane beside it
+    assert total["planned"] == expanded + 96  # the expansion runs one pixel behind its input
 
 
 def layer_index(network: Network, layer: str) -> int:
@@ -84,8 +85,9 @@ def test_rules_stand_in_their_order(graph: Graph) -> None:
     network = graph.network
     layout = plan(network)
     measured = peaks(network, layout)
-    for op, layer in zip(network.ops, measured.layers, strict=True):
-        assert layer["overlap"] <= layer["planned"] <= layer["live"]
+    for op, kernel, layer in zip(network.ops, layout.kernels, measured.layers, strict=True):
+        scratch = kernel.scratch_bytes(network, op)
+        assert layer["planned"] <= layer["live"] + scratch
         assert (layer["layer_sum"] is None) == (not isinstance(op, Conv2D | DepthwiseConv2D))
         if layer["layer_sum"] is not None:
             assert layer["layer_sum"] <= layer["live"]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mcu_nas.boards import load_board
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import cost
@@ -40,15 +41,32 @@ def single(space: Space, resolution: int, width: float) -> Space:
     ],
     ids=lambda space: f"{space.options['resolution'][0]} px, width {space.options['width'][0]}",
 )
-def test_segment_table_equals_the_cost_of_each_network_alone(space: Space) -> None:
+@pytest.mark.parametrize("optimize", Optimize)
+def test_segment_table_equals_the_cost_of_each_network_alone(space: Space, optimize: Optimize) -> None:
     rows = space.sample_indices(np.random.default_rng(11), 100)
-    table = SegmentTable(PROFILE).costs(space, rows)
+    table = SegmentTable(PROFILE).plan_costs(space, rows, optimize)
     for number, row in enumerate(rows):
-        alone = cost(space.lower(space.at(row)), PROFILE)
+        alone = cost(space.lower(space.at(row)), PROFILE, optimize)
         assert table.peak_bytes[number] == alone.peak_bytes
         assert table.macs[number] == alone.macs
         assert table.flash_bytes[number] == alone.flash_bytes(PROFILE)
         assert table.instructions[number] == alone.instructions
+
+
+def test_network_whose_speed_plan_does_not_fit_is_costed_by_its_memory_plan() -> None:
+    space = single(SMALL, 28, 0.5)
+    rows = space.sample_indices(np.random.default_rng(1), 50)
+    table = SegmentTable(PROFILE)
+    fast, small = (table.plan_costs(space, rows, optimize) for optimize in (Optimize.SPEED, Optimize.MEMORY))
+    assert (small.peak_bytes < fast.peak_bytes).any()
+    limits = Constraints(PROFILE, 216_000_000, int(np.median(fast.peak_bytes)), 2**20)
+    costs = table.costs(space, rows, limits)
+    for number, row in enumerate(rows):
+        alone = limits.cost(space.lower(space.at(row)))
+        fits = fast.peak_bytes[number] <= limits.sram_bytes
+        assert alone.peak_bytes == costs.peak_bytes[number] == (fast if fits else small).peak_bytes[number]
+        assert alone.instructions == costs.instructions[number]
+        assert alone.flash_bytes(PROFILE) == costs.flash_bytes[number]
 
 
 def statistics(resolution: int, width: float, fitting: int, mean_macs: float) -> SpaceStatistics:
@@ -146,7 +164,7 @@ def test_every_option_of_the_returned_space_occurs_in_a_sample_that_fits() -> No
     one = single(SMALL, r, w)
     rows = one.sample_indices(np.random.default_rng([3, r, round(w * 1000)]), 300)
     architectures = [one.at(row) for row in rows]
-    fitting = [a for a in architectures if tight.fits(cost(one.lower(a), PROFILE))]
+    fitting = [a for a in architectures if tight.fits(tight.cost(one.lower(a)))]
     assert 0 < len(fitting) == found.chosen.fitting < 300
     reachable = found.space.active(found.space.largest())
     seen = {(name, a[name]) for a in fitting for name in one.active(a)}
