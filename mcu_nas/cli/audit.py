@@ -18,6 +18,7 @@ from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
+from mcu_nas.compiler.passes.pipeline import Passed, run_passes
 from mcu_nas.compiler.planner import Plan, plan
 from mcu_nas.cost.audit import Audit, AuditRow, audit
 from mcu_nas.cost.core_profile import load_core_profile
@@ -73,15 +74,17 @@ def command(
 ) -> None:
     """Show memory, MACs and flash per layer, and whether a board can hold the model.
 
-    Peak memory stands under each of its named rules (docs/memory.md); 'planned' is what the generated
-    firmware allocates and what the verdict compares. The exit code is 1 where the model does not fit, or
+    The layers are those that run, after the passes, which say what they saved. Peak memory stands under
+    each of its named rules (docs/memory.md); 'planned' is what the generated firmware allocates and what
+    the verdict compares. The exit code is 1 where the model does not fit, or
     exceeds a limit of --fail-above. The keys of --json are listed in docs/json.md.
     """
     if map_path is not None:
         _refuse_other_endings(map_path)
     model = model_path(target)
     the_board = load_board(board)
-    network = read_tflite(model).network
+    passed = run_passes(read_tflite(model))
+    network = passed.graph.network
     result = audit(network, the_board, load_core_profile(the_board.core))
     layout = plan(network)
     advice = peak_advice(network, layout)
@@ -95,6 +98,8 @@ def command(
             "model": str(model),
             "tflite_bytes": model.stat().st_size,
             **result.as_json(),
+            "given_arena_bytes": passed.given_arena_bytes,
+            "passes": [asdict(saving) for saving in passed.savings],
             "peak": asdict(advice),
             "linked": asdict(linked) if linked else None,
             "map": None if map_path is None else str(map_path),
@@ -105,6 +110,7 @@ def command(
     else:
         print(_table(result))
         print(f"\n{_totals(result, model, linked)}\n\n{_peak(result, advice)}")
+        print(_passes(passed))
         if build and linked is None:
             print("not built: the model does not fit")
         if map_path is not None:
@@ -218,6 +224,26 @@ def _peak(result: Audit, advice: PeakAdvice) -> str:
         lines.append(f"lower:  no advice: {advice.obstacle}")
     else:
         lines.append(f"lower:  none of the {advice.tried} changes tried lowers the arena")
+    return "\n".join(lines)
+
+
+def _passes(passed: Passed) -> str:
+    """What each pass saved, and the arena without them."""
+    if not passed.savings:
+        return "passes: none found anything to save"
+    lines = [
+        f"passes: arena of the model as given {format_bytes(passed.given_arena_bytes)}"
+        f" ({passed.given_arena_bytes:,} B), after them {format_bytes(passed.arena_bytes)}"
+    ]
+    for saving in passed.savings:
+        saved = (
+            f"{saving.operators} operator{'s' * (saving.operators > 1)}" if saving.operators else "",
+            f"{saving.macs:,} MACs" if saving.macs else "",
+            f"{format_bytes(saving.weights_bytes)} of weights" if saving.weights_bytes else "",
+            f"{format_bytes(saving.arena_saved_bytes)} of arena" if saving.arena_saved_bytes else "",
+        )
+        what = ", ".join(filter(None, saved)) or "nothing by itself"
+        lines.append(f"        {saving.name}: {what}")
     return "\n".join(lines)
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from mcu_nas.compiler.export import load_program
 from mcu_nas.cost.peak_rules import RULES
+from mcu_nas.operators import Relu
 from mcu_nas.tflite.reader import read_tflite
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.command_line import Outcome, mcu_nas
+from tests.elementwise import unary
 from tests.graphs import GraphMaker
 
 BOARD = "stm32f746g-disco"
@@ -269,3 +272,25 @@ def test_model_that_does_not_fit_is_not_built(tmp_path: Path) -> None:
     done = audit(path, "--build")
     assert done.code == 1
     assert "not built: the model does not fit" in done.out.splitlines()
+
+
+def test_passes_say_what_they_saved(tmp_path: Path) -> None:
+    maker = GraphMaker(0)
+    source = maker.activation("pixels", (1, 16, 16, 3))
+    x = maker.conv(source, 8, (3, 3))
+    maker.constants[maker.ops[-1].inputs[1]][2:] = 0  # six of eight channels are constant
+    x = unary(maker, Relu, maker.conv(x, 4, (1, 1)))
+    path = tmp_path / "pruned.tflite"
+    path.write_bytes(serialize_tflite(maker.graph((source,), (maker.mean(x),))))
+    lines = audit(path).out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("passes:"))
+    assert lines[at + 1] == "        activations into layers: 1 operator"
+    assert re.fullmatch(r"        dead channels: 47,616 MACs, 186 B of weights, .* of arena", lines[at + 2])
+    record = json.loads(audit(path, "--json").out)
+    assert [layer["op"] for layer in record["layers"]] == ["CONV_2D", "CONV_2D", "MEAN"]
+    assert record["given_arena_bytes"] > record["arena_bytes"] == load_program(path).arena_bytes
+    assert [saving["name"] for saving in record["passes"]] == ["activations into layers", "dead channels"]
+
+
+def test_passes_that_find_nothing_say_so(small: Path) -> None:
+    assert "passes: none found anything to save" in audit(small).out

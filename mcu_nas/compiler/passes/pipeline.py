@@ -19,10 +19,10 @@ MAX_ROUNDS = 16  # every round but the last removes something; a chain of remova
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a pass took from a graph in all rounds; ``arena`` bytes are those of the memory plan.
+    """What a pass took from a graph in all rounds; arenas are those of the memory plan.
 
-    ``arena_before_bytes`` is from before its first change, ``arena_after_bytes`` from after its last: other
-    passes may have worked in between.
+    ``arena_before_bytes`` is from before its first change, ``arena_after_bytes`` from after its last;
+    ``arena_saved_bytes`` leaves out what other passes saved in between.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Saving:
     weights_bytes: int
     arena_before_bytes: int
     arena_after_bytes: int
+    arena_saved_bytes: int
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def _saving(name: str, before: Graph, after: Graph, arena_before: int, arena_aft
         _weights_bytes(before) - _weights_bytes(after),
         arena_before,
         arena_after,
+        arena_before - arena_after,
     )
 
 
@@ -107,6 +109,7 @@ def _added(first: Saving | None, then: Saving) -> Saving:
         macs=first.macs + then.macs,
         weights_bytes=first.weights_bytes + then.weights_bytes,
         arena_after_bytes=then.arena_after_bytes,
+        arena_saved_bytes=first.arena_saved_bytes + then.arena_saved_bytes,
     )
 
 
