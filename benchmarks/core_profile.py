@@ -142,7 +142,8 @@ def run(
     network: Network, optimize: Optimize, rng: Generator, board: Board, folder: Path
 ) -> tuple[Path, list[int]]:
     """Builds and runs a network with random weights: the image, and instructions a layer."""
-    program = compile_graph(random_graph(network, rng), "profiled", "0" * 16, optimize=optimize)
+    graph = random_graph(network, rng)
+    program = compile_graph(graph, "profiled", "0" * 16, optimize=optimize, as_given=True)
     write_sources(program, folder / "c")
     image = build_firmware(folder / "c", program.name, board, folder)
     shape = network.shape(network.inputs[0])[1:]
