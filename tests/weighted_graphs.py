@@ -64,19 +64,13 @@ def mean_over(maker: GraphMaker, x: int, axes: list[int], keep_dims: bool) -> in
 
 
 def without_biases(graph: Graph, *, left_out: bool) -> bytes:
-    """The graph's .tflite in which every operator's last input, its bias, is absent, or -1 if ``left_out``."""
+    """The graph's .tflite in which each operator's last input, its bias, is absent, or -1 if ``left_out``."""
     model = schema.ModelT.InitFromPackedBuf(serialize_tflite(graph), 0)
     for operator in model.subgraphs[0].operators:
         operator.inputs = [*operator.inputs[:-1], *([-1] * left_out)]
     builder = flatbuffers.Builder(4096)
     builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
-
-
-def with_zero_biases(graph: Graph) -> Graph:
-    """The graph with zeros in every int32 constant."""
-    zeroed = {t: v * 0 if v.dtype == np.int32 and v.ndim == 1 else v for t, v in graph.constants.items()}
-    return dataclasses.replace(graph, constants=zeroed)
 
 
 def with_quantization(graph: Graph, changes: dict[int, Quantization]) -> Graph:

@@ -12,6 +12,7 @@ from mcu_nas.compiler.kernel_calls import KernelCall
 from mcu_nas.compiler.program import Encoding, Program
 from mcu_nas.network import op_macs
 
+
 def emit_model(program: Program) -> str:
     """Text of NAME.c."""
     name = program.name
