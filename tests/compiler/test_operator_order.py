@@ -1,4 +1,4 @@
-"""The order of operators: the lowest peak of live bytes that any order has, found by counting sets."""
+"""The order of operators: the lowest peak of live bytes that any order has, and a bounded search for it."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def test_an_order_that_gains_nothing_is_the_files(network):
     assert (ordered is network) == (peak(ordered) == peak(network))
 
 
-@given(network=branched(), sets=st.integers(0, 20))
+@given(network=branched(), steps=st.integers(0, 20))
 @settings(max_examples=60, deadline=None)
-def test_a_search_cut_short_is_never_worse_than_the_file(network, sets):
-    ordered = order_operators(network, sets)
+def test_a_search_cut_short_is_never_worse_than_the_file(network, steps):
+    ordered = order_operators(network, steps)
     assert ordered.ops in [other.ops for other in all_orders(network)]
     assert peak(ordered) <= peak(network)
 
@@ -109,16 +109,16 @@ def test_residual_networks_keep_their_order():
     assert order_operators(network) is network
 
 
-@pytest.mark.parametrize("sets", [200, 20_000], ids=["greedy", "exact"])
-def test_many_branches_end_in_a_bounded_search(sets):
+@pytest.mark.parametrize("steps", [200, 1_000_000], ids=["greedy", "exact"])
+def test_many_branches_end_in_a_bounded_search(steps):
     maker = GraphMaker(0)
     x = maker.activation("pixels", (1, 4, 4, 4))
-    wide = [maker.conv(x, 16, (1, 1)) for _ in range(12)]
+    wide = [maker.conv(x, 16, (1, 1)) for _ in range(8)]
     narrow = [maker.conv(y, 2, (1, 1)) for y in wide]
     total = narrow[0]
     for y in narrow[1:]:
         total = maker.add(total, y)
     network = maker.graph((x,), (total,)).network
-    assert peak(network) == 64 + 12 * 256
+    assert peak(network) == 64 + 8 * 256
     # One branch after the other, summed up as they come: input, sum, and a branch's two activations.
-    assert peak(order_operators(network, sets)) == 64 + 32 + 256 + 32
+    assert peak(order_operators(network, steps)) == 64 + 32 + 256 + 32
