@@ -17,10 +17,10 @@ from mcu_nas.cli.options import PATH, board_option, json_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.passes.pipeline import Passed, run_passes
 from mcu_nas.compiler.planner import Plan, plan
-from mcu_nas.cost.audit import Audit, AuditRow, audit
+from mcu_nas.cost.audit import Audit, AuditRow, PlanFigures, audit
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.peak_advice import PeakAdvice, peak_advice
 from mcu_nas.cost.peak_rules import RULES
@@ -135,7 +135,7 @@ def _draw(network: Network, layout: Plan, board: Board, model: Path, path: Path)
 
 
 def _linked(model: Path, board: Board) -> ImageSizes:
-    program = load_program(model)
+    program = load_program_for(model, board)
     with tempfile.TemporaryDirectory(prefix="mcu_nas-audit-") as folder:
         sources = Path(folder, "c")
         write_sources(program, sources)
@@ -183,6 +183,7 @@ def _totals(result: Audit, model: Path, linked: ImageSizes | None) -> str:
         f"SRAM:   arena {format_bytes(result.arena_bytes)} ({result.arena_bytes:,} B); beside it"
         f" stack {reserved['stack']}, harness {reserved['harness']};"
         f" live without the input tensor {without_input}",
+        *(f"plan:   {_plan(figures)}" for figures in result.plans),
         f"flash:  {_linked_flash(linked) if linked else _estimated_flash(result)}",
         f"file:   {format_bytes(model.stat().st_size)}",
         "",
@@ -190,6 +191,17 @@ def _totals(result: Audit, model: Path, linked: ImageSizes | None) -> str:
         usage_bar("flash", flash_bytes, result.usable_flash_bytes),
     )
     return "\n".join(lines)
+
+
+def _plan(figures: PlanFigures) -> str:
+    """``for memory: arena 8,125 B, its bound; 13.20 M instructions (estimated)``."""
+    gap = figures.arena_bytes - figures.bound_bytes
+    bound = f"{gap:,} B above its bound" if gap else "its bound"
+    taken = "; what compile, run and flash take" if figures.taken else ""
+    return (
+        f"for {figures.optimize}: arena {figures.arena_bytes:,} B, {bound};"
+        f" {figures.instructions_estimated / 1e6:,.2f} M instructions (estimated){taken}"
+    )
 
 
 def _estimated_flash(result: Audit) -> str:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mcu_nas.boards import Board
-from mcu_nas.compiler.planner import plan
+from mcu_nas.compiler.planner import Optimize, plan
 from mcu_nas.cost.core_profile import CoreProfile
+from mcu_nas.cost.estimate import cost
 from mcu_nas.cost.flash import code_bytes, op_constants_bytes
 from mcu_nas.cost.macs import op_weight_bytes
 from mcu_nas.cost.peak_rules import peaks
@@ -37,12 +38,26 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
+class PlanFigures:
+    """One of a network's plans: its arena, the bound below which no layout of it goes, and the instructions
+    of one inference, estimated; ``taken`` where the board's firmware has it.
+    """
+
+    optimize: Optimize
+    arena_bytes: int
+    bound_bytes: int
+    instructions_estimated: int
+    taken: bool
+
+
+@dataclass(frozen=True)
 class Audit:
     """A network on a board; all sizes in bytes.
 
     ``peak_bytes`` holds the network's peak under each rule, the firmware's arena as ``planned``. ``usable``
     is what the board has left after ``reserved_bytes``: ``stack``, ``harness`` (SRAM), ``flash`` (code of
-    harness and port). ``code_bytes`` is estimated from the core's profile, everything else is exact.
+    harness and port). ``code_bytes`` is estimated from the core's profile, everything else is exact. All
+    figures are those of the plan for memory; ``plans`` sets the one for speed beside it.
     """
 
     board: str
@@ -53,6 +68,7 @@ class Audit:
     usable_sram_bytes: int
     usable_flash_bytes: int
     reserved_bytes: Mapping[str, int]
+    plans: tuple[PlanFigures, ...]
 
     @property
     def macs(self) -> int:
@@ -130,6 +146,7 @@ class Audit:
             "reserved_bytes": dict(self.reserved_bytes),
             "peak_bytes": dict(self.peak_bytes),
             "live_without_input_bytes": self.live_without_input_bytes,
+            "plans": [asdict(figures) for figures in self.plans],
             "layers": [asdict(row) for row in self.rows],
         }
 
@@ -170,6 +187,27 @@ def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
             "harness": board.reserve.harness_bytes,
             "flash": board.reserve.flash_bytes,
         },
+        plans=_plans(network, board, profile),
+    )
+
+
+def _plans(network: Network, board: Board, profile: CoreProfile) -> tuple[PlanFigures, ...]:
+    """Figures of both plans; the one for speed is taken where the board has room for it."""
+    costs = {optimize: cost(network, profile, optimize) for optimize in Optimize}
+    fast = costs[Optimize.SPEED]
+    fits = (
+        fast.peak_bytes <= board.usable_sram_bytes and fast.flash_bytes(profile) <= board.usable_flash_bytes
+    )
+    taken = Optimize.SPEED if fits else Optimize.MEMORY
+    return tuple(
+        PlanFigures(
+            optimize,
+            needs.peak_bytes,
+            plan(network, optimize).bound_bytes,
+            needs.instructions,
+            optimize is taken,
+        )
+        for optimize, needs in costs.items()
     )
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from mcu_nas.boards import load_board
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.audit import Audit, AuditRow, audit
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import cost
 from mcu_nas.cost.peak_rules import RULES
 from mcu_nas.graph import Graph
+from mcu_nas.spaces.space import mbconv_space
 from tests.graphs import graphs
 
 BOARD = load_board("stm32f746g-disco")
+SPACE = mbconv_space(28, 1, 10)
 PROFILE = load_core_profile(BOARD.core)
 
 
@@ -43,6 +47,7 @@ def audited(planned: tuple[int, ...], arena: int, constants: tuple[int, ...] = (
         usable_sram_bytes=100,
         usable_flash_bytes=1000,
         reserved_bytes={"stack": 8, "harness": 8, "flash": 8},
+        plans=(),
     )
 
 
@@ -85,3 +90,12 @@ def test_verdict_names_what_blocks_and_by_how_much(found: Audit, verdict: str) -
 def test_verdict_follows_the_board() -> None:
     found = audited((40, 101), arena=101)
     assert replace(found, usable_sram_bytes=101).fits
+
+
+def test_audit_sets_the_plan_for_speed_beside_that_for_memory_and_says_which_the_board_gets() -> None:
+    network = SPACE.lower(SPACE.sample(np.random.default_rng(4)))
+    small, fast = audit(network, BOARD, PROFILE).plans
+    assert (small.optimize, fast.optimize) == (Optimize.MEMORY, Optimize.SPEED)
+    assert small.arena_bytes == small.bound_bytes < fast.arena_bytes == fast.bound_bytes
+    assert fast.instructions_estimated < small.instructions_estimated
+    assert (small.taken, fast.taken) == (False, True)
