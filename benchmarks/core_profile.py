@@ -116,7 +116,7 @@ def measure(core: str, count: int, seed: int) -> Measured:
                 if layout.is_view(op, chosen):
                     continue
                 kernel = chosen.name
-                features = latency_features(network, op)
+                features = latency_features(network, op, chosen)
                 samples.append(Sample(number, kernel, features, instructions, int(features[-1])))
                 code_bytes[kernel] = max(code_bytes.get(kernel, 0), kernel_code_bytes(sizes, kernel))
             run_here = sum(sample.network == number for sample in samples)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from mcu_nas.compiler.catalogue import Kernel
 from mcu_nas.network import Network, WindowAxis, pad_amounts, window_axes
 from mcu_nas.operators import (
     Add,
@@ -21,14 +22,19 @@ from mcu_nas.operators import (
     layer_inputs,
 )
 
+PLANAR_GROUP = 4  # outputs that depthwise_planar.c computes together, where a row has as many
 LATENCY_FEATURES = ("call", "pixel", "output", "window_row", "mac")
 
 
-def latency_features(network: Network, op: Op) -> tuple[float, ...]:
-    """The quantities of LATENCY_FEATURES for one operator.
+def latency_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, ...]:
+    """The quantities of LATENCY_FEATURES for one operator and the kernel that runs it.
 
     ``mac`` and ``window_row`` count what the kernel executes: taps that fall into the padding are skipped.
+    A kernel by planes works off rows of one channel, outputs at their ends one by one: ``pixel`` are those
+    rows, ``window_row`` those outputs.
     """
+    if kernel.any_pixel:
+        return _planar_features(network, op)
     out = network.shape(op.outputs[0])
     outputs = float(network.tensors[op.outputs[0]].bytes)
     pixels = float(out[1] * out[2]) if len(out) == 4 else 1.0
@@ -50,6 +56,23 @@ def latency_features(network: Network, op: Op) -> tuple[float, ...]:
             return (1.0, pixels, outputs, 0.0, outputs)
         case _:
             return (1.0, pixels, outputs, 0.0, float(network.tensors[op.inputs[0]].bytes))
+
+
+def _planar_features(network: Network, op: Op) -> tuple[float, ...]:
+    assert isinstance(op, DepthwiseConv2D)
+    _, height, width, channels = network.shape(op.outputs[0])
+    rows, columns = _taps_inside(network, op)
+    _, across = window_axes(network, op)
+    whole = sum(_has_all_taps(across, out) for out in range(width))
+    alone = width - whole if whole >= PLANAR_GROUP else width
+    plane_rows = float(channels * height)
+    outputs = float(network.tensors[op.outputs[0]].bytes)
+    return (1.0, plane_rows, outputs, plane_rows * alone, float(rows * columns * channels))
+
+
+def _has_all_taps(axis: WindowAxis, out: int) -> bool:
+    first = out * axis.stride - axis.before
+    return first >= 0 and first + (axis.taps - 1) * axis.dilation < axis.size
 
 
 def _taps_inside(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> tuple[int, int]:

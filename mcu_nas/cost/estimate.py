@@ -75,7 +75,7 @@ def combine(costs: Iterable[Cost]) -> Cost:
 def instructions(network: Network, op: Op, kernel: Kernel, profile: CoreProfile) -> int:
     """Estimated instructions of one layer, rounded so that sums do not depend on their order."""
     coefficients = profile.kernel(kernel.name).instructions
-    amounts = latency_features(network, op)
+    amounts = latency_features(network, op, kernel)
     return round(
         sum(coefficients[name] * amount for name, amount in zip(LATENCY_FEATURES, amounts, strict=True))
     )

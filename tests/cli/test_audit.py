@@ -262,7 +262,7 @@ def test_build_tells_flash_from_the_linked_image(small: Path) -> None:
         pytest.skip("no Arm compiler")
     linked = json.loads(audit(small, "--build", "--json").out)["linked"]
     assert linked["weights_bytes"] == 2_560
-    assert linked["arena_bytes"] == 12_740
+    assert linked["arena_bytes"] == 13_312  # the plan for speed
     assert "kernels " in next(line for line in audit(small, "--build").out.splitlines() if "(linked)" in line)
 
 
