@@ -2,13 +2,7 @@
 
 #include <string.h>
 
-#include "mcu_model.h"
-
-/* MCU_MODEL_SYMBOL: the generated model's struct, e.g. kws_model. */
-extern const struct mcu_model MCU_MODEL_SYMBOL;
-
-const uint8_t *host_load(uint8_t *arena, const uint8_t *sample) {
-    const struct mcu_model *model = &MCU_MODEL_SYMBOL;
+const uint8_t *host_load(const struct mcu_model *model, uint8_t *arena, const uint8_t *sample) {
     for (uint32_t i = 0; i < model->input_count; i++) {
         memcpy(arena + model->inputs[i].offset, sample, model->inputs[i].bytes);
         sample += model->inputs[i].bytes;
@@ -16,8 +10,7 @@ const uint8_t *host_load(uint8_t *arena, const uint8_t *sample) {
     return sample;
 }
 
-uint8_t *host_take(const uint8_t *arena, uint8_t *result) {
-    const struct mcu_model *model = &MCU_MODEL_SYMBOL;
+uint8_t *host_take(const struct mcu_model *model, const uint8_t *arena, uint8_t *result) {
     for (uint32_t i = 0; i < model->output_count; i++) {
         memcpy(result, arena + model->outputs[i].offset, model->outputs[i].bytes);
         result += model->outputs[i].bytes;
@@ -25,10 +18,11 @@ uint8_t *host_take(const uint8_t *arena, uint8_t *result) {
     return result;
 }
 
-void host_batch(uint8_t *arena, const uint8_t *samples, uint8_t *results, uint64_t count) {
+void host_batch(const struct mcu_model *model, uint8_t *arena, const uint8_t *samples, uint8_t *results,
+                uint64_t count) {
     for (uint64_t sample = 0; sample < count; sample++) {
-        samples = host_load(arena, samples);
-        MCU_MODEL_SYMBOL.run(arena);
-        results = host_take(arena, results);
+        samples = host_load(model, arena, samples);
+        model->run(arena);
+        results = host_take(model, arena, results);
     }
 }

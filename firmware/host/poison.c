@@ -1,10 +1,7 @@
 #include "poison.h"
 
 #include "batch.h"
-#include "mcu_model.h"
 #include "row_done.h"
-
-extern const struct mcu_model MCU_MODEL_SYMBOL;
 
 /* The run that this thread is in: kernels report their steps to nobody in particular. */
 static _Thread_local struct {
@@ -44,8 +41,7 @@ void mcu_row_done(int32_t step) {
 }
 
 /* One inference; returns as host_poison_batch does. */
-static uint32_t run(void) {
-    const struct mcu_model *model = &MCU_MODEL_SYMBOL;
+static uint32_t run(const struct mcu_model *model) {
     for (uint32_t layer = 0; layer < model->layer_count; layer++) {
         const uint32_t before = current.table->layers[layer];
         overwrite(before);
@@ -61,19 +57,19 @@ static uint32_t run(void) {
     return 0;
 }
 
-uint32_t host_poison_batch(uint8_t *arena, const uint8_t *samples, uint8_t *results, uint64_t count,
-                           const struct host_poison *table) {
+uint32_t host_poison_batch(const struct mcu_model *model, uint8_t *arena, const uint8_t *samples,
+                           uint8_t *results, uint64_t count, const struct host_poison *table) {
     current.table = table;
     current.arena = arena;
     current.noise = 1;
     current.is_unexpected = 0;
     for (uint64_t sample = 0; sample < count; sample++) {
-        samples = host_load(arena, samples);
-        const uint32_t fault = run();
+        samples = host_load(model, arena, samples);
+        const uint32_t fault = run(model);
         if (fault) {
             return fault;
         }
-        results = host_take(arena, results);
+        results = host_take(model, arena, results);
     }
     return 0;
 }

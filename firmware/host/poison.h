@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "mcu_model.h"
+
 /* What is overwritten when. Events follow one another as a run meets them: before each layer, then after
  * each step that its kernel reports (kernels/row_done.h); the last one follows the last layer. */
 struct host_poison {
@@ -15,7 +17,7 @@ struct host_poison {
 
 /* host_batch with dead bytes overwritten. Returns 0, or 1 + the number of the first layer whose kernel
  * reports other steps than the table has. */
-uint32_t host_poison_batch(uint8_t *arena, const uint8_t *samples, uint8_t *results, uint64_t count,
-                           const struct host_poison *table);
+uint32_t host_poison_batch(const struct mcu_model *model, uint8_t *arena, const uint8_t *samples,
+                           uint8_t *results, uint64_t count, const struct host_poison *table);
 
 #endif
