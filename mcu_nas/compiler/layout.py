@@ -8,12 +8,15 @@ arena must not depend on the load of the machine that compiled it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 SEARCH_NODES = 10_000  # at the lower bound
 BISECTION_NODES = 2_000  # at each capacity above it
+MAX_MEETINGS = 200_000  # of two buffers in a segment; with more, hundreds live at once, nothing is searched
+_MEETINGS_A_NODE = 64  # a buffer that meets more counts as several nodes: it takes as much longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,13 @@ def lay_out(buffers: Sequence[Buffer]) -> Layout:
     """The smallest layout that the search finds, and the lower bound beside it."""
     ordered = tuple(sorted(buffers, key=_in_order_of_creation))
     bound = max(needed_bytes(ordered).values())
+    too_small, peak = bound, sum(b.bytes for b in ordered)
     met = _met_before(ordered)
+    if met is None:
+        return Layout(ordered, _end_to_end(ordered), peak, bound)
     offsets = _search(ordered, met, bound, SEARCH_NODES)
     if offsets is not None:
         return Layout(ordered, offsets, bound, bound)
-    too_small, peak = bound, sum(b.bytes for b in ordered)
     offsets = _end_to_end(ordered)
     while peak - too_small > 1:
         middle = (too_small + peak) // 2
@@ -128,31 +133,38 @@ def needed_bytes(buffers: Sequence[Buffer]) -> dict[int, int]:
     """The least that each operator at which a buffer begins can do with: all that is live, a buffer and the
     source that it may overlap counted as what both span.
     """
-    needed: dict[int, int] = {}
-    for index in {b.first for b in buffers}:
-        live = [b for b in buffers if b.first <= index <= b.last]
-        needed[index] = sum(b.bytes for b in live)
-        saved = 0
-        for buffer in live:
-            for source in live:
-                overlap = buffer.overlap_with(source)
-                if overlap is not None:
-                    apart = buffer.bytes + source.bytes
-                    saved = max(saved, apart - overlap.span(source.bytes, buffer.bytes))
-        needed[index] -= saved
-    return needed
+    begins = sorted({b.first for b in buffers})
+    changes: dict[int, int] = {}  # of the bytes that are live
+    saved: dict[int, int] = {}
+    by_source = {b.tensors[0]: b for b in buffers if b.tensors}
+    for buffer in buffers:
+        changes[buffer.first] = changes.get(buffer.first, 0) + buffer.bytes
+        changes[buffer.last + 1] = changes.get(buffer.last + 1, 0) - buffer.bytes
+        source = by_source.get(buffer.overlap.source) if buffer.overlap is not None else None
+        overlap = buffer.overlap_with(source) if source is not None else None
+        if source is not None and overlap is not None:
+            spared = buffer.bytes + source.bytes - overlap.span(source.bytes, buffer.bytes)
+            saved[buffer.first] = max(saved.get(buffer.first, 0), spared)
+    moments = sorted(changes)
+    live = dict(zip(moments, itertools.accumulate(changes[moment] for moment in moments), strict=True))
+    return {index: live[index] - saved.get(index, 0) for index in begins}
 
 
-def _met_before(buffers: Sequence[Buffer]) -> list[list[tuple[int, Overlap | None]]]:
-    """Per buffer: the numbers of those before it that it meets, and how it may overlap them."""
-    return [
-        [
-            (other, buffer.overlap_with(buffers[other]))
-            for other in range(number)
-            if buffer.meets(buffers[other])
-        ]
-        for number, buffer in enumerate(buffers)
-    ]
+def _met_before(buffers: Sequence[Buffer]) -> list[list[int]] | None:
+    """Per buffer in order of creation, the numbers of those before it that it meets; None where there are
+    more than MAX_MEETINGS.
+    """
+    met: list[list[int]] = []
+    live: list[int] = []
+    meetings = 0
+    for number, buffer in enumerate(buffers):
+        live = [other for other in live if buffers[other].last >= buffer.first]
+        meetings += len(live)
+        if meetings > MAX_MEETINGS:
+            return None
+        met.append(live)
+        live = [*live, number]
+    return met
 
 
 def _end_to_end(buffers: Sequence[Buffer]) -> tuple[int, ...]:
@@ -169,30 +181,35 @@ _Neighbour = tuple[int, int, "Overlap | None"]  # begin, end, how the buffer to 
 
 
 def _search(
-    buffers: Sequence[Buffer], met: Sequence[Sequence[tuple[int, Overlap | None]]], capacity: int, nodes: int
+    buffers: Sequence[Buffer], met: Sequence[Sequence[int]], capacity: int, nodes: int
 ) -> tuple[int, ...] | None:
     """Offsets of all buffers within ``capacity`` bytes, or None where the search finds none."""
     offsets: list[int] = []
-
-    def descend() -> bool:
-        nonlocal nodes
-        if len(offsets) == len(buffers):
-            return True
-        nodes -= 1
-        if nodes < 0:
-            return False
+    untried: list[Iterator[int]] = []  # per buffer that is placed, and the one after them: further places
+    while len(offsets) < len(buffers):
         number = len(offsets)
-        neighbours = [
-            (offsets[other], offsets[other] + buffers[other].bytes, overlap) for other, overlap in met[number]
-        ]
-        for offset in _places(buffers[number], neighbours, capacity):
+        if len(untried) == number:
+            nodes -= 1 + len(met[number]) // _MEETINGS_A_NODE
+            if nodes < 0:
+                return None
+            neighbours = [
+                (
+                    offsets[other],
+                    offsets[other] + buffers[other].bytes,
+                    buffers[number].overlap_with(buffers[other]),
+                )
+                for other in met[number]
+            ]
+            untried.append(iter(_places(buffers[number], neighbours, capacity)))
+        offset = next(untried[-1], None)
+        if offset is not None:
             offsets.append(offset)
-            if descend():
-                return True
-            offsets.pop()
-        return False
-
-    return tuple(offsets) if descend() else None
+            continue
+        untried.pop()
+        if not offsets:
+            return None
+        offsets.pop()
+    return tuple(offsets)
 
 
 def _places(buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int) -> list[int]:
@@ -209,12 +226,26 @@ def _places(buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int) -> 
             if overlap is not None:
                 lag = overlap.lag_bytes
                 wanted |= {begin - lag, end + lag - size}
-    places = sorted(
-        offset
-        for offset in wanted
-        if 0 <= offset <= highest and all(_apart(buffer, offset, neighbour) for neighbour in neighbours)
-    )
+    within = sorted(offset for offset in wanted if 0 <= offset <= highest)
+    places = _free(buffer, within, neighbours)
     return [places[0], *places[:0:-1]] if len(places) > 1 else places
+
+
+def _free(buffer: Buffer, offsets: Sequence[int], neighbours: Sequence[_Neighbour]) -> list[int]:
+    """Those of the rising offsets at which a buffer leaves all neighbours alone, or overlaps one as a kernel
+    allows.
+    """
+    plain = sorted((begin - buffer.bytes, end) for begin, end, overlap in neighbours if overlap is None)
+    sources = [neighbour for neighbour in neighbours if neighbour[2] is not None]  # one at most
+    free: list[int] = []
+    passed, taken_to = 0, 0
+    for offset in offsets:
+        while passed < len(plain) and plain[passed][0] < offset:
+            taken_to = max(taken_to, plain[passed][1])
+            passed += 1
+        if offset >= taken_to and all(_apart(buffer, offset, source) for source in sources):
+            free.append(offset)
+    return free
 
 
 def _apart(buffer: Buffer, offset: int, neighbour: _Neighbour) -> bool:

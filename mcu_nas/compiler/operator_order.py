@@ -16,6 +16,8 @@ from mcu_nas.compiler.catalogue import choose
 from mcu_nas.network import Network
 
 MAX_STEPS = 60_000  # from a set of operators to a larger one, over the whole network: about half a second
+_OPERATORS_A_STEP = 256  # sets of more count as several steps: they take as much longer, and more memory
+_GREEDY_STEPS = 60_000  # in each piece
 
 
 def order_operators(network: Network, max_steps: int = MAX_STEPS) -> Network:
@@ -154,12 +156,12 @@ def _members(operators: int) -> Iterator[int]:
 def _best_order(memory: _Memory, piece: range, given: int, max_steps: int) -> tuple[Sequence[int], int]:
     """The best order found for a piece whose given order has the peak ``given``, and the steps it took."""
     level = [memory.start(piece)]
-    steps = 0
+    steps, step = 0, 1 + piece.stop // _OPERATORS_A_STEP
     for _ in piece:
         following: dict[int, _State] = {}
         for state in level:
             for index in _members(state.ready):
-                steps += 1
+                steps += step
                 if steps > max_steps:
                     order = _greedy(memory, piece)
                     return (order if memory.peak(piece, order) < given else piece), max_steps
@@ -171,11 +173,15 @@ def _best_order(memory: _Memory, piece: range, given: int, max_steps: int) -> tu
     return (level[0].steps() if level else piece), steps  # empty where no order beats the given one
 
 
-def _greedy(memory: _Memory, piece: range) -> list[int]:
-    """Always the operator after which the least is live."""
+def _greedy(memory: _Memory, piece: range) -> Sequence[int]:
+    """Always the operator after which the least is live; the given order where that takes too many steps."""
     state = memory.start(piece)
     order: list[int] = []
+    left = _GREEDY_STEPS
     for _ in piece:
+        left -= state.ready.bit_count()
+        if left < 0:
+            return piece
         state = min(
             (memory.run(state, index) for index in _members(state.ready)), key=lambda s: (s.live, s.last)
         )

@@ -67,21 +67,15 @@ def _renamed(op: Op, stand_in: dict[int, int]) -> Op:
 
 def _with_short_reshapes(network: Network, ops: Sequence[Op]) -> list[Op]:
     """A RESHAPE that alone reads another one's output reads that one's input."""
-    writer = {op.outputs[0]: op for op in ops}
     uses = readers(network, ops)
-    result: list[Op] = []
+    writer: dict[int, Op] = {}  # shortened: one step back is the whole way
     for op in ops:
         before = writer.get(op.inputs[0])
-        while (
-            isinstance(op, Reshape)
-            and isinstance(before, Reshape)
-            and len(uses[before.outputs[0]]) == 1
-            and before.outputs[0] not in network.outputs
-        ):
+        alone = len(uses.get(op.inputs[0], ())) == 1 and op.inputs[0] not in network.outputs
+        if isinstance(op, Reshape) and isinstance(before, Reshape) and alone:
             op = replace(op, inputs=(before.inputs[0], *op.inputs[1:]))
-            before = writer.get(op.inputs[0])
-        result.append(op)
-    return result
+        writer[op.outputs[0]] = op
+    return list(writer.values())
 
 
 def _needed(network: Network, ops: Sequence[Op]) -> tuple[Op, ...]:
