@@ -2,7 +2,7 @@
 
 Here only the FlatBuffer's structure is trusted step by step; what the values mean is checked in
 reader.py and checks/. Tables may be shared in a hostile file so that a few bytes describe a huge model;
-a budget of decoded elements, proportional to the file's size, ends that.
+a budget of decoded elements ends that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from mcu_nas.tflite.schema import FILE_IDENTIFIER, KIND_BY_CODE, LABELS_METADATA
 
 # What the accessors of the flatbuffers package raise on offsets that lead nowhere.
 _DAMAGE = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
-_MAX_RECORDS = 65_536  # tensors, operators, buffers: far beyond what any microcontroller runs
+_LENGTH = struct.Struct("<I")  # of a string, before its bytes
+_MAX_RECORDS = 8_192  # tensors, operators: far beyond what any microcontroller runs
+_MAX_ELEMENTS = 500_000  # of all lists and names together, beside a share of the file; one takes 50 bytes here
+_FILE_BYTES_AN_ELEMENT = 64
+_MAX_LABELS_BYTES = 1 << 20
+_CODE_NAME, _TENSOR_NAME, _METADATA_NAME = 6, 10, 4  # slots of string fields in their tables (schema.fbs)
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class _Decoder:
         self._data = data
         self._file = name
         self._root = schema.Model.GetRootAs(data)
-        self._budget = len(data) + 65_536  # an element takes 4 bytes of the file, unless it is shared
+        self._budget = _MAX_ELEMENTS + len(data) // _FILE_BYTES_AN_ELEMENT
         self._codes: tuple[tuple[int, str], ...] = ()
 
     def model(self) -> RawModel:
@@ -123,9 +128,19 @@ class _Decoder:
     def _integers(self, is_none: bool, read: Callable[[], Any]) -> tuple[int, ...]:
         return tuple(self._vector(is_none, read))
 
-    def _text(self, value: bytes | None) -> str:
-        self._spend(len(value or b""))
-        return (value or b"").decode("utf-8", errors="replace")
+    def _text(self, record: Any, slot: int) -> str:
+        """A string field of a table; the flatbuffers package would cut one short that ends beyond the file."""
+        table: Table = record._tab
+        field = table.Offset(slot)
+        if not field:
+            return ""
+        length = table.Indirect(table.Pos + field)
+        (count,) = _LENGTH.unpack_from(self._data, length)
+        begin = length + _LENGTH.size
+        self._spend(count)
+        if begin + count > len(self._data):
+            raise ModelError(f"{self._file}: truncated or damaged: a name goes on beyond the file's end")
+        return self._data[begin : begin + count].decode("utf-8", errors="replace")
 
     def _operator_code(self, index: int) -> tuple[int, str]:
         entry = self._root.OperatorCodes(index)
@@ -134,7 +149,7 @@ class _Decoder:
             raise ModelError(f"{self._file}: damaged: operator code {index} has version {entry.Version()}")
         name = OPERATOR_NAMES.get(code, f"number {code}")
         if name == "CUSTOM":
-            name = f"CUSTOM {self._text(entry.CustomCode())!r}"
+            name = f"CUSTOM {self._text(entry, _CODE_NAME)!r}"
         return code, name
 
     def _tensor(self, tensor: Any) -> RawTensor:
@@ -156,7 +171,7 @@ class _Decoder:
         elif tensor.ExternalBuffer() != 0:
             odd = "stored in an external file"
         return RawTensor(
-            self._text(tensor.Name()),
+            self._text(tensor, _TENSOR_NAME),
             self._integers(tensor.ShapeIsNone(), tensor.ShapeAsNumpy),
             self._integers(tensor.ShapeSignatureIsNone(), tensor.ShapeSignatureAsNumpy),
             tensor.Type(),
@@ -204,10 +219,11 @@ class _Decoder:
     def _labels(self) -> tuple[str, ...]:
         for index in range(min(self._root.MetadataLength(), _MAX_RECORDS)):
             entry = self._root.Metadata(index)
-            self._spend(0)
-            if entry.Name() != LABELS_METADATA.encode():
+            if self._text(entry, _METADATA_NAME) != LABELS_METADATA:
                 continue
             buffer = self._buffer(entry.Buffer())
+            if buffer is not None and len(buffer) > _MAX_LABELS_BYTES:
+                raise ModelError(f"{self._file}: metadata '{LABELS_METADATA}' is larger than 1 MiB")
             try:
                 labels = json.loads(bytes(buffer).decode()) if buffer is not None else []
             except (ValueError, RecursionError):

@@ -25,6 +25,8 @@ from mcu_nas.tflite.schema import CHANNEL_AXIS, DTYPE_NAMES, KIND_BY_CODE
 
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: no microcontroller holds more
 _MAX_TENSOR_BYTES = 1 << 30
+_MAX_OPERATORS = 1_024  # the parts of a SPLIT count; bounds the time that passes and planner take
+_MAX_INTERFACE = 256  # inputs, or outputs
 _DTYPES: dict[str, np.dtype] = {"int8": np.dtype("<i1"), "int32": np.dtype("<i4")}
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
 
@@ -70,12 +72,15 @@ def parse_tflite(data: bytes, name: str) -> Graph:
             raise UnsupportedError(f"{place} is not supported: `mcu-nas compile --ops` lists those that are")
         _check_references(raw, place, operator.inputs + operator.outputs)
     ops, places = _read_operators(raw, places)
+    if len(ops) > _MAX_OPERATORS:
+        raise UnsupportedError(f"{name}: {len(ops):,} operators, at most {_MAX_OPERATORS:,} are supported")
     graph = replace(
         _assemble(raw, ops, places, name),
         uint8_inputs=interface.uint8_inputs,
         uint8_outputs=interface.uint8_outputs,
     )
     _check_order(graph.network, places)
+    _check_inputs(graph, name)
     for op, place in zip(graph.network.ops, places, strict=True):
         check_operator(graph, op, place)
     _check_labels(graph, name)
@@ -96,6 +101,8 @@ def _check_interface(raw: RawModel, name: str) -> None:
     if not raw.operators or not raw.inputs or not raw.outputs:
         raise ModelError(f"{name}: the model has no operators, no input or no output")
     for role, tensors in (("input", raw.inputs), ("output", raw.outputs)):
+        if len(tensors) > _MAX_INTERFACE:
+            raise UnsupportedError(f"{name}: {len(tensors)} {role}s, at most {_MAX_INTERFACE} are supported")
         if len(set(tensors)) != len(tensors):
             raise ModelError(f"{name}: an {role} is listed twice")
         for index in tensors:
@@ -236,6 +243,15 @@ def _check_order(network: Network, places: list[Place]) -> None:
     for tensor in network.outputs:
         if tensor not in written:
             raise ModelError(f"{places[0].file}: no operator writes output {network.tensors[tensor].name!r}")
+
+
+def _check_inputs(graph: Graph, name: str) -> None:
+    """Every input has one scale and zero point; operators ask for their own, and may leave an input alone."""
+    for tensor in graph.network.inputs:
+        quantization = graph.quantization.get(tensor)
+        if quantization is None or len(quantization.scales) != 1 or not -128 <= quantization.zero_point < 128:
+            named = graph.network.tensors[tensor].name
+            raise ModelError(f"{name}: input {named!r} has not one scale and a zero point within int8")
 
 
 def _check_labels(graph: Graph, name: str) -> None:

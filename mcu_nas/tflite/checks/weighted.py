@@ -86,7 +86,8 @@ def _weights_and_bias(check: Check, op: Weighted, channels: int) -> None:
             raise check.place.error(f"its {role} have {count} scales for {channels} channels")
         if any(quantization.zero_points):
             raise check.place.error(f"its {role} have a zero point other than 0")
-    assert weights.axis == CHANNEL_AXIS[type(op)]
+    if len(weights.scales) > 1 and weights.axis != CHANNEL_AXIS[type(op)]:  # shared with another operator
+        raise check.place.error(f"its weights are quantized along axis {weights.axis}")
     _bias_scale(check, source.scale, weights, bias, channels)
 
 
