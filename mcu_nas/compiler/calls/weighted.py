@@ -170,7 +170,8 @@ def _padded_biases(graph: Graph, op: Conv2D | DepthwiseConv2D, weights: np.ndarr
 
 def _check_accumulator(bias: np.ndarray, largest_input: int, weights: np.ndarray) -> None:
     """Refuse a channel whose sum could leave int32, whatever the inputs."""
-    bound = bias + largest_input * np.abs(weights.astype(np.int64)).sum(axis=1)
+    magnitudes = np.abs(weights).view(np.uint8)  # abs(-128) has the bits of 128
+    bound = bias + largest_input * magnitudes.sum(axis=1, dtype=np.int64)
     if bound.max() >= INT32_LIMIT:
         channel = int(bound.argmax())
         raise UnsupportedError(f"channel {channel}: bias and weights can overflow the int32 accumulator")

@@ -59,15 +59,19 @@ class ChannelLink:
 
 @dataclass(frozen=True)
 class MixedChannels:
-    """Weights of a convolution or fully connected layer, taps summed up.
+    """Weights of a convolution or fully connected layer.
 
-    ``reads`` bool (O, I): whether any tap is not 0. ``sums`` int64 (O, I): the sum of the taps.
+    ``weights`` int8 (O, taps, I). ``reads`` bool (O, I): whether any tap is not 0.
     ``pads``: some windows reach into the padding, where an input channel counts as its zero point.
     """
 
+    weights: np.ndarray
     reads: np.ndarray
-    sums: np.ndarray
     pads: bool
+
+    def products(self, channels: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """What constant input channels, chosen by a bool for each and of these values, add: int64 (O,)."""
+        return np.einsum("oti,i->o", self.weights[:, :, channels], values, dtype=np.int64)
 
 
 def channel_links(graph: Graph, op: Op) -> tuple[ChannelLink, ...] | None:
@@ -106,12 +110,12 @@ def mixed_channels(graph: Graph, op: Conv2D | FullyConnected) -> MixedChannels |
     if not sums_fit_int32(graph.constants[op.inputs[2]], by_tap.reshape(len(by_tap), -1)):
         return None
     reads = (by_tap != 0).any(axis=1)
-    return MixedChannels(reads, by_tap.sum(axis=1, dtype=np.int64), meets_padding(graph.network, op))
+    return MixedChannels(by_tap, reads, meets_padding(graph.network, op))
 
 
 def sums_fit_int32(bias: np.ndarray, weights: np.ndarray) -> bool:
     """Whether no input whatever, folded into the bias or not, takes a sum out of int32. weights (O, taps)."""
-    reach = np.abs(weights.astype(np.int16)).sum(axis=1, dtype=np.int64)
+    reach = np.abs(weights).view(np.uint8).sum(axis=1, dtype=np.int64)  # abs(-128) has the bits of 128
     return bool((np.abs(bias.astype(np.int64)) + 255 * reach).max() < _INT32_LIMIT)
 
 

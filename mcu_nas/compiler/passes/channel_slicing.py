@@ -65,7 +65,7 @@ def _mixed(
         assert mixed is not None  # else its input would have been left alone
         folded = gone & foldable(graph, op, values[source])
         centred = values[source][folded] - graph.quantization[source].zero_point
-        bias = (bias + mixed.sums[:, folded] @ centred).astype(np.int32)
+        bias = (bias + mixed.products(folded, centred)).astype(np.int32)
     return _with_constants(graph, op, edit, by_tap.reshape(shape), bias[kept], kept)
 
 

@@ -124,7 +124,7 @@ def _mixed(graph: Graph, op: Conv2D | FullyConnected, source: np.ndarray) -> np.
     usable = foldable(graph, op, source)
     constant = np.count_nonzero(mixed.reads[:, ~usable], axis=1) == 0
     centred = source[usable] - graph.quantization[op.inputs[0]].zero_point
-    return _weighted(graph, op, constant, mixed.sums[:, usable] @ centred)
+    return _weighted(graph, op, constant, mixed.products(usable, centred))
 
 
 def _depthwise(graph: Graph, op: DepthwiseConv2D, source: np.ndarray) -> np.ndarray:

@@ -24,16 +24,22 @@ from mcu_nas.compiler.passes.constant_channels import VARIES, Constants, constan
 from mcu_nas.graph import Graph
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
 
+MAX_CHANNELS = 500_000  # of all activations together; each takes 50 bytes here
+
 _Masks = dict[int, np.ndarray]  # per activation, a bool for each channel
 
 
 def dead_channels(graph: Graph) -> Graph:
-    """The graph without its dead channels; the graph itself where there are none.
+    """The graph without its dead channels; the graph itself where there are none, or more than MAX_CHANNELS
+    channels at all: a microcontroller's models have some ten thousand.
 
     Network inputs and outputs are never changed, and a channel remains in every activation.
     """
+    network = graph.network
+    if sum(network.shape(tensor)[-1] for tensor in network.lifetimes) > MAX_CHANNELS:
+        return graph
     values = constant_channels(graph)
-    views = [_View(graph, op) for op in graph.network.ops]
+    views = [_View(graph, op) for op in network.ops]
     needed = _needed(graph, views, values)
     removed = _removable(graph, views, values, needed)
     if not any(mask.any() for mask in removed.values()):
