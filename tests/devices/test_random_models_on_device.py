@@ -1,0 +1,85 @@
+"""Random models that together run every kernel, on the emulated Cortex-M7 over its serial line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mcu_nas.boards import Board, load_board
+from mcu_nas.compiler.catalogue import KERNELS
+from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.program import Program
+from mcu_nas.devices.build import build_firmware
+from mcu_nas.devices.emulator import emulate
+from mcu_nas.devices.measurement import input_bytes
+from mcu_nas.devices.serial_link import DeviceLink
+from mcu_nas.errors import ModelError
+from tests.random_models.comparison import compile_model
+from tests.random_models.model import random_model
+from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
+
+CANDIDATES = range(100_001, 100_201, 2)  # odd numbers have several operators
+MODELS = 8
+MOST_OUTPUT_BYTES = 1024  # HARNESS_OUTPUT_BYTES of firmware/harness/inference.h
+EVERY_KERNEL = {kernel.name for kernel in KERNELS}
+
+
+def kernels_that_run(program: Program) -> set[str]:
+    return {call.kernel.name for call in program.calls if not program.is_view(call)}
+
+
+def compiled() -> Iterator[tuple[int, Program]]:
+    """The candidates that are within the arithmetic and whose outputs the harness can hold."""
+    for seed in CANDIDATES:
+        try:
+            program = compile_model(seed, random_model(seed))
+        except ModelError:
+            continue
+        network = program.graph.network
+        if sum(network.tensors[tensor].bytes for tensor in network.outputs) <= MOST_OUTPUT_BYTES:
+            yield seed, program
+
+
+def covering(candidates: dict[int, Program]) -> list[int]:
+    """Models that bring the most kernels which no earlier one has, then those that have most operators."""
+    ran: set[str] = set()
+    chosen: list[int] = []
+
+    def gain(seed: int) -> tuple[int, int, int]:
+        program = candidates[seed]
+        return len(kernels_that_run(program) - ran), len(program.calls), seed
+
+    for _ in range(MODELS):
+        chosen.append(max(candidates.keys() - chosen, key=gain))
+        ran |= kernels_that_run(candidates[chosen[-1]])
+    return chosen
+
+
+def outputs_of_board(board: Board, program: Program, inputs: list[np.ndarray], folder: Path) -> np.ndarray:
+    """int8 (N, bytes)."""
+    write_sources(program, folder / "c")
+    firmware = build_firmware(folder / "c", program.name, board, folder)
+    outputs = []
+    with emulate(board, firmware.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        info = link.hello()
+        for sample in zip(*inputs, strict=True):
+            link.load(input_bytes(info, *sample))
+            link.infer(1, 0)
+            outputs.append(link.outputs())
+    return np.stack(outputs)
+
+
+def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated_core(tmp_path):
+    board = load_board("qemu-cortex-m7")
+    candidates = dict(compiled())
+    ran: set[str] = set()
+    for seed in covering(candidates):
+        program, graph = candidates[seed], random_model(seed)
+        inputs = [array[1:5] for array in sample_inputs(graph, 2, seed)]
+        got = outputs_of_board(board, program, inputs, tmp_path / str(seed))
+        expected = reference_outputs(graph, *inputs).reshape(len(got), -1)
+        assert_same_outputs(got, expected, *inputs)
+        ran |= kernels_that_run(program)
+    assert ran == EVERY_KERNEL
