@@ -76,6 +76,7 @@ def test_header_says_what_becomes_of_the_input():
 def test_compile_command_keeps_the_input_with_the_option_only(tmp_path):
     (tmp_path / "kws.tflite").write_bytes(serialize_tflite(small_program().graph))
     command = ("compile", str(tmp_path / "kws.tflite"), "--board", "stm32f746g-disco", "--json")
+    command += ("--optimize", "memory")
     plain = json.loads(mcu_nas(*command, "--out", str(tmp_path / "plain")).out)
     kept = json.loads(mcu_nas(*command, "--out", str(tmp_path / "kept"), "--keep-input").out)
     assert (plain["keeps_input"], kept["keeps_input"]) == (False, True)

@@ -189,7 +189,7 @@ def test_reshape_is_a_view_that_runs_nothing(stated):
     assert program.arena_bytes == program.plan.bound_bytes  # as much as the convolution needs
     assert "reshape" not in program.kernel_stems()
     run = emit_sources(program)["model.c"].split("void model_run")[1].split("}")[0]
-    assert "layer_00_conv(arena)" in run
+    assert "layer_00_conv(bytes)" in run
     assert "reshape" not in run
     check(graph)
 

@@ -111,7 +111,7 @@ def test_openocd_writes_verifies_and_resets_through_the_only_probe(bench: Bench,
     bench.probes(ONE)
     done = mcu_nas(*FLASH)
     assert done.code == 0, done.err
-    binary = "firmware/stm32f746g-disco/m-stm32f746g-disco.bin"
+    binary = "firmware/stm32f746g-disco/m_m-stm32f746g-disco.bin"
     assert (tmp_path / binary).stat().st_size > 1_000
     assert bench.calls("openocd") == [
         f"<-f> <board/stm32f746g-disco.cfg> <-c> <adapter serial {ONE}>"
@@ -126,7 +126,7 @@ def test_st_flash_writes_and_resets(bench: Bench) -> None:
     bench.probes(ONE)
     done = mcu_nas(*FLASH, "--tool", "st-flash", "--out", "here")
     assert done.code == 0, done.err
-    binary = "here/m-stm32f746g-disco.bin"
+    binary = "here/m_m-stm32f746g-disco.bin"
     assert bench.calls("st-flash") == [f"<--serial> <{ONE}> <--reset> <write> <{binary}> <0x08000000>"]
     assert bench.calls("openocd") == []
 
@@ -249,7 +249,7 @@ def flashed(bench: Bench, tmp_path: Path) -> Iterator[str]:
 def test_board_is_asked_for_the_model_just_flashed(flashed: str, tmp_path: Path) -> None:
     done = mcu_nas(*FLASH, "--port", flashed)
     assert done.code == 0, done.err
-    assert f"the board holds 'm' ({load_program(tmp_path / 'm.tflite').model_hash})" in done.out
+    assert f"the board holds 'm_m' ({load_program(tmp_path / 'm.tflite').model_hash})" in done.out
     assert done.out.splitlines()[-1] == f"next: mcu-nas run m.tflite --board {BOARD.name} --port {flashed}"
 
 
@@ -263,7 +263,7 @@ def test_another_model_on_the_port_is_an_error(bench: Bench, toy_device: Path) -
     bench.place("openocd", OPENOCD_WRITES)
     with on_terminal(toy_device) as attached:
         done = mcu_nas(*FLASH, "--port", attached.port)
-    assert_refused(done, 1, f"{attached.port}: the device holds model 'toy' (0123456789abcdef), not 'm'")
+    assert_refused(done, 1, f"{attached.port}: the device holds model 'toy' (0123456789abcdef), not 'm_m'")
 
 
 # ---- what is printed, and what cannot be
@@ -274,7 +274,7 @@ def test_dry_run_prints_what_would_be_called_and_calls_nothing(bench: Bench, tmp
     bench.probes(ONE, OTHER)
     before = sorted(tmp_path.iterdir())
     printed = mcu_nas(*FLASH, "--dry-run", "--out", "o ut")
-    write = "--reset write 'o ut/m-stm32f746g-disco.bin' 0x08000000"
+    write = "--reset write 'o ut/m_m-stm32f746g-disco.bin' 0x08000000"
     assert printed.out.splitlines() == [
         f"st-flash {write}",
         "# and if that fails:",

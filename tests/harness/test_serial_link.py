@@ -29,7 +29,7 @@ def link(port: str) -> Iterator[DeviceLink]:
 
 
 def test_hello_names_board_and_model(link: DeviceLink) -> None:
-    assert link.hello() == DeviceInfo("toy board", "toy", "0123456789abcdef", "pixel_u8", 12, 3, 12, 2)
+    assert link.hello() == DeviceInfo("toy board", "toy", "0123456789abcdef", ("pixel_u8",), 12, 3, 12, 2)
 
 
 def test_clock_says_what_the_timer_counts(link: DeviceLink) -> None:
