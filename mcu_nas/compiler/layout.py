@@ -11,12 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 SEARCH_NODES = 10_000  # at the lower bound
 BISECTION_NODES = 2_000  # at each capacity above it
-MAX_MEETINGS = 200_000  # of two buffers in a segment; with more, hundreds live at once, nothing is searched
-_MEETINGS_A_NODE = 64  # a buffer that meets more counts as several nodes: it takes as much longer
+NETWORK_NODES = 50_000  # in all segments of a network: about a second; a segment alone hardly needs them
+MAX_MEETINGS = 100_000  # of two buffers in a segment; with more, hundreds live at once, nothing is searched
+_MEETINGS_A_NODE = 16  # a buffer that meets more counts as several nodes: it takes as much longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,16 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Buffers and their offsets in a frame of ``peak_bytes``; the entering buffer lies at offset 0."""
+    """Buffers and their offsets in a frame of ``peak_bytes``; the entering buffer lies at offset 0.
+
+    ``nodes``: how many the search visited.
+    """
 
     buffers: tuple[Buffer, ...]
     offsets: tuple[int, ...]
     peak_bytes: int
     bound_bytes: int
+    nodes: int = 0
 
     @property
     def output_at_top(self) -> bool:
@@ -102,26 +108,38 @@ class Layout:
             yield buffer, offset + (extra if buffer.leaves and offset > 0 else 0)
 
 
-def lay_out(buffers: Sequence[Buffer]) -> Layout:
-    """The smallest layout that the search finds, and the lower bound beside it."""
+def lay_out(buffers: Sequence[Buffer], nodes: int | None = None) -> Layout:
+    """The smallest layout that the search finds, and the lower bound beside it.
+
+    ``nodes``: how many the search may visit, NETWORK_NODES if None; where it needs more, each of its steps
+    still visits a node for each buffer, that is, it places every buffer where it first fits.
+    """
     ordered = tuple(sorted(buffers, key=_in_order_of_creation))
+    limits = SEARCH_NODES, BISECTION_NODES, NETWORK_NODES if nodes is None else nodes
+    return _laid_out(ordered, *limits)
+
+
+@lru_cache(maxsize=1024)  # passes and both plans of a network ask for the same segments again
+def _laid_out(ordered: tuple[Buffer, ...], at_bound: int, above: int, nodes: int) -> Layout:
     bound = max(needed_bytes(ordered).values())
     too_small, peak = bound, sum(b.bytes for b in ordered)
+    offsets = _end_to_end(ordered)
     met = _met_before(ordered)
     if met is None:
-        return Layout(ordered, _end_to_end(ordered), peak, bound)
-    offsets = _search(ordered, met, bound, SEARCH_NODES)
-    if offsets is not None:
-        return Layout(ordered, offsets, bound, bound)
-    offsets = _end_to_end(ordered)
+        return Layout(ordered, offsets, peak, bound)
+    least = len(ordered)  # places every buffer where it first fits
+    found, visited = _search(ordered, met, bound, min(at_bound, max(nodes, least)))
+    if found is not None:
+        return Layout(ordered, found, bound, bound, visited)
     while peak - too_small > 1:
         middle = (too_small + peak) // 2
-        found = _search(ordered, met, middle, BISECTION_NODES)
+        found, more = _search(ordered, met, middle, min(above, max(nodes - visited, least)))
+        visited += more
         if found is None:
             too_small = middle
         else:
             peak, offsets = middle, found
-    return Layout(ordered, offsets, peak, bound)
+    return Layout(ordered, offsets, peak, bound, visited)
 
 
 def _in_order_of_creation(b: Buffer) -> tuple[Any, ...]:
@@ -182,16 +200,17 @@ _Neighbour = tuple[int, int, "Overlap | None"]  # begin, end, how the buffer to 
 
 def _search(
     buffers: Sequence[Buffer], met: Sequence[Sequence[int]], capacity: int, nodes: int
-) -> tuple[int, ...] | None:
-    """Offsets of all buffers within ``capacity`` bytes, or None where the search finds none."""
+) -> tuple[tuple[int, ...] | None, int]:
+    """Offsets of all buffers within ``capacity`` bytes, or None where none is found; nodes visited."""
+    visited = 0
     offsets: list[int] = []
     untried: list[Iterator[int]] = []  # per buffer that is placed, and the one after them: further places
     while len(offsets) < len(buffers):
         number = len(offsets)
         if len(untried) == number:
-            nodes -= 1 + len(met[number]) // _MEETINGS_A_NODE
-            if nodes < 0:
-                return None
+            visited += 1 + len(met[number]) // _MEETINGS_A_NODE
+            if visited > nodes:
+                return None, nodes
             neighbours = [
                 (
                     offsets[other],
@@ -207,9 +226,9 @@ def _search(
             continue
         untried.pop()
         if not offsets:
-            return None
+            return None, visited
         offsets.pop()
-    return tuple(offsets)
+    return tuple(offsets), visited
 
 
 def _places(buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int) -> list[int]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_nas.compiler.catalogue import Kernel, choose
-from mcu_nas.compiler.layout import Buffer, Layout, Overlap, lay_out, needed_bytes
+from mcu_nas.compiler.layout import NETWORK_NODES, Buffer, Layout, Overlap, lay_out, needed_bytes
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
@@ -73,10 +73,12 @@ def plan(network: Network, optimize: Optimize = Optimize.MEMORY) -> Plan:
     takes_over = _take_overs(network, kernels)
     chains = _chains(network, takes_over)
     layouts: list[Layout] = []
+    nodes = NETWORK_NODES
     for operators, buffers in _segments(chains, len(network.ops)):
-        fast = lay_out(_with_kernels(network, buffers, operators, kernels))
+        fast = lay_out(_with_kernels(network, buffers, operators, kernels), nodes)
+        nodes = max(0, nodes - fast.nodes)
         if optimize is Optimize.MEMORY:
-            fast = _thriftier(network, buffers, operators, kernels, fast)
+            fast = _thriftier(network, buffers, operators, kernels, fast, nodes)
         layouts.append(fast)
     arena_bytes = max(layout.peak_bytes for layout in layouts)
     bound_bytes = max(layout.bound_bytes for layout in layouts)
@@ -187,7 +189,12 @@ def _overlap(network: Network, op: Op, kernel: Kernel, owner: Mapping[int, int])
 
 
 def _thriftier(
-    network: Network, buffers: Sequence[Buffer], operators: range, kernels: list[Kernel], fast: Layout
+    network: Network,
+    buffers: Sequence[Buffer],
+    operators: range,
+    kernels: list[Kernel],
+    fast: Layout,
+    nodes: int,
 ) -> Layout:
     """The segment with thrifty kernels where that lowers its peak; ``kernels`` is changed accordingly."""
     thrifty = {index: choose(network, network.ops[index], thrifty=True) for index in operators}
@@ -205,7 +212,7 @@ def _thriftier(
     needed = [index for index in changed if needs.get(index, 0) > least]
     for chosen in (needed, changed):
         candidate = with_thrifty(chosen)
-        layout = lay_out(_with_kernels(network, buffers, operators, candidate))
+        layout = lay_out(_with_kernels(network, buffers, operators, candidate), nodes)
         if layout.peak_bytes < fast.peak_bytes:
             kernels[:] = candidate
             return layout
