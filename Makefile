@@ -1,7 +1,7 @@
 # Each target sets up what it needs: see scripts/setup.sh. `make help` is made from the ## comments.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test fuzz lint lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -21,6 +21,11 @@ demo: $(READY) ## Search a network for the STM32F746, export it, run it on an em
 
 test: lint ## Check the sources, then run all tests on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+fuzz: $(READY) ## Damaged models through reader, passes and planner; FUZZ_SECONDS=600, FUZZ_SEED=1
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python -m pip --disable-pip-version-check install -qq --no-build-isolation --editable '.[fuzz]' || true
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run
 
 lint: $(READY) ## ruff, mypy and clang-format, changing nothing
 	@$(BIN)/ruff check --quiet .

@@ -24,7 +24,7 @@ from mcu_nas.tflite.schema import FILE_IDENTIFIER, KIND_BY_CODE, LABELS_METADATA
 _DAMAGE = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 _LENGTH = struct.Struct("<I")  # of a string, before its bytes
 _MAX_RECORDS = 8_192  # tensors, operators: far beyond what any microcontroller runs
-_MAX_ELEMENTS = 500_000  # of all lists and names together, beside a share of the file; one takes 50 bytes here
+_MAX_ELEMENTS = 500_000  # of all lists and names, beside a share of the file; one takes 50 bytes here
 _FILE_BYTES_AN_ELEMENT = 64
 _MAX_LABELS_BYTES = 1 << 20
 _CODE_NAME, _TENSOR_NAME, _METADATA_NAME = 6, 10, 4  # slots of string fields in their tables (schema.fbs)
@@ -129,7 +129,7 @@ class _Decoder:
         return tuple(self._vector(is_none, read))
 
     def _text(self, record: Any, slot: int) -> str:
-        """A string field of a table; the flatbuffers package would cut one short that ends beyond the file."""
+        """A string field of a table; flatbuffers would cut one short that ends beyond the file."""
         table: Table = record._tab
         field = table.Offset(slot)
         if not field:

@@ -1,4 +1,4 @@
-"""A valid file damaged as transfers, editors and attackers damage files: bytes flipped, overwritten or cut."""
+"""A valid file damaged as transfers and attackers damage files: bytes flipped, overwritten or cut."""
 
 from __future__ import annotations
 

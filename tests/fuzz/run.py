@@ -97,8 +97,8 @@ class Campaign:
         print(
             f"{self.inputs:,} inputs in {seconds:.0f} s, {rate:.0f} a second; {self.accepted:,} accepted, "
             f"{len(self.sample)} of them checked by gcc\n"
-            f"slowest {self.slowest.seconds:.2f} s, memory grew by {self.largest.growth_bytes / 2**20:.1f} MiB "
-            "at most\n"
+            f"slowest {self.slowest.seconds:.2f} s, "
+            f"memory grew by {self.largest.growth_bytes / 2**20:.1f} MiB at most\n"
             f"faults: {self.faults or 'none'}",
             flush=True,
         )
