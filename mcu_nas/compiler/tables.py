@@ -59,11 +59,9 @@ def _rescaled(
 
 
 def _leaky_relu(x: np.ndarray, alpha: float, source: Quantization, output: Quantization) -> np.ndarray:
-    """TFLM divides the scales in float32 here, and only here."""
-    scale_in, scale_out = np.float32(source.scale), np.float32(output.scale)
-    with np.errstate(over="ignore"):  # an infinite factor is refused like any that is too large
-        factors = scale_in / scale_out, scale_in * np.float32(alpha) / scale_out
-    positive, negative = (_rescaled(x, float(factor), output) for factor in factors)
+    """One factor for each sign; TFLM computes both in double precision, alpha's too."""
+    factors = source.scale / output.scale, source.scale * float(np.float32(alpha)) / output.scale
+    positive, negative = (_rescaled(x, factor, output) for factor in factors)
     return np.where(x >= 0, positive, negative)
 
 
@@ -86,11 +84,9 @@ def _saturating(
 
 def _hard_swish(x: np.ndarray, source: Quantization, output: Quantization) -> np.ndarray:
     """x times a ramp from 0 at -3 to 1 at 3, both in 16 bits, Q0.15, for x in units of 1/128 of a step."""
-    fine = np.float32(1 / 128) * np.float32(source.scale)
-    with np.errstate(over="ignore"):
-        factors = fine / np.float32(output.scale), fine / np.float32(3 / 32768)
-    to_output = _factor16(float(factors[0]), 0, f"{source.scale:g} over output scale {output.scale:g}")
-    to_ramp = _factor16(float(factors[1]), _LARGEST_RAMP_SHIFT, f"{source.scale:g}")
+    fine = source.scale / 128
+    to_output = _factor16(fine / output.scale, 0, f"{source.scale:g} over output scale {output.scale:g}")
+    to_ramp = _factor16(fine / (3 / 32768), _LARGEST_RAMP_SHIFT, f"{source.scale:g}")
     x = x << 7
     value = _multiplied16(x, to_output.value)
     ramp = _saturated16(x << max(to_ramp.shift - 1, 0))

@@ -152,6 +152,25 @@ def test_scales_at_the_edge_of_the_arithmetic_equal_the_reference(kind, scale_in
         np.testing.assert_array_equal(table(function(kind), source, output), expected)
 
 
+@pytest.mark.parametrize(
+    ("op", "source", "output"),
+    [
+        (function(LeakyRelu, 2.5), (0.43250882625579834, 127), (0.43250882625579834, 127)),
+        *((function(LeakyRelu, 1.5), (0.01 * n, 127), (0.03 * n, 127)) for n in range(1, 10)),
+        *((function(LeakyRelu, 0.1), (0.015 * n, -128), (0.01 * n, -128)) for n in range(1, 10)),
+        (function(HardSwish), (0.052976951003074646, -78), (0.03593575954437256, -1)),
+        (function(HardSwish), (0.1475057452917099, -12), (0.06951230019330978, -55)),
+        (function(HardSwish), (0.01842561550438404, -18), (0.003119616536423564, -18)),
+    ],
+)
+def test_factors_whose_last_bit_decides_equal_the_reference(op, source, output):
+    """Computed in float32, 2.5 is 2.5000002, and ties go the other way."""
+    quantizations = quantized(*source), quantized(*output)
+    alpha = op.alpha if isinstance(op, LeakyRelu) else 0.0
+    graph = function_of_every_input(type(op), *quantizations, alpha)
+    np.testing.assert_array_equal(table(op, *quantizations), reference_outputs(graph, EVERY_INPUT)[0])
+
+
 @pytest.mark.parametrize("kind", UNARY)
 @pytest.mark.parametrize("scale_in", [1e-45, 1e-38, 1.0, 3e38])
 @pytest.mark.parametrize("scale_out", [1e-45, 1e-38, 1.0, 3e38])
