@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mcu_nas.compiler.passes.drop_dead import drop_dead
+from mcu_nas.compiler.program import compile_graph
+from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Quantization
 from mcu_nas.operators import Activation, MaxPool2D, Quantize, Relu
 from tests.compiler.passes.equality import assert_no_gaps, assert_same_program, names
@@ -121,3 +123,13 @@ def test_a_reshape_that_others_read_is_not_passed_over():
     tall = maker.reshape(flat, (1, 12, 1, 6))
     graph = maker.graph((source,), (maker.fully_connected(flat, 3), maker.conv(tall, 2, (1, 1))))
     assert drop_dead(graph) is graph
+
+
+def test_an_activation_whose_scale_is_refused_is_left_to_the_compiler_which_names_it():
+    maker = GraphMaker(0)
+    source = maker.activation("pixels", SHAPE)
+    maker.quantization[source] = Quantization((2.0**-40,), (0,))
+    graph = maker.graph((source,), (maker.pool(source, (1, 1), activation=Activation.RELU6),))
+    assert drop_dead(graph) is graph
+    with pytest.raises(UnsupportedError, match="op 0 AVERAGE_POOL_2D .*: output scale .* too fine for RELU6"):
+        compile_graph(graph, "model", "0" * 16)
