@@ -77,8 +77,12 @@ class Draft(GraphMaker):
         return Quantization((float(np.float32(np.clip(scale, 1e-30, 1e30))),), (zero_point,))
 
     def quantize_output(self, x: int, around: float, octaves: float = 1) -> None:
-        """Scale and zero point of an operator's result; far from ``around`` where bold."""
+        """Scale and zero point of an operator's result; far from ``around`` where bold, at times in a simple
+        ratio to it: such factors give ties, where the last bit of their computation decides.
+        """
         far = self.one_of([8, 24, 40])
+        if self.chance(0.25):
+            around, octaves, far = around * self.one_of([1 / 3, 2 / 3, 1, 2, 3, 5, 6, 7]), 0, 0
         self.quantization[x] = self.any_quantization(around, far if self.bold() else octaves)
 
     def scale(self, x: int) -> float:

@@ -16,7 +16,7 @@ def function(draft: Draft) -> int | None:
     if x is None:
         return None
     kind = draft.one_of(UNARY)
-    alpha = draft.one_of([0.0, 0.01, 0.3, 1.0, 2.5]) if kind is LeakyRelu else 0.1
+    alpha = draft.one_of([0.0, 0.01, 0.3, 0.5, 1.0, 1.5, 2.5]) if kind is LeakyRelu else 0.1
     y = unary(draft, kind, x, alpha=alpha)
     # TFLite Micro's RELU6 does not rescale, TFLite's does (tests/compiler/test_elementwise_operators.py).
     if kind not in FIXED_OUTPUT and kind is not Relu6 and draft.chance(0.8):
@@ -34,7 +34,7 @@ def two_operands(draft: Draft) -> int | None:
     kind = draft.one_of(BINARY)
     y = binary(draft, kind, first, second, draft.fused())
     scales = draft.scale(a), draft.scale(b)
-    draft.quantize_output(y, scales[0] * scales[1] * 80 if kind is Mul else sum(scales) * 0.7)
+    draft.quantize_output(y, scales[0] * scales[1] * 64 if kind is Mul else sum(scales) / 2)
     return y
 
 
@@ -69,7 +69,7 @@ def mean(draft: Draft) -> int | None:
     if draft.chance(0.3):
         draft.quantization[y] = draft.quantization[x]
     else:
-        draft.quantize_output(y, draft.scale(x) * 0.4, 2)
+        draft.quantize_output(y, draft.scale(x) / 2, 2)
     return y
 
 
