@@ -131,7 +131,5 @@ def test_an_activation_whose_scale_is_refused_is_left_to_the_compiler_which_name
     maker.quantization[source] = Quantization((2.0**-40,), (0,))
     graph = maker.graph((source,), (maker.pool(source, (1, 1), activation=Activation.RELU6),))
     assert drop_dead(graph) is graph
-    with pytest.raises(
-        UnsupportedError, match=r"op 0 AVERAGE_POOL_2D .*: output scale .* too fine"
-    ):
+    with pytest.raises(UnsupportedError, match=r"op 0 AVERAGE_POOL_2D .*: output scale .* too fine"):
         compile_graph(graph, "model", "0" * 16)
