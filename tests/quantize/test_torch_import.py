@@ -212,6 +212,20 @@ def test_decisions_that_depend_on_values_are_refused() -> None:
         import_module(Function(judged).eval(), (8, 8, 1))
 
 
+def leaving(x: Tensor) -> Tensor:
+    raise SystemExit(0)
+
+
+def test_module_that_ends_the_program_is_an_error_not_a_success() -> None:
+    with pytest.raises(ModelError, match=r"fails on images of 1×8×8 \(C×H×W\): SystemExit: 0"):
+        import_module(Function(leaving), (8, 8, 1))
+
+
+def test_module_that_writes_into_its_input_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="writes into its input or its buffers"):
+        import_module(Function(lambda x: x.relu_() * 2), (8, 8, 1))
+
+
 def test_weights_become_what_the_tensors_say() -> None:
     network = imported(made(ResNet))
     for op in network.network.ops:

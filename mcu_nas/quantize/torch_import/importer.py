@@ -64,6 +64,8 @@ def _built(
         node: constant.get(node.name, pixels) for node in program.graph.nodes if node.op == "placeholder"
     }
     (output,) = (node for node in program.graph.nodes if node.op == "output")
+    if program.graph_signature.user_inputs_to_mutate or program.graph_signature.buffers_to_mutate:
+        raise UnsupportedError("the model writes into its input or its buffers: it must only read them")
     ((last,),) = output.args
     notes: list[str] = []
     names: set[str] = set()

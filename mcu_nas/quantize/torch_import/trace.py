@@ -63,7 +63,7 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> ExportedProgram:
     try:
         with torch.no_grad():
             result = module(images)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"the model fails on images of {'×'.join(map(str, shape))} (C×H×W): {_one_line(error)}"
         ) from error
@@ -127,6 +127,6 @@ def _kind(result: object) -> str:
     return f"a {type(result).__name__}"
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     first = str(error).strip().splitlines()
     return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__

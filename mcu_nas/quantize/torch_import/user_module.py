@@ -41,7 +41,10 @@ def load_module(file: Path, name: str) -> nn.Module:
                 raise ModelError(f"{where}: {_described(error, file)}") from error
     if not isinstance(found, nn.Module):
         raise ModelError(f"{where}: is {type(found).__name__}, not a torch.nn.Module or what makes one")
-    return found.eval()
+    try:
+        return found.eval()
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{where}: {_described(error, file)}") from error
 
 
 @contextmanager
