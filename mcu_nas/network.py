@@ -8,13 +8,18 @@ weights, bias). Activations are NHWC with batch 1; weights have TFLite's layouts
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op, Padding, Pool2D, TransposeConv
 
 ITEM_BYTES = {"int8": 1, "uint8": 1, "int32": 4, "float32": 4}
+
+
+def shown(shape: Sequence[int]) -> str:
+    """A shape as messages have it: 1×32×32×8; () for a scalar."""
+    return "×".join(map(str, shape)) or "()"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ weights have TFLite's layouts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -338,3 +339,9 @@ Op = (
     | StridedSlice
     | Transpose
 )
+
+
+def renumbered(op: Op, number: Mapping[int, int]) -> Op:
+    """The operator with other numbers, old -> new, for its tensors."""
+    inputs = tuple(number[t] for t in op.inputs)
+    return replace(op, inputs=inputs, outputs=tuple(number[t] for t in op.outputs))

@@ -28,6 +28,7 @@ from mcu_nas.operators import (
     TransposeConv,
     Weighted,
     layer_inputs,
+    renumbered,
 )
 from mcu_nas.quantize.float_network import FloatNetwork
 from mcu_nas.tflite.schema import CHANNEL_AXIS
@@ -93,15 +94,11 @@ class _Draft:
         used |= {*self.graph.inputs, *self.graph.outputs}
         number = {old: new for new, old in enumerate(sorted(used))}
 
-        def renumbered(tensors: tuple[int, ...]) -> tuple[int, ...]:
-            return tuple(number[t] for t in tensors)
-
-        ops = (replace(op, inputs=renumbered(op.inputs), outputs=renumbered(op.outputs)) for op in self.ops)
         graph = Network(
             tuple(self.tensors[t] for t in sorted(used)),
-            tuple(ops),
-            renumbered(self.graph.inputs),
-            renumbered(self.graph.outputs),
+            tuple(renumbered(op, number) for op in self.ops),
+            tuple(number[t] for t in self.graph.inputs),
+            tuple(number[t] for t in self.graph.outputs),
             frozenset(number[t] for t in self.constants if t in used),
         )
         constants = {number[t]: values for t, values in self.constants.items() if t in used}

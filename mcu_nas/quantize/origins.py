@@ -15,6 +15,7 @@ from mcu_nas.datasets.images import real_pixels
 from mcu_nas.datasets.splits import stratified_sample
 from mcu_nas.errors import DataError, ModelError, UsageError
 from mcu_nas.extras import require_torch
+from mcu_nas.network import shown
 from mcu_nas.quantize.tensorflow_import import is_saved_model, load_tensorflow_model
 
 Shape = tuple[int, int, int]  # (H, W, C)
@@ -44,7 +45,7 @@ class Task:
         height, width, channels = (s if s is not None else w for s, w in zip(stated, wanted, strict=True))
         shape = height, width, channels
         if self.shape and shape != self.shape:
-            raise UsageError(f"{name}: takes {_shown(shape)}, --input-shape says {_shown(self.shape)}")
+            raise UsageError(f"{name}: takes {shown(shape)}, --input-shape says {shown(self.shape)}")
         if channels != self.dataset.image_shape[2]:
             found = self.dataset.image_shape[2]
             raise DataError(
@@ -52,7 +53,7 @@ class Task:
             )
         if shape != self.dataset.image_shape and height != width:
             raise DataError(
-                f"{name}: takes {_shown(shape)}, {self.dataset.name} has {_shown(self.dataset.image_shape)}:"
+                f"{name}: takes {shown(shape)}, {self.dataset.name} has {shown(self.dataset.image_shape)}:"
                 " images are brought to square shapes alone"
             )
         return shape
@@ -161,7 +162,3 @@ def _from_tensorflow(model: str, task: Task) -> Quantized:
     tflite = loaded.to_int8(task.pixels(task.calibration_images(shape)))
     images = task.test_images(shape)
     return Quantized(tflite, images, loaded.outputs(task.pixels(images)), "TensorFlow")
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))

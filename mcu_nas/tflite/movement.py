@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 
 from ai_edge_litert import schema_py_generated as schema
 
+from mcu_nas.network import shown
 from mcu_nas.operators import Concatenation, Op, Pad, Reshape, ResizeNearestNeighbor, Transpose
 from mcu_nas.tflite import slices
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.raw import RawModel, RawOperator
-from mcu_nas.tflite.record import Record, shown
+from mcu_nas.tflite.record import Record
 from mcu_nas.tflite.schema import ACTIVATION_NAMES
 
 _MAX_INPUTS = 16  # of a CONCATENATION

@@ -13,8 +13,8 @@ import numpy as np
 
 from mcu_nas.errors import ModelError, UnsupportedError
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import Network, Tensor
-from mcu_nas.operators import Op
+from mcu_nas.network import Network, Tensor, shown
+from mcu_nas.operators import Op, renumbered
 from mcu_nas.tflite.checks.operator import check_operator
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.interface import int8_interface
@@ -149,7 +149,7 @@ def _assemble(raw: RawModel, ops: list[Op], places: list[Place], name: str) -> G
             quantization[number[old]] = _quantization(tensor, axes.get(old, 0), where)
     network = Network(
         tuple(tensors),
-        tuple(_renumbered(op, number) for op in ops),
+        tuple(renumbered(op, number) for op in ops),
         tuple(number[t] for t in raw.inputs),
         tuple(number[t] for t in raw.outputs),
         frozenset(constants),
@@ -179,17 +179,15 @@ def _tensor(tensor: RawTensor, where: str) -> Tensor:
         raise UnsupportedError(f"{where} has {len(tensor.shape)} dimensions, at most 4 are supported")
     # Converters write -1 for the batch of a model that runs with any; the shape then says 1.
     if any(size < 0 for size in (*tensor.shape, *tensor.shape_signature[1:])):
-        raise UnsupportedError(
-            f"{where} has a dynamic shape {_shown(tensor.shape_signature or tensor.shape)}"
-        )
+        raise UnsupportedError(f"{where} has a dynamic shape {shown(tensor.shape_signature or tensor.shape)}")
     if 0 in tensor.shape:
-        raise ModelError(f"{where} is empty: shape {_shown(tensor.shape)}")
+        raise ModelError(f"{where} is empty: shape {shown(tensor.shape)}")
     result = Tensor(tensor.name, tensor.shape, dtype)
     if result.bytes > _MAX_TENSOR_BYTES:
-        raise ModelError(f"{where} would take {result.bytes:,} bytes: shape {_shown(tensor.shape)}")
+        raise ModelError(f"{where} would take {result.bytes:,} bytes: shape {shown(tensor.shape)}")
     if tensor.data is None and (not tensor.shape or dtype != "int8"):
         raise UnsupportedError(
-            f"{where} is an activation of {dtype} {_shown(tensor.shape)}: only int8 with a batch is supported"
+            f"{where} is an activation of {dtype} {shown(tensor.shape)}: only int8 with a batch is supported"
         )
     if tensor.data is None and tensor.shape[0] != 1:
         raise UnsupportedError(f"{where} has a batch of {tensor.shape[0]}: only 1 is supported")
@@ -200,7 +198,7 @@ def _values(tensor: RawTensor, declared: Tensor, where: str) -> np.ndarray:
     assert tensor.data is not None
     if len(tensor.data) != declared.bytes:
         raise ModelError(
-            f"{where} has {len(tensor.data):,} bytes of data, its shape {_shown(tensor.shape)} "
+            f"{where} has {len(tensor.data):,} bytes of data, its shape {shown(tensor.shape)} "
             f"needs {declared.bytes:,}"
         )
     values = tensor.data.view(_DTYPES[declared.dtype]).reshape(declared.shape)
@@ -219,14 +217,6 @@ def _quantization(tensor: RawTensor, axis: int, where: str) -> Quantization:
     if len(tensor.scales) > 1 and tensor.axis != axis:
         raise ModelError(f"{where} is quantized along axis {tensor.axis}, its channels lie along axis {axis}")
     return Quantization(tensor.scales, zero_points, axis)
-
-
-def _renumbered(op: Op, number: dict[int, int]) -> Op:
-    return replace(
-        op,
-        inputs=tuple(number[t] for t in op.inputs),
-        outputs=tuple(number[t] for t in op.outputs),
-    )
 
 
 def _check_order(network: Network, places: list[Place]) -> None:
@@ -258,7 +248,3 @@ def _check_labels(graph: Graph, name: str) -> None:
     classes = graph.network.shape(graph.network.outputs[0])[-1]
     if graph.labels and len(graph.labels) != classes:
         raise ModelError(f"{name}: {len(graph.labels)} labels for {classes} classes")
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return "×".join(str(size) for size in shape) or "()"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mcu_nas.network import shown
 from mcu_nas.tflite.faults import Place
 from mcu_nas.tflite.raw import RawModel, RawOperator
 from mcu_nas.tflite.schema import DTYPE_NAMES
@@ -70,8 +71,3 @@ class Record:
         stated = self.model.tensors[tensor].shape
         if stated != tuple(expected):
             raise self.place.error(f"its output is {shown(stated)}, should be {shown(expected)}")
-
-
-def shown(shape: Sequence[int]) -> str:
-    """A shape as messages have it; () for a scalar."""
-    return "×".join(map(str, shape)) or "()"

@@ -7,8 +7,9 @@ that is what keeps a part inside its input.
 
 from __future__ import annotations
 
+from mcu_nas.network import shown
 from mcu_nas.operators import Op, StridedSlice
-from mcu_nas.tflite.record import Record, shown
+from mcu_nas.tflite.record import Record
 
 
 def strided_slice(record: Record) -> tuple[Op, ...]:

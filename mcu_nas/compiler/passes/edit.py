@@ -9,7 +9,7 @@ import numpy as np
 
 from mcu_nas.graph import Graph, Quantization
 from mcu_nas.network import Network, Tensor
-from mcu_nas.operators import Op
+from mcu_nas.operators import Op, renumbered
 
 
 class Edit:
@@ -48,7 +48,7 @@ class Edit:
             self._graph,
             network=Network(
                 tuple(self._tensors[old] for old in sorted(used)),
-                tuple(_renumbered(op, number) for op in ops),
+                tuple(renumbered(op, number) for op in ops),
                 tuple(number[t] for t in network.inputs),
                 tuple(number[t] for t in network.outputs),
                 frozenset(constants),
@@ -65,8 +65,3 @@ def readers(network: Network, ops: Iterable[Op]) -> dict[int, list[int]]:
         for tensor in dict.fromkeys(network.activations_in(op)):
             result[tensor].append(position)
     return result
-
-
-def _renumbered(op: Op, number: dict[int, int]) -> Op:
-    inputs = tuple(number[t] for t in op.inputs)
-    return replace(op, inputs=inputs, outputs=tuple(number[t] for t in op.outputs))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mcu_nas.network import shown
 from mcu_nas.operators import (
     Add,
     HardSwish,
@@ -21,7 +22,7 @@ from mcu_nas.operators import (
     Sub,
     Tanh,
 )
-from mcu_nas.quantize.torch_import.site import Site, Value, shown
+from mcu_nas.quantize.torch_import.site import Site, Value
 
 Builder = Callable[[Site], Any]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mcu_nas.network import shown
 from mcu_nas.operators import Concatenation, ResizeNearestNeighbor, StridedSlice
-from mcu_nas.quantize.torch_import.site import Site, Value, shown
+from mcu_nas.quantize.torch_import.site import Site, Value
 from mcu_nas.quantize.torch_import.trace import BATCH
 
 

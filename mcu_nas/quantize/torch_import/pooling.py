@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mcu_nas.network import same_pad
+from mcu_nas.network import same_pad, shown
 from mcu_nas.operators import AveragePool2D, MaxPool2D, Mean, Padding, Pool2D, Relu, Relu6
-from mcu_nas.quantize.torch_import.site import Site, Value, shown
+from mcu_nas.quantize.torch_import.site import Site, Value
 from mcu_nas.quantize.torch_import.weighted import needed_padding
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mcu_nas.errors import UnsupportedError
+from mcu_nas.network import shown
 from mcu_nas.operators import Op, Pad, Reshape, Transpose
 from mcu_nas.quantize.float_network import FloatNetworkBuilder
 from mcu_nas.quantize.torch_import.trace import BATCH, Call
@@ -160,8 +161,3 @@ def _order_differs(image: tuple[int, ...]) -> bool:
     """Whether an image's values (C, H, W) lie in another order in (H, W, C)."""
     channels, height, width = image
     return channels > 1 and height * width > 1
-
-
-def shown(shape: tuple[int, ...]) -> str:
-    """A shape as messages have it."""
-    return "×".join(map(str, shape))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcu_nas.network import same_pad
+from mcu_nas.network import same_pad, shown
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Padding, TransposeConv
 from mcu_nas.quantize.torch_import.elementwise import scaled_and_shifted
 from mcu_nas.quantize.torch_import.movement import joined, sliced
-from mcu_nas.quantize.torch_import.site import Site, Value, shown
+from mcu_nas.quantize.torch_import.site import Site, Value
 
 _MOST_GROUPS = 16  # a CONCATENATION joins no more
 

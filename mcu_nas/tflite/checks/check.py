@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcu_nas.graph import Graph, Quantization
-from mcu_nas.network import output_size
+from mcu_nas.network import output_size, shown
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, Op, Pool2D
 from mcu_nas.tflite.faults import Place
 
@@ -89,8 +89,3 @@ class Check:
         """The output has this shape."""
         if self.out != expected:
             raise self.place.error(f"its output is {shown(self.out)}, should be {shown(expected)}")
-
-
-def shown(shape: tuple[int, ...]) -> str:
-    """A shape as messages have it."""
-    return "×".join(str(size) for size in shape)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_nas.graph import PROBABILITIES, SIGNED_UNIT
+from mcu_nas.network import shown
 from mcu_nas.operators import Add, Elementwise, Logistic, Mul, Softmax, Sub, Tanh
-from mcu_nas.tflite.checks.check import Check, shown
+from mcu_nas.tflite.checks.check import Check
 
 
 def binary(check: Check, op: Add | Sub | Mul) -> None:

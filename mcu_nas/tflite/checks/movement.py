@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
+from mcu_nas.network import shown
 from mcu_nas.operators import Concatenation, Pad, Reshape, ResizeNearestNeighbor, StridedSlice, Transpose
-from mcu_nas.tflite.checks.check import MAX_SIDE, Check, shown
+from mcu_nas.tflite.checks.check import MAX_SIDE, Check
 
 
 def reshape(check: Check, op: Reshape) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mcu_nas.graph import mean_axes
+from mcu_nas.network import shown
 from mcu_nas.operators import Mean, Pool2D
-from mcu_nas.tflite.checks.check import Check, shown
+from mcu_nas.tflite.checks.check import Check
 
 
 def mean(check: Check, op: Mean) -> None:

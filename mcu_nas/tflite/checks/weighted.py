@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mcu_nas.graph import Quantization
-from mcu_nas.network import output_size
+from mcu_nas.network import output_size, shown
 from mcu_nas.operators import (
     Conv2D,
     DepthwiseConv2D,
@@ -14,7 +14,7 @@ from mcu_nas.operators import (
     Weighted,
     layer_inputs,
 )
-from mcu_nas.tflite.checks.check import MAX_SIDE, Check, shown
+from mcu_nas.tflite.checks.check import MAX_SIDE, Check
 from mcu_nas.tflite.schema import CHANNEL_AXIS
 
 # The converter computes s_in * s_w in float32; files with a larger difference mean something else.
