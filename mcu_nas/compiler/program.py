@@ -109,15 +109,15 @@ def compile_graph(
     given = graph.network
     graph = graph if as_given else run_passes(graph).graph
     network = graph.network
-    layout = _plan(network, optimize, keep_inputs)
-    if layout.arena_bytes > MAX_ARENA_BYTES:
-        raise UnsupportedError(f"the model needs an arena of {layout.arena_bytes:,} B: 2 GiB or more")
+    planned = _plan(network, optimize, keep_inputs)
+    if planned.arena_bytes > MAX_ARENA_BYTES:
+        raise UnsupportedError(f"the model needs an arena of {planned.arena_bytes:,} B: 2 GiB or more")
     calls = []
-    for number, (op, kernel) in enumerate(zip(network.ops, layout.kernels, strict=True)):
+    for number, (op, kernel) in enumerate(zip(network.ops, planned.kernels, strict=True)):
         try:
             if op_macs(network, op) > MAX_LAYER_MACS:
                 raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
-            calls.append(kernel_call(graph, op, kernel, descending=number in layout.descending))
+            calls.append(kernel_call(graph, op, kernel, descending=number in planned.descending))
         except UnsupportedError as error:
             output = network.tensors[op.outputs[0]].name
             number = _number_of(given, output, number)
@@ -130,7 +130,7 @@ def compile_graph(
         Encoding.PIXEL_U8 if position in graph.uint8_outputs else Encoding.INT8
         for position in range(len(network.outputs))
     )
-    return Program(graph, layout, c_identifier(name), model_hash, inputs, outputs, tuple(calls), keep_inputs)
+    return Program(graph, planned, c_identifier(name), model_hash, inputs, outputs, tuple(calls), keep_inputs)
 
 
 def _number_of(given: Network, output: str, otherwise: int) -> int:
