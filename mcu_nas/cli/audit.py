@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -13,12 +13,12 @@ import click
 from mcu_nas.boards import Board, load_board
 from mcu_nas.cli.bars import usage_bar
 from mcu_nas.cli.ceilings import Ceiling, CeilingType, complaints
-from mcu_nas.cli.options import PATH, board_option, json_option
+from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.passes.pipeline import Passed, run_passes
-from mcu_nas.compiler.planner import Plan, plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan
 from mcu_nas.cost.audit import Audit, AuditRow, PlanFigures, audit
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.core_profile import load_core_profile
@@ -61,6 +61,7 @@ Examples:
     metavar="WHAT=LIMIT",
     help="Exit with 1 above a limit: sram=80%, flash=200KiB, macs=5M (million). Repeatable.",
 )
+@optimize_option
 @json_option
 @click.pass_context
 def command(
@@ -70,14 +71,15 @@ def command(
     map_path: Path | None,
     build: bool,
     ceilings: tuple[Ceiling, ...],
+    optimize: Optimize | None,
     as_json: bool,
 ) -> None:
     """Show memory, MACs and flash per layer, and whether a board can hold the model.
 
     The layers are those that run, after the passes, which say what they saved. Peak memory stands under
-    each of its named rules (docs/memory.md); 'planned' is what the generated firmware allocates and what
-    the verdict compares. The exit code is 1 where the model does not fit, or
-    exceeds a limit of --fail-above. The keys of --json are listed in docs/json.md.
+    each of its named rules (docs/memory.md); 'planned' is what the generated firmware allocates under the
+    plan that the board gets, or that of --optimize, and what the verdict compares. The exit code is 1 where
+    the model does not fit, or exceeds a limit of --fail-above. The keys of --json are listed in docs/json.md.
     """
     if map_path is not None:
         _refuse_other_endings(map_path)
@@ -85,19 +87,24 @@ def command(
     the_board = load_board(board)
     passed = run_passes(read_tflite(model))
     network = passed.graph.network
-    result = audit(network, the_board, load_core_profile(the_board.core))
-    layout = plan(network)
+    result = audit(network, the_board, load_core_profile(the_board.core), optimize)
+    layout = plan(network, result.optimize)
     advice = peak_advice(network, layout)
     if map_path is not None:
         _draw(network, layout, the_board, model, map_path)
-    linked = _linked(model, the_board) if build and result.fits else None
-    above = complaints(ceilings, result, linked.model_bytes if linked else result.flash_bytes)
-    following = _next_command(result, target)
+    linked = _linked(model, the_board, result) if build and result.fits else None
+    estimated = result.as_json()
+    if linked is not None:  # the verdict and the limits are about the image
+        result = replace(result, code_bytes=linked.model_bytes - result.constants_bytes)
+    above = complaints(ceilings, result)
+    following = _next_command(result, target, optimize, bool(above))
     if as_json:
         record = {
             "model": str(model),
             "tflite_bytes": model.stat().st_size,
-            **result.as_json(),
+            **estimated,
+            "fits": result.fits,
+            "verdict": result.verdict,
             "given_arena_bytes": passed.given_arena_bytes,
             "passes": [asdict(saving) for saving in passed.savings],
             "peak": asdict(advice),
@@ -134,8 +141,8 @@ def _draw(network: Network, layout: Plan, board: Board, model: Path, path: Path)
     write_memory_map(network, layout, board, model.name, path)
 
 
-def _linked(model: Path, board: Board) -> ImageSizes:
-    program = load_program_for(model, board)
+def _linked(model: Path, board: Board, result: Audit) -> ImageSizes:
+    program = load_program_for(model, board, optimize=result.optimize)
     with tempfile.TemporaryDirectory(prefix="mcu_nas-audit-") as folder:
         sources = Path(folder, "c")
         write_sources(program, sources)
@@ -176,7 +183,6 @@ def _shortened(layer: str) -> str:
 def _totals(result: Audit, model: Path, linked: ImageSizes | None) -> str:
     reserved = {name: format_bytes(size) for name, size in result.reserved_bytes.items()}
     without_input = format_bytes(result.live_without_input_bytes)
-    flash_bytes = linked.model_bytes if linked else result.flash_bytes
     lines = (
         "weights in bytes; memory in KiB under each rule, planned = what the firmware allocates",
         f"MACs:   {result.macs / 1e6:,.3f} M",
@@ -188,7 +194,7 @@ def _totals(result: Audit, model: Path, linked: ImageSizes | None) -> str:
         f"file:   {format_bytes(model.stat().st_size)}",
         "",
         usage_bar("RAM", result.arena_bytes, result.usable_sram_bytes),
-        usage_bar("flash", flash_bytes, result.usable_flash_bytes),
+        usage_bar("flash", result.flash_bytes, result.usable_flash_bytes),
     )
     return "\n".join(lines)
 
@@ -259,8 +265,12 @@ def _passes(passed: Passed) -> str:
     return "\n".join(lines)
 
 
-def _next_command(result: Audit, target: Path) -> str:
+def _next_command(result: Audit, target: Path, optimize: Optimize | None, above: bool) -> str:
     if not result.fits:
         return "mcu-nas boards"
     name = shlex.quote(str(target))
-    return f"mcu-nas compile {name} --board {result.board} --out {shlex.quote(target.stem + '_c')}"
+    chosen = f" --optimize {optimize}" if optimize else ""
+    if above:
+        picture = shlex.quote(f"{target.stem}.svg")
+        return f"mcu-nas audit {name} --board {result.board}{chosen} --map {picture}"
+    return f"mcu-nas compile {name} --board {result.board} --out {shlex.quote(target.stem + '_c')}{chosen}"

@@ -27,14 +27,14 @@ class Ceiling:
     percent: float | None = None
     amount: int | None = None
 
-    def complaint(self, result: Audit, flash_bytes: int) -> str | None:
-        """What is above the limit, or None; ``flash_bytes``: what the model takes, estimated or linked."""
+    def complaint(self, result: Audit) -> str | None:
+        """What is above the limit, or None."""
         if self.quantity == "macs":
             value, usable = result.macs, 0
         elif self.quantity == "sram":
             value, usable = result.arena_bytes, result.usable_sram_bytes
         else:
-            value, usable = flash_bytes, result.usable_flash_bytes
+            value, usable = result.flash_bytes, result.usable_flash_bytes
         if self.percent is not None:
             share = 100 * value / usable
             found = f"{share:.1f} % ({format_bytes(value)} of {format_bytes(usable)})"
@@ -88,7 +88,7 @@ class CeilingType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-def complaints(ceilings: tuple[Ceiling, ...], result: Audit, flash_bytes: int) -> list[str]:
+def complaints(ceilings: tuple[Ceiling, ...], result: Audit) -> list[str]:
     """A phrase for each limit that is exceeded."""
-    found = ((ceiling, ceiling.complaint(result, flash_bytes)) for ceiling in ceilings)
+    found = ((ceiling, ceiling.complaint(result)) for ceiling in ceilings)
     return [f"{complaint}, above {ceiling.text}" for ceiling, complaint in found if complaint]

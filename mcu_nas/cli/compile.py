@@ -18,10 +18,11 @@ from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.layouts import Layout
 from mcu_nas.compiler.planner import Optimize
+from mcu_nas.compiler.program import Program
 from mcu_nas.compiler.supported import supported_operators
-from mcu_nas.cost.board_program import load_program_for
+from mcu_nas.cost.board_program import fits, load_program_for
 from mcu_nas.devices.session import emulated_board, emulated_counterpart
-from mcu_nas.errors import UsageError
+from mcu_nas.errors import JobError, UsageError
 
 
 def _list_operators(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
@@ -103,7 +104,11 @@ def command(
     else:
         program = load_program_for(model, load_board(board), name, optimize, keep_inputs=keep_input)
     paths = write_sources(program, out_dir, Layout(layout))
-    following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on}"
+    chosen = f" --optimize {optimize}" if optimize else ""
+    following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on}{chosen}"
+    fitting = None if board is None else fits(program, load_board(board))
+    if fitting is False:
+        following = f"mcu-nas audit {shlex.quote(str(target))} --board {board}{chosen}"
     if as_json:
         record = {
             "name": program.name,
@@ -114,19 +119,26 @@ def command(
             "arena_bytes": program.arena_bytes,
             "other_plan_arena_bytes": program.other_plan().arena_bytes,
             "constants_bytes": program.constants_bytes,
+            "fits": fitting,
             "files": [str(path) for path in paths],
             "next": following,
         }
         print(json.dumps(record, indent=2))
-        return
-    print(f"{program.name}: arena {program.arena_bytes:,} B, constants {program.constants_bytes:,} B")
+    else:
+        print(_text(program, paths, following))
+    if fitting is False:
+        raise JobError(f"{program.name} does not fit {board}: `{following}` says what blocks")
+
+
+def _text(program: Program, paths: list[Path], following: str) -> str:
     other = program.other_plan()
-    print(
-        f"  planned for {program.plan.optimize}; the plan for {other.optimize} needs {other.arena_bytes:,} B"
-    )
-    for path in paths:
-        print(f"  {path}")
-    print(f"next: {following}")
+    lines = [
+        f"{program.name}: arena {program.arena_bytes:,} B, constants {program.constants_bytes:,} B",
+        f"  planned for {program.plan.optimize}; the plan for {other.optimize} needs {other.arena_bytes:,} B",
+        *(f"  {path}" for path in paths),
+        f"next: {following}",
+    ]
+    return "\n".join(lines)
 
 
 def _board_to_run_on(board: str | None, core: str | None) -> str:

@@ -12,6 +12,7 @@ from mcu_nas.boards import load_board
 from mcu_nas.cli.options import PATH, json_option
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.export import write_exports
+from mcu_nas.compiler.place import check_place
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.errors import UsageError
 from mcu_nas.files import staging, write_bytes
@@ -46,8 +47,10 @@ def command(run: Path, out_dir: Path | None, as_json: bool) -> None:
     out = out_dir or run / "winner" / "export"
     with staging(out) as staged:
         write_bytes(staged / "model.tflite", model.read_bytes())
-        paths = [staged / "model.tflite", *write_exports(model, load_program_for(model, board), staged)]
-    written = [out / path.relative_to(staged) for path in paths]
+        program = load_program_for(model, board)
+        files = [path.relative_to(staged) for path in write_exports(model, program, staged)]
+        check_place(out, program.name, (file.as_posix() for file in files))
+    written = [out / "model.tflite", *(out / file for file in files)]
     following = f"mcu-nas audit {shlex.quote(str(out / 'model.tflite'))} --board {board.name}"
     if as_json:
         print(json.dumps({"files": [str(path) for path in written], "next": following}, indent=2))

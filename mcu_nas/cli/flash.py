@@ -96,6 +96,7 @@ def command(
         port = port or find_port(the_board, chosen_probe)
         if port:
             _check_model(program, the_board, port)
+    options = _options(tool, probe, port, out_dir, optimize)
     record: dict[str, object] = {
         "model": program.name,
         "model_hash": program.model_hash,
@@ -108,7 +109,7 @@ def command(
         "under_reset": under_reset,
         "port": port,
         "checked": bool(port) and not dry_run,
-        "next": _next_command(target, the_board, port, dry_run),
+        "next": _next_command(target, the_board, port, dry_run, options),
     }
     print(json.dumps(record, indent=2) if as_json else _text(record, commands))
 
@@ -135,10 +136,18 @@ def _check_model(program: Program, board: Board, port: str) -> None:
         )
 
 
-def _next_command(target: Path, board: Board, port: str | None, dry_run: bool) -> str:
+def _options(
+    tool: str | None, probe: str | None, port: str | None, out_dir: Path | None, optimize: Optimize | None
+) -> str:
+    """The options that a dry run was given, for the command that does what it printed."""
+    given = {"--tool": tool, "--probe": probe, "--port": port, "--out": out_dir, "--optimize": optimize}
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value)
+
+
+def _next_command(target: Path, board: Board, port: str | None, dry_run: bool, options: str) -> str:
     typed = shlex.quote(str(target))
     if dry_run:
-        return f"mcu-nas flash {typed} --board {board.name}"
+        return f"mcu-nas flash {typed} --board {board.name}{options}"
     follows = "measure" if target.is_dir() else "run"
     return f"mcu-nas {follows} {typed} --board {board.name} --port {shlex.quote(port or 'PORT')}"
 

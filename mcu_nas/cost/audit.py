@@ -57,7 +57,7 @@ class Audit:
     ``peak_bytes`` holds the network's peak under each rule, the firmware's arena as ``planned``. ``usable``
     is what the board has left after ``reserved_bytes``: ``stack``, ``harness`` (SRAM), ``flash`` (code of
     harness and port). ``code_bytes`` is estimated from the core's profile, everything else is exact. All
-    figures are those of the plan for memory; ``plans`` sets the one for speed beside it.
+    figures are those of the plan that is ``taken``; ``plans`` sets both side by side.
     """
 
     board: str
@@ -69,6 +69,11 @@ class Audit:
     usable_flash_bytes: int
     reserved_bytes: Mapping[str, int]
     plans: tuple[PlanFigures, ...]
+
+    @property
+    def optimize(self) -> Optimize:
+        """The plan that is taken."""
+        return next(figures.optimize for figures in self.plans if figures.taken)
 
     @property
     def macs(self) -> int:
@@ -151,15 +156,17 @@ class Audit:
         }
 
 
-def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
+def audit(network: Network, board: Board, profile: CoreProfile, optimize: Optimize | None = None) -> Audit:
     """Count a network's memory, MACs and flash, and compare them with a board's.
 
-    ``profile`` is that of the board's core (code sizes of the kernels).
+    ``profile`` is that of the board's core (code sizes of the kernels). Without ``optimize`` the plan is the
+    one that the board gets: for speed where it fits, else for memory.
 
     Raises:
         UnsupportedError: an operator that no kernel serves.
     """
-    layout = plan(network)
+    plans = _plans(network, board, profile, optimize)
+    layout = plan(network, next(figures.optimize for figures in plans if figures.taken))
     memory = peaks(network, layout)
     rows = tuple(
         AuditRow(
@@ -187,18 +194,20 @@ def audit(network: Network, board: Board, profile: CoreProfile) -> Audit:
             "harness": board.reserve.harness_bytes,
             "flash": board.reserve.flash_bytes,
         },
-        plans=_plans(network, board, profile),
+        plans=plans,
     )
 
 
-def _plans(network: Network, board: Board, profile: CoreProfile) -> tuple[PlanFigures, ...]:
-    """Figures of both plans; the one for speed is taken where the board has room for it."""
+def _plans(
+    network: Network, board: Board, profile: CoreProfile, wanted: Optimize | None
+) -> tuple[PlanFigures, ...]:
+    """Figures of both plans; the wanted one is taken, else that for speed where the board has room for it."""
     costs = {optimize: cost(network, profile, optimize) for optimize in Optimize}
     fast = costs[Optimize.SPEED]
     fits = (
         fast.peak_bytes <= board.usable_sram_bytes and fast.flash_bytes(profile) <= board.usable_flash_bytes
     )
-    taken = Optimize.SPEED if fits else Optimize.MEMORY
+    taken = wanted or (Optimize.SPEED if fits else Optimize.MEMORY)
     return tuple(
         PlanFigures(
             optimize,

@@ -78,7 +78,7 @@ def peak_advice(network: Network, layout: Plan) -> PeakAdvice:
     for what, change in islice(_candidates(network, index), REPLANS):
         try:
             changed = change if isinstance(change, Network) else reshaped(network, change)
-            arena_bytes = plan(changed).arena_bytes
+            arena_bytes = plan(changed, layout.optimize).arena_bytes
         except (NotDerivableError, UnsupportedError) as error:
             obstacle = obstacle or f"{what}: {error}"
             continue

@@ -14,6 +14,7 @@ from mcu_nas.cost.peak_rules import RULES
 from mcu_nas.operators import Relu
 from mcu_nas.tflite.reader import read_tflite
 from mcu_nas.tflite.writer import serialize_tflite
+from mcu_nas.units import format_bytes
 from tests.command_line import Outcome, mcu_nas
 from tests.elementwise import unary
 from tests.graphs import GraphMaker
@@ -49,14 +50,14 @@ def test_model_that_fits_exits_zero_and_says_what_it_uses(small: Path) -> None:
     assert done.err == ""
     verdict = done.out.splitlines()[-2]
     assert re.fullmatch(
-        rf"fits {BOARD}: 12\.4 KiB of [\d.]+ KiB SRAM \([\d.]+ %\), "
+        rf"fits {BOARD}: 13 KiB of [\d.]+ KiB SRAM \([\d.]+ %\), "
         r"[\d.]+ KiB of [\d.]+ KiB flash \([\d.]+ %\)",
         verdict,
     )
 
 
 def test_table_has_a_line_per_operator_with_every_rule(small: Path) -> None:
-    lines = audit(small).out.splitlines()
+    lines = audit(small, "--optimize", "memory").out.splitlines()
     assert lines[0].split() == ["op", "layer", "output", "MACs", "weights", *RULES]
     assert lines[3].split() == [
         *("2", "DEPTHWISE_CONV_2D", "out2", "14×14×48", "84,672", "432"),
@@ -120,7 +121,7 @@ def test_json_has_the_documented_keys(small: Path) -> None:
     assert record["fits"] is True
     assert record["tflite_bytes"] == small.stat().st_size
     assert record["macs"] == sum(layer["macs"] for layer in record["layers"])
-    assert record["arena_bytes"] == record["peak_bytes"]["planned"] == 12_740
+    assert record["arena_bytes"] == record["peak_bytes"]["planned"] == 13_312
     assert record["flash_bytes_estimated"] == record["constants_bytes"] + record["code_bytes_estimated"]
     assert len(record["layers"]) == len(read_tflite(small).network.ops)
 
@@ -294,3 +295,22 @@ def test_passes_say_what_they_saved(tmp_path: Path) -> None:
 
 def test_passes_that_find_nothing_say_so(small: Path) -> None:
     assert "passes: none found anything to save" in audit(small).out
+
+
+def test_build_judges_the_linked_image(small: Path) -> None:
+    if not shutil.which("arm-none-eabi-gcc"):
+        pytest.skip("no Arm compiler")
+    record = json.loads(audit(small, "--build", "--json").out)
+    linked = record["linked"]
+    assert record["arena_bytes"] == linked["arena_bytes"]
+    shown = audit(small, "--build").out
+    model = sum(linked[f"{part}_bytes"] for part in ("weights", "constants", "model_code", "kernels"))
+    (bar,) = (line for line in shown.splitlines() if line.startswith("flash ["))
+    assert f"(used {format_bytes(model)} of" in bar
+    assert f"{format_bytes(model)} of" in record["verdict"]
+
+
+def test_exceeded_limit_is_followed_by_the_picture_of_what_takes_the_memory(small: Path) -> None:
+    done = audit(small, "--fail-above", "sram=1KiB", "--optimize", "memory")
+    assert done.code == 1
+    assert done.out.splitlines()[-1].endswith("--optimize memory --map small.svg")

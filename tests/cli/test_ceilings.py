@@ -27,7 +27,7 @@ MODEL = audited((40, 80), arena=80)  # of 100 B of SRAM; 120 of 1000 B of flash;
     ],
 )
 def test_only_what_is_above_a_limit_is_named(limit: str, complaint: str | None) -> None:
-    assert parse_ceiling(limit).complaint(MODEL, MODEL.flash_bytes) == complaint
+    assert parse_ceiling(limit).complaint(MODEL) == complaint
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.audit import Audit, AuditRow, audit
+from mcu_nas.cost.constraints import constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
-from mcu_nas.cost.estimate import cost
 from mcu_nas.cost.peak_rules import RULES
 from mcu_nas.graph import Graph
 from mcu_nas.spaces.space import mbconv_space
@@ -26,7 +26,7 @@ PROFILE = load_core_profile(BOARD.core)
 @given(graphs())
 @settings(deadline=None, max_examples=40)
 def test_audit_counts_what_the_search_counts(graph: Graph) -> None:
-    found, searched = audit(graph.network, BOARD, PROFILE), cost(graph.network, PROFILE)
+    found, searched = audit(graph.network, BOARD, PROFILE), constraints_for(BOARD).cost(graph.network)
     assert found.arena_bytes == searched.peak_bytes
     assert found.flash_bytes == searched.flash_bytes(PROFILE)
     assert found.macs == searched.macs

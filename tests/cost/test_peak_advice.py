@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from mcu_nas.compiler.planner import plan
+from mcu_nas.compiler.planner import Optimize, plan
 from mcu_nas.cost import peak_advice as module
 from mcu_nas.cost.peak_advice import REPLANS, peak_advice, peak_op
 from mcu_nas.cost.peak_rules import planned
@@ -43,9 +43,9 @@ def test_plans_are_limited_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     layout = plan(network)
     planned_networks: list[Network] = []
 
-    def counted(changed: Network) -> object:
+    def counted(changed: Network, optimize: Optimize) -> object:
         planned_networks.append(changed)
-        return plan(changed)
+        return plan(changed, optimize)
 
     monkeypatch.setattr(module, "plan", counted)
     advice = peak_advice(network, layout)

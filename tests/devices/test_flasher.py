@@ -279,7 +279,7 @@ def test_dry_run_prints_what_would_be_called_and_calls_nothing(bench: Bench, tmp
         f"st-flash {write}",
         "# and if that fails:",
         f"st-flash --connect-under-reset {write}",
-        f"next: mcu-nas flash m.tflite --board {BOARD.name}",
+        f"next: mcu-nas flash m.tflite --board {BOARD.name} --out 'o ut'",
     ]
     assert bench.calls("st-flash") == bench.calls("st-info") == []
     assert sorted(tmp_path.iterdir()) == before
