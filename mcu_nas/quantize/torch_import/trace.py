@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from mcu_nas.errors import ModelError, UnsupportedError
+from mcu_nas.network import shown
 
 BATCH = 2
 
@@ -59,13 +60,13 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> ExportedProgram:
     Raises:
         ModelError: the module does not take such images, or does what cannot be traced.
     """
-    images = torch.rand(BATCH, *shape)
+    images = torch.rand(BATCH, *shape, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():
             result = module(images)
     except (Exception, SystemExit) as error:
         raise ModelError(
-            f"the model fails on images of {'×'.join(map(str, shape))} (C×H×W): {_one_line(error)}"
+            f"the model fails on images of {shown(shape)} (C×H×W): {_one_line(error)}"
         ) from error
     if not isinstance(result, Tensor):
         raise UnsupportedError(
