@@ -37,7 +37,8 @@ extern "C" {{
 #endif
 
 /* The only memory that a run writes, besides its stack. Two arenas give two independent instances.
- *     _Alignas({macro}_ARENA_ALIGN) static uint8_t arena[{macro}_ARENA_BYTES]; */
+ *     alignas({macro}_ARENA_ALIGN) static uint8_t arena[{macro}_ARENA_BYTES];
+ * with <stdalign.h> in C. */
 #define {macro}_ARENA_BYTES {program.arena_bytes}
 #define {macro}_ARENA_ALIGN {ARENA_ALIGN}
 

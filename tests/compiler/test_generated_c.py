@@ -63,7 +63,7 @@ def test_header_serves_cpp(compiler, tmp_path):
 
 def test_every_kernel_is_cpp_too():
     kernels = sorted((firmware_dir() / "kernels").glob("*.c"))
-    run("g++", "-std=gnu++17", "-Wall", "-Werror", "-fsyntax-only", *kernels, cwd=firmware_dir())
+    run("g++", "-std=c++20", "-Wall", "-Werror", "-Wpedantic", "-fsyntax-only", *kernels, cwd=firmware_dir())
 
 
 @settings(max_examples=25, deadline=None)
@@ -73,7 +73,7 @@ def test_any_model_compiles_without_a_warning_as_c_and_as_cpp(graph):
         write_sources(compile_graph(graph, "kws", "0" * 16), Path(folder))
         sources = ("-fsyntax-only", "kws.c", "kws_weights.c")
         run("gcc", "-std=c11", *STRICT, *sources, cwd=Path(folder))
-        run("g++", "-std=gnu++17", "-Wall", "-Werror", *sources, cwd=Path(folder))
+        run("g++", "-std=c++20", "-Wall", "-Werror", "-Wpedantic", *sources, cwd=Path(folder))
 
 
 def test_header_declares_the_whole_interface():
