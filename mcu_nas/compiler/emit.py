@@ -13,12 +13,14 @@ Nothing in the files depends on the time or the machine: the same model gives th
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mcu_nas.compiler.emit_header import emit_header
 from mcu_nas.compiler.emit_model import emit_model
 from mcu_nas.compiler.emit_weights import emit_weights_header, emit_weights_source
 from mcu_nas.compiler.layouts import Layout, arrange
+from mcu_nas.compiler.place import check_place
 from mcu_nas.compiler.program import Program
 from mcu_nas.errors import UsageError
 from mcu_nas.files import staging
@@ -40,14 +42,19 @@ def emit_sources(program: Program, layout: Layout = Layout.CMAKE) -> dict[str, s
     return arrange(program, sources, layout)
 
 
-def write_sources(program: Program, out_dir: Path, layout: Layout = Layout.CMAKE) -> list[Path]:
+def write_sources(
+    program: Program, out_dir: Path, layout: Layout = Layout.CMAKE, further: Mapping[str, str] | None = None
+) -> list[Path]:
     """Write all generated files into ``out_dir``, which is created; returns their paths.
 
+    ``further`` generated files, relative path -> text, are written with them: all or none.
+
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written, or holds another model or files of somebody else.
     """
-    sources = emit_sources(program, layout)
+    sources = {**emit_sources(program, layout), **(further or {})}
     try:
+        check_place(out_dir, program.name, sources)
         with staging(out_dir) as staged:
             for relative, text in sources.items():
                 (staged / relative).parent.mkdir(parents=True, exist_ok=True)

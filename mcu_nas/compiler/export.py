@@ -9,7 +9,6 @@ from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.emit_model_data import emit_model_data
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
-from mcu_nas.files import write_text
 from mcu_nas.tflite.reader import read_tflite
 
 
@@ -39,9 +38,7 @@ def write_exports(model: Path, program: Program, out_dir: Path) -> list[Path]:
     """Generated C with its kernels, and model_data.h, of a .tflite file's program; returns the paths written.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written, or holds another model or files of somebody else.
     """
-    paths = write_sources(program, out_dir)
-    byte_array = out_dir / "model_data.h"
-    write_text(byte_array, emit_model_data(model.read_bytes(), program))
-    return [*paths, byte_array]
+    byte_array = {"model_data.h": emit_model_data(model.read_bytes(), program)}
+    return write_sources(program, out_dir, further=byte_array)
