@@ -23,7 +23,7 @@ def check_place(folder: Path, name: str, files: Iterable[str]) -> None:
         path = folder / file
         if file.name == f"{name}{_WEIGHTS}":
             _check_owner(path.parent, name)
-        if file.parent.name != "kernels" and path.is_file() and not _is_generated(path):
+        if file.parent.name != "kernels" and _is_foreign(path):
             raise UsageError(
                 f"{path}: mcu_nas did not write it and would overwrite it: choose another folder"
             )
@@ -33,9 +33,10 @@ def _check_owner(folder: Path, name: str) -> None:
     """One folder belongs to one model: what builds it names that model only."""
     for path in sorted(folder.glob(f"*{_WEIGHTS}")):
         other = path.name.removesuffix(_WEIGHTS)
-        if other != name and _is_generated(path):
+        if other != name and path.is_file() and not _is_foreign(path):
             raise UsageError(f"{folder}: holds the model '{other}': choose another folder for '{name}'")
 
 
-def _is_generated(path: Path) -> bool:
-    return _MARK in path.read_text(encoding="utf-8", errors="replace").lower()
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is there that was not generated."""
+    return path.is_file() and _MARK not in path.read_text(encoding="utf-8", errors="replace").lower()

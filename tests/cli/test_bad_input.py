@@ -259,6 +259,17 @@ def test_folder_in_a_files_place_leaves_the_others_unwritten(
     assert "is a folder" in refused(*command, "--out", "out")
 
 
+@pytest.mark.parametrize("command", [("compile", "m.tflite", "--board", BOARD), ("export", "run")])
+def test_a_file_of_the_users_is_not_overwritten(
+    refused: Callable, here: Path, command: tuple[str, ...]
+) -> None:
+    (here / "out").mkdir()
+    (here / "out" / "CMakeLists.txt").write_text("project(mine C)\n")
+    assert "CMakeLists.txt: mcu_nas did not write it" in refused(*command, "--out", "out")
+    assert [path.name for path in (here / "out").iterdir()] == ["CMakeLists.txt"]
+    assert (here / "out" / "CMakeLists.txt").read_text() == "project(mine C)\n"
+
+
 @pytest.mark.parametrize("target", ["gone", "m.tflite", "full"])
 def test_export_and_measure_want_a_run_folder(refused: Callable, target: str) -> None:
     assert target in refused("export", target)

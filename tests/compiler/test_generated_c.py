@@ -43,6 +43,21 @@ def test_every_kernel_compiles_without_a_warning(compiler, core):
     run(compiler, "-std=c11", *STRICT, *core, "-O2", "-fsyntax-only", *kernels, cwd=firmware_dir())
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_documented_calls_compile_without_a_warning(compiler, tmp_path):
+    write_sources(small_program(), tmp_path)
+    document = (Path(__file__).parents[2] / "docs" / "generated_c.md").read_text()
+    whole_run, real_value = re.findall(r"```c\n(.*?)```", document, re.DOTALL)
+    (tmp_path / "main.c").write_text(
+        '#include <math.h>\n#include "kws.h"\n'
+        "static uint8_t sample[KWS_INPUT0_BYTES];\nstatic float mfcc[KWS_INPUT0_BYTES];\n"
+        f"int main(void) {{\n{whole_run}"
+        f"for (int i = 0; i < KWS_INPUT0_BYTES; i++) {{\n{real_value}}}\nreturn scores[0];\n}}\n"
+    )
+
+    run(compiler, "-std=c11", *STRICT, "-fsyntax-only", "main.c", cwd=tmp_path)
+
+
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 def test_header_serves_cpp(compiler, tmp_path):
     program = small_program()

@@ -11,7 +11,6 @@ from mcu_nas.compiler.export import write_exports
 from mcu_nas.compiler.layouts import Layout
 from mcu_nas.errors import UsageError
 from mcu_nas.tflite.writer import serialize_tflite
-from tests.command_line import mcu_nas
 from tests.compiler.small_program import small_program
 
 
@@ -77,14 +76,3 @@ def test_exports_leave_a_users_model_data_alone(tmp_path):
     with pytest.raises(UsageError, match=r"model_data\.h: mcu_nas did not write it"):
         write_exports(model, program, out)
     assert not (out / "kws.c").exists()
-
-
-def test_compile_refuses_in_one_line_with_exit_code_2(tmp_path):
-    model = tmp_path / "kws.tflite"
-    model.write_bytes(serialize_tflite(small_program().graph))
-    (tmp_path / "CMakeLists.txt").write_text("project(mine C)\n")
-    done = mcu_nas("compile", str(model), "--board", "stm32f746g-disco", "--out", str(tmp_path))
-    assert done.code == 2
-    assert done.err.count("\n") == 1
-    assert "CMakeLists.txt: mcu_nas did not write it" in done.err
-    assert (tmp_path / "CMakeLists.txt").read_text() == "project(mine C)\n"
