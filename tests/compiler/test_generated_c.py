@@ -54,7 +54,6 @@ def test_the_documented_calls_compile_without_a_warning(compiler, tmp_path):
         f"int main(void) {{\n{whole_run}"
         f"for (int i = 0; i < KWS_INPUT0_BYTES; i++) {{\n{real_value}}}\nreturn scores[0];\n}}\n"
     )
-
     run(compiler, "-std=c11", *STRICT, "-fsyntax-only", "main.c", cwd=tmp_path)
 
 
