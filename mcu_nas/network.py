@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op, Padding, Pool2D, TransposeConv
 
@@ -123,12 +123,23 @@ def window_axes(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> tupl
         if isinstance(op, Conv2D | DepthwiseConv2D)
         else (op.window, (1, 1), None)
     )
-    sides = zip(network.shape(op.inputs[0])[1:3], taps, op.stride, dilation, strict=True)
-    rows, columns = (
-        WindowAxis(*side, *(pads[axis] if pads else pad_amounts(op.padding, *side)))
-        for axis, side in enumerate(sides)
+    _, height, width, _ = network.shape(op.inputs[0])
+    padding = (op.padding, op.padding) if pads is None else pads
+    return (
+        _window_axis(padding[0], height, taps[0], op.stride[0], dilation[0]),
+        _window_axis(padding[1], width, taps[1], op.stride[1], dilation[1]),
     )
-    return rows, columns
+
+
+@lru_cache(maxsize=4096)
+def _window_axis(
+    padding: Padding | tuple[int, int], size: int, taps: int, stride: int, dilation: int
+) -> WindowAxis:
+    """The axis under a padding mode or explicit amounts; planning a search space asks for few, often."""
+    before, after = (
+        pad_amounts(padding, size, taps, stride, dilation) if isinstance(padding, Padding) else padding
+    )
+    return WindowAxis(size, taps, stride, dilation, before, after)
 
 
 def op_macs(network: Network, op: Op) -> int:

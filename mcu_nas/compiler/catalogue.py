@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args
 
 from mcu_nas.compiler.overlaps import window_lag
@@ -152,7 +153,19 @@ def choose(network: Network, op: Op, *, thrifty: bool = False) -> Kernel:
     Raises:
         UnsupportedError: no kernel of the catalogue serves it.
     """
-    serving = [k for k in KERNELS if isinstance(op, k.serves) and k.condition(network, op)]
-    if not serving:
-        raise UnsupportedError(f"no kernel for {op.tflite_name}")
-    return next((kernel for kernel in serving if kernel.thrifty == thrifty), serving[0])
+    kind: type = type(op)
+    rows = _rows_of(kind)
+    if thrifty:
+        for kernel in rows:
+            if kernel.thrifty and kernel.condition(network, op):
+                return kernel
+    for kernel in rows:
+        if not kernel.thrifty and kernel.condition(network, op):
+            return kernel
+    raise UnsupportedError(f"no kernel for {op.tflite_name}")
+
+
+@cache
+def _rows_of(op: type) -> tuple[Kernel, ...]:
+    """The rows that may serve an operator."""
+    return tuple(kernel for kernel in KERNELS if issubclass(op, kernel.serves))

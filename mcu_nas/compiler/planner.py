@@ -173,7 +173,8 @@ def _with_kernels(
             overlaps[op.outputs[0]] = overlap
         if scratch_bytes := kernel.scratch_bytes(network, op):
             scratch.append(Buffer((), scratch_bytes, index, index))
-    return [replace(b, overlap=overlaps.get(b.tensors[0])) for b in buffers] + scratch
+    overlapping = (overlaps.get(b.tensors[0]) for b in buffers)
+    return [replace(b, overlap=o) if o else b for b, o in zip(buffers, overlapping, strict=True)] + scratch
 
 
 def _overlap(network: Network, op: Op, kernel: Kernel, owner: Mapping[int, int]) -> Overlap | None:

@@ -7,6 +7,7 @@ segment and a whole network).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.constraints import Constraints
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.estimate import Cost, cost
+from mcu_nas.network import Network
 from mcu_nas.spaces import mbconv
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.spaces.mbconv import BlockShape
@@ -97,30 +99,34 @@ class SegmentTable:
         return np.array(table)
 
     def _block(self, shape: BlockShape, optimize: Optimize) -> Cost:
-        if (optimize, shape) not in self._costs:
+        def lower() -> Network:
             builder = NetworkBuilder()
             x = builder.input("in", (1, shape.height, shape.width, shape.channels_in))
-            network = builder.build(mbconv.add_block(builder, "block", x, shape))
-            self._costs[optimize, shape] = cost(network, self.profile, optimize)
-        return self._costs[optimize, shape]
+            return builder.build(mbconv.add_block(builder, "block", x, shape))
+
+        return self._cost(optimize, shape, lower)
 
     def _stem(self, resolution: int, image_channels: int, channels: int, optimize: Optimize) -> Cost:
-        key = (optimize, ("stem", resolution, image_channels, channels))
-        if key not in self._costs:
+        def lower() -> Network:
             builder = NetworkBuilder()
             x = builder.input("pixels", (1, resolution, resolution, image_channels))
-            network = builder.build(mbconv.add_stem(builder, x, channels))
-            self._costs[key] = cost(network, self.profile, optimize)
-        return self._costs[key]
+            return builder.build(mbconv.add_stem(builder, x, channels))
+
+        return self._cost(optimize, ("stem", resolution, image_channels, channels), lower)
 
     def _head(self, size: int, channels_in: int, channels: int, classes: int, optimize: Optimize) -> Cost:
-        key = (optimize, ("head", size, channels_in, channels, classes))
-        if key not in self._costs:
+        def lower() -> Network:
             builder = NetworkBuilder()
             x = builder.input("in", (1, size, size, channels_in))
-            network = builder.build(mbconv.add_head(builder, x, channels, classes))
-            self._costs[key] = cost(network, self.profile, optimize)
-        return self._costs[key]
+            return builder.build(mbconv.add_head(builder, x, channels, classes))
+
+        return self._cost(optimize, ("head", size, channels_in, channels, classes), lower)
+
+    def _cost(self, optimize: Optimize, key: object, lower: Callable[[], Network]) -> Cost:
+        """The cost of a segment under one of its plans."""
+        if (optimize, key) not in self._costs:
+            self._costs[optimize, key] = cost(lower(), self.profile, optimize)
+        return self._costs[optimize, key]
 
     def _row(self, segment: Cost) -> tuple[int, int, int, int, int]:
         """A segment's numbers, the last a bit for each kernel that it runs."""
