@@ -13,10 +13,10 @@ from mcu_nas.boards import CORE_FLAGS, load_board
 from mcu_nas.cli.options import PATH, json_option, optimize_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
+from mcu_nas.compiler.build_systems import BuildSystem
 from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
-from mcu_nas.compiler.layouts import Layout
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
 from mcu_nas.compiler.supported import supported_operators
@@ -64,8 +64,8 @@ Examples:
 @click.option("--name", metavar="NAME", help="Prefix of every symbol; the file's stem by default.")
 @click.option(
     "--layout",
-    type=click.Choice([layout.value for layout in Layout]),
-    default=Layout.CMAKE.value,
+    type=click.Choice([system.value for system in BuildSystem]),
+    default=BuildSystem.CMAKE.value,
     show_default=True,
     help="What DIR is: a CMake subdirectory, an Arduino library or a Zephyr module.",
 )
@@ -103,7 +103,7 @@ def command(
         program = load_program(model, name, optimize or Optimize.SPEED, keep_inputs=keep_input)
     else:
         program = load_program_for(model, load_board(board), name, optimize, keep_inputs=keep_input)
-    paths = write_sources(program, out_dir, Layout(layout))
+    paths = write_sources(program, out_dir, BuildSystem(layout))
     chosen = f" --optimize {optimize}" if optimize else ""
     following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on}{chosen}"
     fitting = None if board is None else fits(program, load_board(board))

@@ -5,7 +5,7 @@
     NAME_weights.c   constant arrays                         (emit_weights)
     NAME_weights.h   their declarations
     kernels/         the kernels used, copied from firmware/kernels
-    CMakeLists.txt   for add_subdirectory, or what another layout needs (layouts)
+    CMakeLists.txt   for add_subdirectory, or what another build system needs (build_systems)
 
 Nothing in the files depends on the time or the machine: the same model gives the same bytes.
 """
@@ -16,10 +16,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mcu_nas.compiler.build_systems import BuildSystem, arrange
 from mcu_nas.compiler.emit_header import emit_header
 from mcu_nas.compiler.emit_model import emit_model
 from mcu_nas.compiler.emit_weights import emit_weights_header, emit_weights_source
-from mcu_nas.compiler.layouts import Layout, arrange
 from mcu_nas.compiler.place import check_place
 from mcu_nas.compiler.program import Program
 from mcu_nas.errors import UsageError
@@ -29,7 +29,7 @@ from mcu_nas.resources import firmware_dir
 _LOCAL_INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"$', re.MULTILINE)
 
 
-def emit_sources(program: Program, layout: Layout = Layout.CMAKE) -> dict[str, str]:
+def emit_sources(program: Program, build_system: BuildSystem = BuildSystem.CMAKE) -> dict[str, str]:
     """All generated files: relative path -> text."""
     name = program.name
     sources = {
@@ -39,11 +39,14 @@ def emit_sources(program: Program, layout: Layout = Layout.CMAKE) -> dict[str, s
         f"{name}_weights.c": emit_weights_source(program),
         **_kernel_files(program),
     }
-    return arrange(program, sources, layout)
+    return arrange(program, sources, build_system)
 
 
 def write_sources(
-    program: Program, out_dir: Path, layout: Layout = Layout.CMAKE, further: Mapping[str, str] | None = None
+    program: Program,
+    out_dir: Path,
+    build_system: BuildSystem = BuildSystem.CMAKE,
+    further: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write all generated files into ``out_dir``, which is created; returns their paths.
 
@@ -52,7 +55,7 @@ def write_sources(
     Raises:
         UsageError: the folder cannot be written, or holds another model or files of somebody else.
     """
-    sources = {**emit_sources(program, layout), **(further or {})}
+    sources = {**emit_sources(program, build_system), **(further or {})}
     try:
         check_place(out_dir, program.name, sources)
         with staging(out_dir) as staged:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcu_nas.compiler.build_systems import BuildSystem
 from mcu_nas.compiler.c_text import c_comment_text, c_identifier, c_string
 from mcu_nas.compiler.emit import emit_sources, write_sources
-from mcu_nas.compiler.layouts import Layout
 from tests.compiler.small_program import compile_c, run, small_program
 
 HOSTILE = [
@@ -28,7 +28,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("layout", BuildSystem)
 def test_no_file_of_the_model_depends_on_what_a_tensor_or_class_is_called(name, layout):
     """But for comments, labels and the prefix: the code is that of the model with plain names."""
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mcu_nas.compiler.build_systems import BuildSystem
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import write_exports
-from mcu_nas.compiler.layouts import Layout
 from mcu_nas.errors import UsageError
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.compiler.small_program import small_program
@@ -21,12 +21,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("layout", "file"),
     [
-        (Layout.CMAKE, "CMakeLists.txt"),
-        (Layout.CMAKE, "kws.c"),
-        (Layout.ARDUINO, "library.properties"),
-        (Layout.ARDUINO, "src/kws.h"),
-        (Layout.ZEPHYR, "zephyr/module.yml"),
-        (Layout.ZEPHYR, "README.md"),
+        (BuildSystem.CMAKE, "CMakeLists.txt"),
+        (BuildSystem.CMAKE, "kws.c"),
+        (BuildSystem.ARDUINO, "library.properties"),
+        (BuildSystem.ARDUINO, "src/kws.h"),
+        (BuildSystem.ZEPHYR, "zephyr/module.yml"),
+        (BuildSystem.ZEPHYR, "README.md"),
     ],
 )
 def test_a_users_own_file_is_not_overwritten(layout, file, tmp_path):
@@ -47,7 +47,7 @@ def test_a_users_other_files_stay_beside_the_model(tmp_path):
     assert (tmp_path / "main.c").read_text() == "int main(void) { return 0; }\n"
 
 
-@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("layout", list(BuildSystem))
 def test_a_second_model_is_refused_in_the_folder_of_the_first(layout, tmp_path):
     write_sources(small_program("first"), tmp_path, layout)
     before = contents(tmp_path)
@@ -56,7 +56,7 @@ def test_a_second_model_is_refused_in_the_folder_of_the_first(layout, tmp_path):
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("layout", list(BuildSystem))
 def test_the_model_of_the_same_name_takes_the_place_of_its_earlier_version(layout, tmp_path):
     write_sources(small_program(seed=1), tmp_path / "twice", layout)
     write_sources(small_program(seed=2), tmp_path / "twice", layout)

@@ -1,6 +1,6 @@
 """What makes a folder of generated C a part of somebody's project: CMake, Arduino or Zephyr.
 
-Each layout takes the generated sources, puts them where the build system looks for them, and adds the files
+Each takes the generated sources, puts them where the build system looks for them, and adds the files
 that the build system reads. Kernels are shared: a program with several models has each kernel once.
 """
 
@@ -13,7 +13,7 @@ from mcu_nas import __version__
 from mcu_nas.compiler.program import Program
 
 
-class Layout(StrEnum):
+class BuildSystem(StrEnum):
     """What the folder is: a CMake subdirectory, an Arduino library or a Zephyr module."""
 
     CMAKE = "cmake"
@@ -21,14 +21,14 @@ class Layout(StrEnum):
     ZEPHYR = "zephyr"
 
 
-def arrange(program: Program, sources: Mapping[str, str], layout: Layout) -> dict[str, str]:
+def arrange(program: Program, sources: Mapping[str, str], build_system: BuildSystem) -> dict[str, str]:
     """The files of a model's folder, relative path -> text, from its generated ``sources``."""
-    match layout:
-        case Layout.CMAKE:
+    match build_system:
+        case BuildSystem.CMAKE:
             return {**sources, "CMakeLists.txt": _cmake(program, sources)}
-        case Layout.ARDUINO:
+        case BuildSystem.ARDUINO:
             return _arduino(program, sources)
-        case Layout.ZEPHYR:
+        case BuildSystem.ZEPHYR:
             return {**sources, **_zephyr(program, sources)}
 
 
