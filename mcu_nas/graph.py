@@ -44,6 +44,12 @@ PROBABILITIES = Quantization((1 / 256,), (-128,))
 SIGNED_UNIT = Quantization((1 / 128,), (0,))
 
 
+def holds_pixels(quantization: Quantization) -> bool:
+    """Whether int8 = pixel - 128, and the real value is pixel / 255 or the pixel itself."""
+    known = (abs(quantization.scale / of_pixels - 1) < 1e-6 for of_pixels in (PIXELS.scale, 1.0))
+    return any(known) and quantization.zero_point == PIXELS.zero_point
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network, the value of each constant tensor by id, and the quantization of each quantized tensor.

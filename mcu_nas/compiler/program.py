@@ -11,7 +11,7 @@ from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.passes.pipeline import run_passes
 from mcu_nas.compiler.planner import Optimize, Plan, plan
 from mcu_nas.errors import UnsupportedError
-from mcu_nas.graph import PIXELS, Graph
+from mcu_nas.graph import Graph, holds_pixels
 from mcu_nas.network import Network, op_macs
 
 MAX_ARENA_BYTES = 2**31 - 1  # offsets are ints in the C
@@ -150,7 +150,5 @@ def _ending_with_inputs(network: Network) -> Network:
 
 def _encoding(graph: Graph, tensor: int, *, uint8: bool) -> Encoding:
     """Of an input that is ``uint8`` in the .tflite, or else by its quantization."""
-    quantization = graph.quantization[tensor]
-    same_scale = abs(quantization.scale / PIXELS.scale - 1) < 1e-6  # converters round 1/255 differently
-    pixels = same_scale and quantization.zero_point == PIXELS.zero_point
-    return Encoding.PIXEL_U8 if uint8 or pixels else Encoding.INT8
+    pixels = uint8 or holds_pixels(graph.quantization[tensor])
+    return Encoding.PIXEL_U8 if pixels else Encoding.INT8

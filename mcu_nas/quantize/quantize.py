@@ -20,6 +20,7 @@ from mcu_nas.tflite.schema import CHANNEL_AXIS
 _WEIGHT_MAX = 127
 _BIAS_LIMIT = 2**28  # far inside the 2^30 that the kernels allow
 _FINEST = 2.0**-10  # of the layer's largest weight: dead channels get no scale of their own
+_SMALLEST_BIAS_SCALE = 1e-37  # float32 holds 1.2e-38 in full precision
 
 
 def quantize_network(network: TorchNetwork, images: np.ndarray, labels: tuple[str, ...] = ()) -> Graph:
@@ -69,7 +70,8 @@ def _weight_scales(op: Weighted, weights: np.ndarray, bias: np.ndarray, source: 
     finest = (float(largest.max()) or 1.0) * _FINEST
     for_weights = np.maximum(largest, finest) / _WEIGHT_MAX
     for_bias = np.abs(bias) / (source * _BIAS_LIMIT)
-    scales: np.ndarray = np.maximum(for_weights, for_bias).astype(np.float32)
+    smallest = _SMALLEST_BIAS_SCALE / source
+    scales: np.ndarray = np.maximum(np.maximum(for_weights, for_bias), smallest).astype(np.float32)
     return scales.max(keepdims=True) if isinstance(op, FullyConnected) else scales
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from mcu_nas.compiler.export import load_program
+from mcu_nas.compiler.program import Encoding
 from mcu_nas.tflite.reader import read_tflite
 from tests.cli.small_run import write_digits, write_model
 from tests.command_line import mcu_nas
@@ -73,7 +77,7 @@ def test_json_has_both_accuracies(folder: Path) -> None:
     for share in ("float_accuracy", "int8_accuracy", "agreement"):
         assert 0.0 <= record[share] <= 1.0
     assert record["agreement"] >= 0.75
-    assert record["notes"] == []
+    assert record["notes"] == ["it decides one class for every image: is it trained?"]
 
 
 def test_the_same_command_writes_the_same_bytes(folder: Path) -> None:
@@ -172,3 +176,75 @@ def test_missing_tensorflow_is_named_with_the_command_that_installs_it(folder: P
     assert refused.err == (
         f"error: {model} needs TensorFlow, which is not installed: pip install 'mcu-nas[tensorflow]'\n"
     )
+
+
+ODD_MODEL = """
+import os
+import torch
+from torch import nn
+from my_model import make_model
+
+class Decides(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, :4] * (2 if x.sum() > 0 else 1)
+
+def decides(): return Decides()
+
+def infinite():
+    model = make_model()
+    model[5].bias.data[1] = float("inf")
+    return model
+
+def tiny():
+    model = make_model()
+    for parameter in model.parameters():
+        parameter.data *= 1e-40
+    return model
+
+def elsewhere():
+    os.chdir("/")
+    return make_model()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("decides", "the model cannot be traced (its forward must not depend on values): "),
+        ("infinite", "the model's 5.bias holds values that are not finite: train it again"),
+    ],
+)
+def test_a_module_that_cannot_be_had_is_one_line_without_torchs_own(
+    folder: Path, name: str, message: str
+) -> None:
+    (folder / "odd.py").write_text(ODD_MODEL)
+    command = [sys.executable, "-c", "from mcu_nas.cli import main; main()", "quantize", f"odd.py:{name}"]
+    done = subprocess.run([*command, "--data", "digits"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert message in line
+    assert not (folder / "odd_int8.tflite").exists()
+
+
+def test_weights_near_zero_still_make_a_file_that_can_be_read(folder: Path) -> None:
+    (folder / "odd.py").write_text(ODD_MODEL)
+    done = mcu_nas("quantize", "odd.py:tiny", "--data", "digits", "--samples", "8")
+    assert done.code == 0, done.err
+    read_tflite(folder / "odd_int8.tflite")
+    assert "it decides one class for every image: is it trained?" in done.out
+
+
+def test_file_is_written_where_the_command_was_typed(folder: Path) -> None:
+    (folder / "odd.py").write_text(ODD_MODEL)
+    done = mcu_nas("quantize", "odd.py:elsewhere", "--data", "digits", "--samples", "8")
+    assert done.code == 0, done.err
+    assert (folder / "odd_int8.tflite").is_file()
+
+
+def test_pixels_from_0_to_255_go_in_as_they_are(folder: Path) -> None:
+    done = mcu_nas(
+        "quantize", "my_model.py:make_model", "--data", "digits", "--samples", "8", "--pixels", "255"
+    )
+    assert done.code == 0, done.err
+    program = load_program(folder / "my_model_int8.tflite")
+    assert program.input_encodings == (Encoding.PIXEL_U8,)

@@ -7,9 +7,12 @@ be lost in a squeeze, and a view that mixes the images of a batch could not be t
 
 from __future__ import annotations
 
+import io
+import logging
 import operator
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +63,9 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> ExportedProgram:
     Raises:
         ModelError: the module does not take such images, or does what cannot be traced.
     """
+    for name, value in module.state_dict().items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            raise ModelError(f"the model's {name} holds values that are not finite: train it again")
     images = torch.rand(BATCH, *shape, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():
@@ -73,13 +79,24 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> ExportedProgram:
             f"the model returns {_kind(result)}: it must return one tensor, a value for each class"
         )
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _silence(), torch.no_grad():
             return torch.export.export(module, (images,), strict=False).run_decompositions({})
     except Exception as error:
         raise ModelError(
             f"the model cannot be traced (its forward must not depend on values): {_one_line(error)}"
         ) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """torch.export explains a failure in dozens of lines on standard error; one of ours says it."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def constants(program: ExportedProgram) -> dict[str, Tensor]:
