@@ -98,7 +98,7 @@ def compile_graph(
     """Run the passes, choose kernels, plan the arena and compute every kernel's arguments.
 
     ``name`` is made a C identifier. Without ``input_encoding`` an input that is uint8 in the .tflite or
-    quantized as pixels (scale 1/255, zero point -128) takes pixels, any other its own int8 values.
+    quantized as pixels (scale 1/255 or 1, zero point -128) takes pixels, any other its own int8 values.
     ``keep_inputs`` plans an arena in which the inputs survive a run, ``as_given`` leaves the passes out.
 
     Raises:
