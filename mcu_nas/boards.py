@@ -224,6 +224,10 @@ class Board(_Table):
         """What weights, constants and kernels may use: flash less harness and port."""
         return self.flash_bytes - self.reserve.flash_bytes
 
+    def has_room(self, sram_bytes: int, flash_bytes: int) -> bool:
+        """Whether a model that needs so much fits beside stack, harness and port."""
+        return sram_bytes <= self.usable_sram_bytes and flash_bytes <= self.usable_flash_bytes
+
 
 def merge_adjacent(memory: tuple[Region, ...], kind: str) -> list[Region]:
     """The regions of one kind in the order of their addresses, each run without gaps as one region."""

@@ -204,9 +204,7 @@ def _plans(
     """Figures of both plans; the wanted one is taken, else that for speed where the board has room for it."""
     costs = {optimize: cost(network, profile, optimize) for optimize in Optimize}
     fast = costs[Optimize.SPEED]
-    fits = (
-        fast.peak_bytes <= board.usable_sram_bytes and fast.flash_bytes(profile) <= board.usable_flash_bytes
-    )
+    fits = board.has_room(fast.peak_bytes, fast.flash_bytes(profile))
     taken = wanted or (Optimize.SPEED if fits else Optimize.MEMORY)
     return tuple(
         PlanFigures(

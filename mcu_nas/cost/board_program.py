@@ -35,7 +35,4 @@ def load_program_for(
 def fits(program: Program, board: Board) -> bool:
     """Whether a board has room for a program: its arena exactly, its code as the core's profile estimates."""
     code = code_bytes(program.graph.network, program.plan, load_core_profile(board.core))
-    return (
-        program.arena_bytes <= board.usable_sram_bytes
-        and program.constants_bytes + code <= board.usable_flash_bytes
-    )
+    return board.has_room(program.arena_bytes, program.constants_bytes + code)

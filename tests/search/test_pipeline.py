@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mcu_nas.compiler.export import load_program
+from mcu_nas.boards import load_board
+from mcu_nas.compiler.program import compile_graph
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.search.history import History
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.tflite.reader import read_tflite
@@ -62,10 +64,16 @@ def test_log_holds_every_evaluation_and_only_feasible_ones(finished: RunFolder) 
 
 
 def test_winner_is_what_was_predicted(finished: RunFolder) -> None:
-    program = load_program(finished.model)
-    winner = finished.read()["winner"]
-    assert program.arena_bytes <= winner["peak_bytes"]  # less where training left dead channels
-    network = read_tflite(finished.model).network
+    winner, board = finished.read()["winner"], load_board(finished.request().board)
+    graph = read_tflite(finished.model)
+    program = load_program_for(finished.model, board)
+    given = compile_graph(graph, "given", "0" * 16, optimize=program.plan.optimize, as_given=True)
+    assert given.arena_bytes == winner["peak_bytes"]
+    assert program.arena_bytes <= given.arena_bytes  # less where training left dead channels
+    (header,) = finished.sources.glob("*_weights.h")
+    declared = header.with_name(header.name.replace("_weights", "")).read_text()
+    assert f"_ARENA_BYTES {program.arena_bytes}\n" in declared
+    network = graph.network
     assert network.shape(network.inputs[0]) == (1, 12, 12, 1)
 
 

@@ -11,6 +11,7 @@ from mcu_nas.tflite.checks.check import Check
 
 
 def binary(check: Check, op: Add | Sub | Mul) -> None:
+    """ADD, SUB, MUL: operands that broadcast to the output."""
     operands = [check.network.tensors[tensor] for tensor in op.inputs]
     constant = [tensor in check.network.constants for tensor in op.inputs]
     if all(constant):
@@ -28,22 +29,26 @@ def binary(check: Check, op: Add | Sub | Mul) -> None:
 
 
 def unary(check: Check, op: Elementwise) -> None:
+    """One activation of the output's shape."""
     check.activations(0)
     check.output(check.shapes[0])
 
 
 def logistic(check: Check, op: Logistic) -> None:
+    """LOGISTIC, with its fixed output quantization."""
     unary(check, op)
     _probabilities(check)
 
 
 def tanh(check: Check, op: Tanh) -> None:
+    """TANH, with its fixed output quantization."""
     unary(check, op)
     if check.quantization(op.outputs[0]) != SIGNED_UNIT:
         raise check.place.error("its output has another scale than 1/128 or zero point than 0")
 
 
 def softmax(check: Check, op: Softmax) -> None:
+    """SOFTMAX over the last axis, with its fixed output quantization."""
     check.activations(0)
     check.output(check.shapes[0])
     _probabilities(check)

@@ -13,6 +13,7 @@ from mcu_nas.tflite.checks.check import MAX_SIDE, Check
 
 
 def reshape(check: Check, op: Reshape) -> None:
+    """RESHAPE to as many values, as its constant says."""
     check.activations(0)
     check.same_quantization()
     if len(op.inputs) == 2:
@@ -27,6 +28,7 @@ def reshape(check: Check, op: Reshape) -> None:
 
 
 def concatenation(check: Check, op: Concatenation) -> None:
+    """CONCATENATION of shapes that agree but for one axis."""
     output = check.quantization(op.outputs[0])
     for tensor, shape in zip(op.inputs, check.shapes, strict=True):
         declared = check.network.tensors[tensor]
@@ -48,11 +50,13 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
 
 
 def moved(check: Check, op: Pad | StridedSlice | Transpose | ResizeNearestNeighbor) -> None:
+    """Operators whose values keep their quantization."""
     check.activations(0)
     check.same_quantization()
 
 
 def resize(check: Check, op: ResizeNearestNeighbor) -> None:
+    """RESIZE_NEAREST_NEIGHBOR of an image."""
     moved(check, op)
     check.image(0)
     if max(check.out[1:3]) > MAX_SIDE:

@@ -9,6 +9,7 @@ from mcu_nas.tflite.checks.check import Check
 
 
 def mean(check: Check, op: Mean) -> None:
+    """MEAN over neighbouring axes."""
     check.activations(0)
     axes = op.inputs[1]
     if axes not in check.network.constants or check.network.tensors[axes].dtype != "int32":
@@ -29,6 +30,7 @@ def mean(check: Check, op: Mean) -> None:
 
 
 def pool(check: Check, op: Pool2D) -> None:
+    """A pool over an image."""
     check.activations(0)
     check.image(0)
     check.window_output(op, op.window, (1, 1), check.shapes[0][3])

@@ -23,6 +23,7 @@ _SMALLEST_FLOAT32 = 1.2e-38
 
 
 def convolution(check: Check, op: Conv2D | DepthwiseConv2D) -> None:
+    """CONV_2D, DEPTHWISE_CONV_2D."""
     check.activations(0)
     check.constant(1, "weights", "int8", 4)
     check.image(0)
@@ -40,6 +41,7 @@ def convolution(check: Check, op: Conv2D | DepthwiseConv2D) -> None:
 
 
 def transpose_convolution(check: Check, op: TransposeConv) -> None:
+    """TRANSPOSE_CONV."""
     check.constant(0, "output shape", "int32", 1)
     check.constant(1, "weights", "int8", 4)
     check.activations(2)
@@ -63,6 +65,7 @@ def transpose_convolution(check: Check, op: TransposeConv) -> None:
 
 
 def fully_connected(check: Check, op: FullyConnected) -> None:
+    """FULLY_CONNECTED."""
     check.activations(0)
     check.constant(1, "weights", "int8", 2)
     features, taken = check.shapes[1]
