@@ -136,6 +136,12 @@ _LIMITS = (
     click.option("--sram", type=BYTES, metavar="SIZE", help="Limit below what the board has, e.g. 64KiB."),
     click.option("--flash", type=BYTES, metavar="SIZE", help="Limit below what the board has, e.g. 256KiB."),
     click.option(
+        "--weights",
+        type=BYTES,
+        metavar="SIZE",
+        help="Limit of the weights' bytes without biases, e.g. 64KiB.",
+    ),
+    click.option(
         "--latency", type=MILLISECONDS, metavar="TIME", help="Limit of the estimated latency, e.g. 40ms."
     ),
 )
@@ -150,7 +156,7 @@ _SPACE = (
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--sram and --flash in bytes, --latency in milliseconds; None where not given."""
+    """--sram, --flash and --weights in bytes, --latency in milliseconds; None where not given."""
     return _decorated(command, _LIMITS)
 
 

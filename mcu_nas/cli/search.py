@@ -34,6 +34,7 @@ _REQUEST_FIELDS = {
     "threads": "threads",
     "sram": "sram_bytes",
     "flash": "flash_bytes",
+    "weights": "weights_bytes",
     "latency": "latency_ms",
     "resolutions": "resolutions",
     "widths": "widths",

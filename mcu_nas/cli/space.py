@@ -62,6 +62,7 @@ def command(
     data: str,
     sram: int | None,
     flash: int | None,
+    weights: int | None,
     latency: float | None,
     resolutions: tuple[int, ...],
     widths: tuple[float, ...],
@@ -76,7 +77,7 @@ def command(
     Networks are sampled in each space (one resolution, one width multiplier). The space whose networks
     within the limits have the most MACs wins, among those in which enough of them are within.
     """
-    constraints = constraints_for(load_board(board), sram, flash, latency)
+    constraints = constraints_for(load_board(board), sram, flash, latency, weights)
     space = space_for(load_dataset(data), resolutions, widths or WIDTHS)
     if count:
         _print_count(space, as_json)
@@ -84,7 +85,7 @@ def command(
     found = optimize_space(space, constraints, seed, samples, min_share)
     following = (
         f"mcu-nas search --board {board} --data {shlex.quote(data)}"
-        f"{_limit_arguments(sram, flash, latency)}{_space_arguments(resolutions, widths)}"
+        f"{_limit_arguments(sram, flash, weights, latency)}{_space_arguments(resolutions, widths)}"
     )
     if as_json:
         print(json.dumps({**_record(found, constraints), "next": following}, indent=2))
@@ -114,6 +115,8 @@ def _limits(constraints: Constraints) -> str:
     text = (
         f"limits: SRAM {format_bytes(constraints.sram_bytes)}, flash {format_bytes(constraints.flash_bytes)}"
     )
+    if constraints.weights_bytes is not None:
+        text += f", weights {format_bytes(constraints.weights_bytes)}"
     if constraints.latency_ms is None or constraints.instruction_limit is None:
         return f"{text}, no latency limit"
     million = constraints.instruction_limit / 1e6
@@ -142,11 +145,12 @@ def _print_obstacles(statistics: tuple[SpaceStatistics, ...]) -> None:
             print(f"{'' if len(shown) > 1 else chr(10)}nothing fits: {row.obstacle}")
 
 
-def _limit_arguments(sram: int | None, flash: int | None, latency: float | None) -> str:
+def _limit_arguments(sram: int | None, flash: int | None, weights: int | None, latency: float | None) -> str:
     """The limits as they would be typed again."""
     given = (
         f" --sram {sram}" if sram is not None else "",
         f" --flash {flash}" if flash is not None else "",
+        f" --weights {weights}" if weights is not None else "",
         f" --latency {latency:g}ms" if latency is not None else "",
     )
     return "".join(given)
@@ -163,6 +167,7 @@ def _record(found: StageOne, constraints: Constraints) -> dict[str, object]:
         "limits": {
             "sram_bytes": constraints.sram_bytes,
             "flash_bytes": constraints.flash_bytes,
+            "weights_bytes": constraints.weights_bytes,
             "latency_ms": constraints.latency_ms,
             "instructions": constraints.instruction_limit,
         },

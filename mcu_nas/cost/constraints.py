@@ -14,13 +14,15 @@ from mcu_nas.network import Network
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """Limits on one core at one clock. ``latency_ms`` is compared with the central estimate."""
+    """Limits on one core at one clock. ``latency_ms`` is compared with the central estimate;
+    ``weights_bytes`` bounds what publications call the model's size: its weights without biases."""
 
     profile: CoreProfile
     clock_hz: int
     sram_bytes: int
     flash_bytes: int
     latency_ms: float | None = None
+    weights_bytes: int | None = None
 
     @property
     def instruction_limit(self) -> int | None:
@@ -52,6 +54,9 @@ class Constraints:
         ]
         flash = needs.flash_bytes(self.profile)
         limits.append((flash, self.flash_bytes, f"{flash:,} B of flash (limit {self.flash_bytes:,} B)"))
+        if self.weights_bytes is not None:
+            phrase = f"{needs.weights_bytes:,} B of weights (limit {self.weights_bytes:,} B)"
+            limits.append((needs.weights_bytes, self.weights_bytes, phrase))
         if self.latency_ms is not None and self.instruction_limit is not None:
             ms = latency(needs.instructions, self.profile, self.clock_hz).central_ms
             phrase = f"{ms:,.1f} ms estimated (limit {self.latency_ms:,.1f} ms)"
@@ -65,6 +70,7 @@ def constraints_for(
     sram_bytes: int | None = None,
     flash_bytes: int | None = None,
     latency_ms: float | None = None,
+    weights_bytes: int | None = None,
 ) -> Constraints:
     """A board's limits, or tighter ones where they are given.
 
@@ -86,4 +92,5 @@ def constraints_for(
         sram_bytes=board.usable_sram_bytes if sram_bytes is None else sram_bytes,
         flash_bytes=board.usable_flash_bytes if flash_bytes is None else flash_bytes,
         latency_ms=latency_ms,
+        weights_bytes=weights_bytes,
     )

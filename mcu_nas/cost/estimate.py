@@ -15,17 +15,19 @@ from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.planner import Optimize, plan
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.flash import constants_bytes
-from mcu_nas.cost.macs import network_macs
+from mcu_nas.cost.macs import network_macs, network_weight_bytes
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network needs. ``layers_bytes`` is the layers' flash: their constants and generated code."""
+    """What a network needs. ``layers_bytes`` is the layers' flash: their constants and generated code;
+    ``weights_bytes``, as publications count, the weights among them without biases."""
 
     peak_bytes: int
     macs: int
+    weights_bytes: int
     layers_bytes: int
     instructions: int
     kernels: frozenset[str]
@@ -50,6 +52,7 @@ def cost(network: Network, profile: CoreProfile, optimize: Optimize = Optimize.M
     return Cost(
         peak_bytes=layout.arena_bytes,
         macs=network_macs(network),
+        weights_bytes=network_weight_bytes(network),
         layers_bytes=constants_bytes(network) + profile.layer_code_bytes * len(network.ops),
         instructions=sum(
             instructions(network, op, kernel, profile)
@@ -66,6 +69,7 @@ def combine(costs: Iterable[Cost]) -> Cost:
     return Cost(
         peak_bytes=max(c.peak_bytes for c in parts),
         macs=sum(c.macs for c in parts),
+        weights_bytes=sum(c.weights_bytes for c in parts),
         layers_bytes=sum(c.layers_bytes for c in parts),
         instructions=sum(c.instructions for c in parts),
         kernels=frozenset().union(*(c.kernels for c in parts)),

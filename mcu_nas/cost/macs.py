@@ -24,6 +24,11 @@ def network_macs(network: Network) -> int:
     return sum(op_macs(network, op) for op in network.ops)
 
 
+def network_weight_bytes(network: Network) -> int:
+    """Bytes of a network's weights, without biases and requantization factors."""
+    return sum(op_weight_bytes(network, op) for op in network.ops)
+
+
 def op_weight_bytes(network: Network, op: Op) -> int:
     """Bytes of an operator's weights or constant operands, without biases and requantization factors."""
     match op:

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS evaluations (
     loss         REAL NOT NULL,        -- validation cross-entropy with shared weights: the fitness
     accuracy     REAL NOT NULL,        -- validation accuracy with shared weights, 0..1
     macs         INTEGER NOT NULL,
+    weights_bytes INTEGER NOT NULL,
     peak_bytes   INTEGER NOT NULL,
     flash_bytes  INTEGER NOT NULL,
     instructions INTEGER NOT NULL      -- estimated for the board's core
@@ -50,6 +51,7 @@ class Evaluation:
     loss: float
     accuracy: float
     macs: int
+    weights_bytes: int
     peak_bytes: int
     flash_bytes: int
     instructions: int
@@ -76,7 +78,7 @@ class History(Sequence[Evaluation]):
     def append(self, evaluation: Evaluation) -> None:
         """Add the next evaluation."""
         self._connection.execute(
-            "INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 len(self._evaluations),
                 evaluation.generation,
@@ -84,6 +86,7 @@ class History(Sequence[Evaluation]):
                 evaluation.loss,
                 evaluation.accuracy,
                 evaluation.macs,
+                evaluation.weights_bytes,
                 evaluation.peak_bytes,
                 evaluation.flash_bytes,
                 evaluation.instructions,

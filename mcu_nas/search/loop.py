@@ -48,6 +48,7 @@ def evolve(
                     loss=score.loss,
                     accuracy=score.accuracy,
                     macs=needs.macs,
+                    weights_bytes=needs.weights_bytes,
                     peak_bytes=needs.peak_bytes,
                     flash_bytes=needs.flash_bytes(candidates.constraints.profile),
                     instructions=needs.instructions,

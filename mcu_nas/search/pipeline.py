@@ -148,6 +148,7 @@ class Search:
         return {
             "architecture": dict(winner.architecture.choices),
             "macs": needs.macs,
+            "weights_bytes": needs.weights_bytes,
             "peak_bytes": needs.peak_bytes,
             "flash_bytes": needs.flash_bytes(profile),
             "instructions": needs.instructions,

@@ -27,6 +27,7 @@ class SearchRequest:
     threads: int
     sram_bytes: int | None = None
     flash_bytes: int | None = None
+    weights_bytes: int | None = None
     latency_ms: float | None = None
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = ()

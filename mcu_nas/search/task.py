@@ -64,8 +64,10 @@ class SearchTask:
     @cached_property
     def constraints(self) -> Constraints:
         """The limits."""
-        limits = (self.request.sram_bytes, self.request.flash_bytes, self.request.latency_ms)
-        return constraints_for(self.board, *limits)
+        request = self.request
+        return constraints_for(
+            self.board, request.sram_bytes, request.flash_bytes, request.latency_ms, request.weights_bytes
+        )
 
     @cached_property
     def stage_one(self) -> StageOne:

@@ -29,6 +29,7 @@ class NetworkCosts:
 
     peak_bytes: np.ndarray
     macs: np.ndarray
+    weights_bytes: np.ndarray
     flash_bytes: np.ndarray
     instructions: np.ndarray
 
@@ -75,20 +76,21 @@ class SegmentTable:
                 chosen = rows[indices[:, column[f"{name}.kernel"]], indices[:, column[f"{name}.expand"]]]
                 gathered.append(np.where((depths >= block)[:, None], chosen, 0))
                 channels_in = channels
-        stacked = np.stack(gathered)  # (segments, networks, 5)
-        used = np.bitwise_or.reduce(stacked[:, :, 4], axis=0)
+        stacked = np.stack(gathered)  # (segments, networks, 6)
+        used = np.bitwise_or.reduce(stacked[:, :, 5], axis=0)
         code = sum(
             (used >> bit & 1) * self.profile.kernel(name).code_bytes for bit, name in enumerate(self._kernels)
         )
         return NetworkCosts(
             peak_bytes=stacked[:, :, 0].max(axis=0),
             macs=stacked[:, :, 1].sum(axis=0),
-            flash_bytes=stacked[:, :, 2].sum(axis=0) + code,
-            instructions=stacked[:, :, 3].sum(axis=0),
+            weights_bytes=stacked[:, :, 2].sum(axis=0),
+            flash_bytes=stacked[:, :, 3].sum(axis=0) + code,
+            instructions=stacked[:, :, 4].sum(axis=0),
         )
 
     def _choices(self, space: Space, name: str, fixed: BlockShape, optimize: Optimize) -> np.ndarray:
-        """Rows (kernel sizes, expand ratios, 5) of one block's options."""
+        """Rows (kernel sizes, expand ratios, 6) of one block's options."""
         table = [
             [
                 self._row(self._block(replace(fixed, kernel=int(k), expand=int(e)), optimize))
@@ -128,10 +130,17 @@ class SegmentTable:
             self._costs[optimize, key] = cost(lower(), self.profile, optimize)
         return self._costs[optimize, key]
 
-    def _row(self, segment: Cost) -> tuple[int, int, int, int, int]:
+    def _row(self, segment: Cost) -> tuple[int, ...]:
         """A segment's numbers, the last a bit for each kernel that it runs."""
         for name in sorted(segment.kernels):
             if name not in self._kernels:
                 self._kernels.append(name)
         bits = sum(1 << self._kernels.index(name) for name in segment.kernels)
-        return (segment.peak_bytes, segment.macs, segment.layers_bytes, segment.instructions, bits)
+        return (
+            segment.peak_bytes,
+            segment.macs,
+            segment.weights_bytes,
+            segment.layers_bytes,
+            segment.instructions,
+            bits,
+        )

@@ -159,6 +159,8 @@ def _breaks(costs: NetworkCosts, constraints: Constraints) -> dict[str, np.ndarr
         "sram": costs.peak_bytes > constraints.sram_bytes,
         "flash": costs.flash_bytes > constraints.flash_bytes,
     }
+    if constraints.weights_bytes is not None:
+        breaks["weights"] = costs.weights_bytes > constraints.weights_bytes
     if constraints.instruction_limit is not None:
         breaks["latency"] = costs.instructions > constraints.instruction_limit
     return breaks

@@ -85,11 +85,19 @@ def test_latency_is_instructions_times_cpi_over_clock_with_its_range() -> None:
     assert estimated.high_ms == pytest.approx(1000 * cpi.high)
 
 
-FITTING = Cost(peak_bytes=1000, macs=0, layers_bytes=2000, instructions=30_000, kernels=frozenset())
+FITTING = Cost(
+    peak_bytes=1000,
+    macs=0,
+    weights_bytes=1500,
+    layers_bytes=2000,
+    instructions=30_000,
+    kernels=frozenset(),
+)
 LIMITS = replace(
     constraints_for(load_board("stm32f746g-disco")),
     sram_bytes=1000,
     flash_bytes=2000,
+    weights_bytes=1500,
     latency_ms=1.0,
     clock_hz=30_000_000,
     profile=PROFILE.model_copy(
@@ -107,6 +115,7 @@ def test_network_that_needs_exactly_the_limits_fits() -> None:
     ("more", "phrase"),
     [
         ({"peak_bytes": 1001}, "1,001 B of SRAM (limit 1,000 B)"),
+        ({"weights_bytes": 1501}, "1,501 B of weights (limit 1,500 B)"),
         ({"layers_bytes": 2001}, "2,001 B of flash (limit 2,000 B)"),
         ({"instructions": 60_000}, "2.0 ms estimated (limit 1.0 ms)"),
     ],
