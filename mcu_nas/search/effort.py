@@ -10,7 +10,8 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 @dataclass(frozen=True)
 class Effort:
     """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the supernet's largest subnet
-    (None: no bound); ``stage_one_samples`` are networks a space."""
+    (None: no bound); ``stage_one_samples`` are networks a space; ``emulated_samples`` are the test images
+    whose outputs over serial are compared with the host's."""
 
     name: str
     stage_one_samples: int
@@ -23,6 +24,7 @@ class Effort:
     validation_images: int
     holdout_images: int
     fine_tune: Schedule
+    emulated_samples: int = 4
 
 
 QUICK = Effort(
@@ -65,6 +67,7 @@ STANDARD = Effort(
     validation_images=5000,
     holdout_images=5000,
     fine_tune=Schedule(steps=10_000, batch=128, learning_rate=0.1, shift=1, mirror=True),
+    emulated_samples=200,
 )
 
 EFFORTS = {effort.name: effort for effort in (QUICK, STANDARD)}

@@ -23,7 +23,6 @@ from mcu_nas import __version__
 from mcu_nas.compiler.export import write_exports
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.estimate import Cost, latency
-from mcu_nas.datasets.images import resize
 from mcu_nas.devices.session import emulated_counterpart
 from mcu_nas.files import write_bytes, write_text
 from mcu_nas.quantize.quantize import quantize_network
@@ -58,6 +57,7 @@ class Search:
         """All stages, from the first unfinished one on."""
         torch.set_num_threads(self.task.request.threads)
         self.folder.record("versions", _versions())
+        self.folder.record("effort", asdict(self.task.effort))
         self._record_stage_one()
         supernet = self._supernet()
         winner = self._evolve(supernet)
@@ -65,7 +65,7 @@ class Search:
         network = self._fine_tune(supernet, winner)
         self._export(network, winner)
         self._verify(network)
-        self._build(winner.integer("resolution"))
+        self._build()
 
     def _record_stage_one(self) -> None:
         self.listener.stage("stage one")
@@ -214,16 +214,24 @@ class Search:
             found = verify_accuracy(network, self.folder.model, self.task.dataset, self.task.request.seed)
             self.folder.record("accuracy", found)
 
-    def _build(self, resolution: int) -> None:
-        """Firmware for the board, and for an emulated one with its core, on which it runs once."""
+    def _build(self) -> None:
+        """Firmware for the board, and for an emulated one with its core, on which test images run."""
         self.listener.stage("firmware")
         emulated = emulated_counterpart(self.task.board)
         boards = {board.name: board for board in (self.task.board, emulated) if board}
         images = {name: build_for(self.folder, board) for name, board in boards.items()}
         self.folder.record("firmware", {name: image_record(image) for name, image in images.items()})
         if emulated:
-            pixels = resize(self.task.dataset.test_images[:1], resolution)[0]
-            found = run_emulated(images[emulated.name], emulated, self.folder.model, pixels)
+            count = min(self.task.effort.emulated_samples, len(self.task.dataset.test_labels))
+            found = run_emulated(
+                images[emulated.name],
+                emulated,
+                self.folder.model,
+                self.task.dataset,
+                count,
+                self.task.request.seed,
+                lambda done: self.listener.progress(done, count, "test images on the emulated board"),
+            )
             self.folder.record("emulated", found)
 
     def _record_once(self, name: str, content: Mapping[str, Any]) -> None:

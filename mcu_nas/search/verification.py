@@ -1,12 +1,12 @@
 """What the exported winner does: accuracy on the test set, equality with the reference, a run on a device.
 
-The test set is touched here and nowhere before. Accuracy is that of our C on the host, whose outputs equal
-the firmware's; a sample of them is compared with TFLite Micro.
+The test set is touched here and nowhere before. Accuracy is that of our C on the host; a sample of its
+outputs is compared with TFLite Micro's, and another with those of the firmware on an emulated core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.splits import stratified_sample
 from mcu_nas.devices.build import FirmwareImage, build_firmware
 from mcu_nas.devices.host import HostModel
-from mcu_nas.devices.measurement import measure_layers
+from mcu_nas.devices.measurement import input_bytes, measure_layers
+from mcu_nas.devices.serial_link import DeviceLink
 from mcu_nas.devices.session import emulated_device
 from mcu_nas.search.evaluator import accuracy
 from mcu_nas.search.run_folder import RunFolder
@@ -76,16 +77,33 @@ def image_record(image: FirmwareImage) -> dict[str, Any]:
     }
 
 
-def run_emulated(image: FirmwareImage, board: Board, model: Path, pixels: np.ndarray) -> Mapping[str, Any]:
-    """One inference over serial: instructions in all and per layer, outputs, equality with the host's.
+def run_emulated(
+    image: FirmwareImage,
+    board: Board,
+    model: Path,
+    dataset: Dataset,
+    count: int,
+    seed: int,
+    on_sample: Callable[[int], None] = lambda done: None,
+) -> Mapping[str, Any]:
+    """A stratified sample of ``count`` test images through the firmware, over serial, after one boot.
 
-    ``pixels`` uint8 (H, W, C) at the model's resolution.
+    Instructions in all and per layer are those of the first image. Every image's outputs are compared with
+    the host's, byte by byte. ``on_sample`` is called with the number of images done, after each.
+
+    Raises:
+        DeviceError: the emulator or the firmware in it fails; nothing is given for the rest.
     """
+    chosen = stratified_sample(dataset.test_labels, count, seed)
+    program = load_program(model)
+    network = program.graph.network
+    pixels = resize(dataset.test_images[chosen], network.shape(network.inputs[0])[1])
     with emulated_device(board, image.elf) as link:
-        measured = measure_layers(link, pixels, emulated=True)
-        outputs = link.outputs()
+        measured = measure_layers(link, pixels[0], emulated=True)
+        outputs = np.stack([link.outputs(), *_device_outputs(link, pixels[1:], on_sample)])
         memory = link.memory()
-    expected = HostModel(load_program(model)).run(quantized_pixels(pixels)[None])[0]
+    expected = HostModel(program).run(quantized_pixels(pixels)).reshape(len(pixels), -1)
+    differing = int(np.any(outputs != expected, axis=1).sum())
     return {
         "board": board.name,
         "unit": measured.unit.name,
@@ -94,7 +112,23 @@ def run_emulated(image: FirmwareImage, board: Board, model: Path, pixels: np.nda
         "layers": [
             {"name": layer.name, "macs": layer.macs, "instructions": layer.count} for layer in measured.layers
         ],
-        "outputs": outputs.tolist(),
-        "equals_host": bool(np.array_equal(outputs, expected.ravel())),
+        "outputs": outputs[0].tolist(),
+        "samples": len(outputs),
+        "differing": differing,
+        "equals_host": differing == 0,
+        "accuracy": accuracy(outputs.argmax(1), dataset.test_labels[chosen]),
         "stack_used_bytes": memory.stack_used,
     }
+
+
+def _device_outputs(
+    link: DeviceLink, pixels: np.ndarray, on_sample: Callable[[int], None]
+) -> Iterator[np.ndarray]:
+    """Outputs int8 of each of the further images uint8 (N, H, W, C); the first is done already."""
+    info = link.hello()
+    on_sample(1)
+    for done, image in enumerate(pixels, 2):
+        link.load(input_bytes(info, image))
+        link.infer(1, 0)
+        yield link.outputs()
+        on_sample(done)
