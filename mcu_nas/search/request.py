@@ -31,10 +31,12 @@ class SearchRequest:
     latency_ms: float | None = None
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = ()
+    source: SupernetSource | None = None
 
     def to_record(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return {**asdict(self), "resolutions": list(self.resolutions), "widths": list(self.widths)}
+        lists = {"resolutions": list(self.resolutions), "widths": list(self.widths)}
+        return {**asdict(self), **lists, "source": self.source and self.source.to_record()}
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> SearchRequest:
@@ -50,3 +52,23 @@ class SearchRequest:
             key = ".".join(map(str, ("request", *fault["loc"])))
             message = fault["msg"][0].lower() + fault["msg"][1:]
             raise RunFolderError(f"{key}: {message}: start the search anew") from None
+
+
+@dataclass(frozen=True)
+class SupernetSource:
+    """A supernet that is taken from another run instead of being trained.
+
+    ``run`` is that run's folder, for people to read; the checkpoint itself is copied, and ``sha256`` is its
+    hash. ``request`` is what the run was asked that trained it: the supernet's space, data and training
+    follow from it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    run: str
+    sha256: str
+    request: SearchRequest
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {"run": self.run, "sha256": self.sha256, "request": self.request.to_record()}

@@ -26,13 +26,27 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise RunFolderError(f"{path}: is not a readable checkpoint: delete it to train again") from error
+    state = _read(path)
     if state.get("identity") != identity:
         raise RunFolderError(
             f"{path}: belongs to a training with other settings or data: "
             "resume with the first command's options, or choose another run folder"
         )
+    return state
+
+
+def checkpoint_identity(path: Path) -> str | None:
+    """The identity that a checkpoint was saved under.
+
+    Raises:
+        RunFolderError: the file cannot be read.
+    """
+    return _read(path).get("identity")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise RunFolderError(f"{path}: is not a readable checkpoint: delete it to train again") from error
     return state

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mcu_nas.spaces.architecture import Architecture
+from mcu_nas.spaces.space import Space
 from mcu_nas.supernet.checkpoint import load_checkpoint, save_checkpoint
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
@@ -62,7 +63,7 @@ def train_supernet(
         subnets = [partial(supernet, architecture=draw(rng)) for _ in range(second.shares)]
         return _shares(feed, first.steps + step, second, subnets)
 
-    identity = f"supernet {schedule} {feed.identity} {supernet.space}"
+    identity = supernet_identity(supernet.space, feed, schedule)
     total = first.steps + second.steps
     phases = (
         _Phase(first, 0, largest_losses, supernet.sort_channels),
@@ -90,9 +91,18 @@ def train_network(
     def losses(step: int) -> list[Callable[[], Tensor]]:
         return _shares(feed, step, schedule, [network] * schedule.shares)
 
-    identity = f"network {schedule} {feed.identity} {network.network.tensors}"
+    identity = _hashed(f"network {schedule} {feed.identity} {network.network.tensors}")
     phase = _Phase(schedule, 0, losses, lambda: None)
     _run(network, (phase,), schedule.steps, identity, checkpoint, progress)
+
+
+def supernet_identity(space: Space, feed: Feed, schedule: SupernetSchedule) -> str:
+    """Names the training of a supernet in its checkpoint: all that the weights depend on, hashed."""
+    return _hashed(f"supernet {schedule} {feed.identity} {space}")
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _Phase(NamedTuple):
@@ -112,7 +122,6 @@ def _run(
     checkpoint: Path | None,
     progress: Progress | None,
 ) -> None:
-    identity = hashlib.sha256(identity.encode()).hexdigest()
     state = load_checkpoint(checkpoint, identity) if checkpoint else None
     done = state["step"] if state else 0
     if state:
