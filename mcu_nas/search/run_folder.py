@@ -121,6 +121,12 @@ class RunFolder:
         """Replace one section of run.json."""
         write_text(self.path / "run.json", _dump({**self.read(), name: content}))
 
+    def record_once(self, name: str, content: Mapping[str, Any]) -> None:
+        """Records a stage that has just finished; a stage that a resumed run finds finished stays as it was,
+        with the seconds that it took."""
+        if name not in self.read():
+            self.record(name, dict(content))
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps a second search out of this folder; the lock dies with the process.
