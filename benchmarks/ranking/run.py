@@ -1,0 +1,132 @@
+"""Does a supernet rank networks as training each alone would? Runs the cells that results.jsonl lacks.
+
+    python benchmarks/ranking/run.py --jobs 2        # all that is missing, two processes at a time
+    python benchmarks/ranking/run.py --cell alone/budget/03/seed1
+    python benchmarks/ranking/summary.py             # tables and plot
+
+Cells: ``supernet`` trains one supernet over the space; ``shared/SET`` scores a set's networks with its
+weights, batch norms recalibrated; ``alone/SET/N/seedS`` trains one of them from scratch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks.cells import Results, Row, progress_line, run_study, study_parser
+from benchmarks.ranking.study import FULL, SETS, SMOKE, RankingStudy
+from mcu_nas.datasets.images import resize
+from mcu_nas.search.evaluator import SharedWeights, accuracy
+from mcu_nas.spaces.architecture import Architecture
+from mcu_nas.supernet.batch_norm import recalibrate
+from mcu_nas.supernet.supernet import Supernet
+from mcu_nas.supernet.torch_network import TorchNetwork, predict
+from mcu_nas.supernet.training import train_network, train_supernet
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.jsonl"
+BUILD = HERE.parents[1] / "build"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs what the command line asks for."""
+    options = study_parser(__doc__.splitlines()[0]).parse_args(arguments)
+    study = SMOKE if options.smoke else FULL
+    work = options.work or BUILD / ("ranking-smoke" if options.smoke else "ranking")
+    path = options.results or (work / "results.jsonl" if options.smoke else RESULTS)
+    cells = RankingCells(study, work)
+    again = [__file__, "--work", str(work), "--results", str(path), *(["--smoke"] if options.smoke else [])]
+    run_study(options, Results(path), cells.plan, cells.run, again)
+
+
+@dataclass(frozen=True)
+class RankingCells:
+    """The cells of a study, with their checkpoints in ``work``."""
+
+    study: RankingStudy
+    work: Path
+
+    def plan(self, rows: Mapping[str, Row]) -> list[str]:
+        """The supernet first, as all scores wait for it; then what needs it, then trainings alone."""
+        if "supernet" not in rows:
+            return ["supernet"]
+        alone = [
+            f"alone/{drawn_as}/{number:02d}/seed{seed}"
+            for seed in self.study.alone_seeds
+            for drawn_as in SETS
+            for number in range(self.study.networks)
+        ]
+        return [*(f"shared/{drawn_as}" for drawn_as in SETS), *alone]
+
+    def run(self, cell: str) -> Row:
+        """The row of one cell."""
+        match cell.split("/"):
+            case ["supernet"]:
+                return self._train_supernet()
+            case ["shared", drawn_as]:
+                return self._score_shared(drawn_as)
+            case ["alone", drawn_as, number, seed]:
+                architecture = self.study.networks_drawn[drawn_as][int(number)]
+                return self._train_alone(cell, architecture, int(seed.removeprefix("seed")))
+        sys.exit(f"no such cell: {cell}; --list names those that can run")
+
+    def _train_supernet(self) -> Row:
+        self._supernet()
+        phases = (self.study.supernet.largest, self.study.supernet.sampled)
+        return {
+            "schedule": str(self.study.supernet),
+            "images": sum(phase.steps * phase.batch for phase in phases),
+            "positions": {name: list(options) for name, options in self.study.space.options.items()},
+            "largest_macs": self.study.macs(self.study.space.largest()),
+        }
+
+    def _supernet(self) -> Supernet:
+        """The trained supernet, from its checkpoint where that is finished."""
+        study = self.study
+        supernet = Supernet(study.space, seed=study.seed)
+        feed = study.feed(max(int(r) for r in study.space.options["resolution"]), study.seed)
+        checkpoint = self.work / "supernet.pt"
+        train_supernet(supernet, feed, study.supernet, checkpoint=checkpoint, progress=progress_line())
+        return supernet
+
+    def _score_shared(self, drawn_as: str) -> Row:
+        supernet, study = self._supernet(), self.study
+        evaluators = {
+            judge: SharedWeights(supernet, study.recalibration, images, labels)
+            for judge, (images, labels) in study.judges().items()
+        }
+        scores = [
+            {judge: evaluator.score(architecture)._asdict() for judge, evaluator in evaluators.items()}
+            for architecture in study.networks_drawn[drawn_as]
+        ]
+        return {"networks": scores}
+
+    def _train_alone(self, cell: str, architecture: Architecture, seed: int) -> Row:
+        study, resolution = self.study, architecture.integer("resolution")
+        network = TorchNetwork(study.space.lower(architecture), seed=seed)
+        checkpoint = self.work / f"{cell.replace('/', '-')}.pt"
+        feed = study.feed(resolution, seed)
+        train_network(network, feed, study.alone, checkpoint=checkpoint, progress=progress_line())
+        recalibrate(network, resize(study.recalibration, resolution))
+        scores: dict[str, Any] = {}
+        for judge, (images, labels) in study.judges().items():
+            logits = predict(network, resize(images, resolution))
+            loss = float(F.cross_entropy(logits, torch.from_numpy(labels)))
+            scores[judge] = {"loss": loss, "accuracy": accuracy(logits.argmax(1).numpy(), labels)}
+        checkpoint.unlink(missing_ok=True)
+        return {
+            "architecture": dict(architecture.choices),
+            "macs": study.macs(architecture),
+            "schedule": str(study.alone),
+            **scores,
+        }
+
+
+if __name__ == "__main__":
+    main()
