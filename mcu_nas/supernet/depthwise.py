@@ -1,9 +1,8 @@
-"""Depthwise convolution with a quicker weight gradient on CPUs.
+"""Depthwise convolution for training on CPUs: native/depthwise.c behind autograd.
 
-oneDNN computes the weight gradient of a depthwise convolution quickly for 3×3 kernels only; for 5×5, 7×7
-and planes smaller than the kernel it takes up to twenty times the forward pass. The same gradient is a
-depthwise convolution of the input by the output's gradient, in which each (image, channel) is a channel
-of its own; its output, as large as the kernel, is summed over the images. oneDNN does that one fast.
+oneDNN computes the gradients of a depthwise convolution quickly for some shapes only: the weights' for 3×3
+kernels, the input's where the plane is larger than the kernel and the stride 1. Elsewhere they take up to
+twenty times the forward pass.
 """
 
 from __future__ import annotations
@@ -15,63 +14,72 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from mcu_nas.supernet.native.library import Shape, check, library, serves
+
 _Pair = tuple[int, int]
-_LARGEST_QUICK_PLANE = 10  # px; beyond, a filter of the plane's size is slower than oneDNN's own gradient
+_Edges = tuple[int, int, int, int]  # F.pad's order: left, right, top, bottom
 
 
-def depthwise_conv2d(x: Tensor, weight: Tensor, stride: _Pair, padding: _Pair) -> Tensor:
-    """F.conv2d of x (N, C, H, W) by weight (C, 1, KH, KW) with a group a channel, dilation 1."""
-    if weight.requires_grad and torch.is_grad_enabled() and _pays(x, weight, stride):
-        return _DepthwiseConv2d.apply(x, weight, stride, padding)
-    return F.conv2d(x, weight, None, stride, padding, 1, weight.shape[0])
+def depthwise_conv2d(x: Tensor, weight: Tensor, stride: _Pair, edges: _Edges) -> Tensor:
+    """F.conv2d of x (N, C, H, W), padded by ``edges``, by weight (C, 1, KH, KW); a group a channel."""
+    if weight.requires_grad and torch.is_grad_enabled() and _has_kernel(x, weight, stride, edges):
+        return _DepthwiseConv2d.apply(x, weight, stride[0], edges)
+    left, right, top, bottom = edges
+    if left == right and top == bottom:
+        return F.conv2d(x, weight, None, stride, (top, left), 1, weight.shape[0])
+    return F.conv2d(F.pad(x, edges), weight, None, stride, 0, 1, weight.shape[0])
 
 
-def _pays(x: Tensor, weight: Tensor, stride: _Pair) -> bool:
-    plane = max(x.shape[2] // stride[0], x.shape[3] // stride[1])
-    kernel = max(weight.shape[2:])
-    return plane <= _LARGEST_QUICK_PLANE and (kernel > 3 or plane <= kernel)
+def _has_kernel(x: Tensor, weight: Tensor, stride: _Pair, edges: _Edges) -> bool:
+    height, width = weight.shape[2:]
+    square = height == width and stride[0] == stride[1]
+    return serves(x) and square and height in (3, 5, 7) and stride[0] in (1, 2) and max(edges) < height
 
 
 class _DepthwiseConv2d(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: _Pair, padding: _Pair) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(x, weight, None, stride, padding, 1, weight.shape[0])
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, edges: _Edges) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        shape = _shape(x, weight, stride, edges)
+        taps = _taps(weight)
+        y = _empty(x, shape.out_height, shape.out_width)
+        check(library(x.dtype).depthwise_forward(shape, x.data_ptr(), taps.data_ptr(), y.data_ptr()))
+        ctx.save_for_backward(x, taps)
+        ctx.shape = shape
+        return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, weight = ctx.saved_tensors
-        gradient_x = gradient_weight = None
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, taps = ctx.saved_tensors
+        kernels, shape = library(x.dtype), ctx.shape
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        dx = dweight = None
         if ctx.needs_input_grad[0]:
-            gradient_x, _, _ = torch.ops.aten.convolution_backward(
-                gradient,
-                x,
-                weight,
-                None,
-                ctx.stride,
-                ctx.padding,
-                (1, 1),
-                False,
-                (0, 0),
-                weight.shape[0],
-                (True, False, False),
-            )
+            dx = _empty(x, *x.shape[2:])
+            flipped = taps.flip(0, 1)
+            check(kernels.depthwise_backward_input(shape, dy.data_ptr(), flipped.data_ptr(), dx.data_ptr()))
         if ctx.needs_input_grad[1]:
-            gradient_weight = _weight_gradient(x, gradient, weight.shape[2:], ctx.stride, ctx.padding)
-        return gradient_x, gradient_weight, None, None
+            dtaps = torch.empty_like(taps)
+            check(kernels.depthwise_backward_taps(shape, x.data_ptr(), dy.data_ptr(), dtaps.data_ptr()))
+            dweight = dtaps.permute(2, 0, 1).unsqueeze(1)
+        return dx, dweight, None, None
 
 
-def _weight_gradient(
-    x: Tensor, gradient: Tensor, kernel: torch.Size, stride: _Pair, padding: _Pair
-) -> Tensor:
-    """x (N, C, H, W), gradient (N, C, OH, OW) -> (C, 1, KH, KW)."""
-    batch, channels, height, width = x.shape
-    out_height, out_width = gradient.shape[2:]
-    planes = batch * channels
-    image = x.permute(2, 3, 0, 1).reshape(1, height, width, planes).permute(0, 3, 1, 2)  # (1, N·C, H, W)
-    taps = gradient.permute(2, 3, 0, 1).reshape(1, out_height, out_width, planes).permute(3, 0, 1, 2)
-    # The forward stride is the distance at which gradients meet the input: here, a dilation.
-    each = F.conv2d(image, taps, None, 1, padding, stride, planes)[:, :, : kernel[0], : kernel[1]]
-    return each.reshape(batch, channels, *kernel).sum(0).unsqueeze(1)
+def _taps(weight: Tensor) -> Tensor:
+    """(C, 1, K, K) -> (K, K, C)."""
+    return weight.squeeze(1).permute(1, 2, 0).contiguous()
+
+
+def _shape(x: Tensor, weight: Tensor, stride: int, edges: _Edges) -> Shape:
+    images, channels, height, width = x.shape
+    kernel = weight.shape[2]
+    left, right, top, bottom = edges
+    out_height = (height + top + bottom - kernel) // stride + 1
+    out_width = (width + left + right - kernel) // stride + 1
+    return Shape(images, height, width, channels, kernel, stride, top, left, out_height, out_width)
+
+
+def _empty(like: Tensor, height: int, width: int) -> Tensor:
+    shape = (like.shape[0], like.shape[1], height, width)
+    return torch.empty(shape, dtype=like.dtype, memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from mcu_nas.operators import FullyConnected
 from mcu_nas.supernet.lowering import Step, activate, convolve
+from mcu_nas.supernet.normalise import normalise
 
 BATCH_NORM_EPSILON = 1e-3  # TensorFlow's default; folded away before the device sees it
 
@@ -62,10 +63,9 @@ class Layer(nn.Module):
         outputs = step.weight_shape[0]
         gain, shift = _first(self.gain, outputs), _first(self.shift, outputs)
         if self.training:
-            x = F.batch_norm(x, None, None, gain, shift, True, 0.0, BATCH_NORM_EPSILON)
-        else:
-            mean, variance = _first(self.mean, outputs), _first(self.variance, outputs)
-            x = F.batch_norm(x, mean, variance, gain, shift, False, 0.0, BATCH_NORM_EPSILON)
+            return normalise(x, gain, shift, BATCH_NORM_EPSILON, step.op.activation)  # type: ignore[union-attr]
+        mean, variance = _first(self.mean, outputs), _first(self.variance, outputs)
+        x = F.batch_norm(x, mean, variance, gain, shift, False, 0.0, BATCH_NORM_EPSILON)
         return activate(x, step.op.activation)  # type: ignore[union-attr]
 
     def copy_slice(self, source: Layer) -> None:

@@ -82,11 +82,11 @@ def convolve(step: Step, x: Tensor, weight: Tensor, bias: Tensor | None = None) 
     """The convolution or matrix product of a step, without its activation."""
     if isinstance(step.op, FullyConnected):
         return F.linear(x.flatten(1), weight, bias)
-    if step.edges is not None:
-        x = F.pad(x, step.edges)
     assert isinstance(step.op, Conv2D | DepthwiseConv2D)
     if step.groups > 1 and step.groups == weight.shape[0] and bias is None and step.op.dilation == (1, 1):
-        return depthwise_conv2d(x, weight, step.op.stride, step.padding)
+        return depthwise_conv2d(x, weight, step.op.stride, _edges(step))
+    if step.edges is not None:
+        x = F.pad(x, step.edges)
     return F.conv2d(x, weight, bias, step.op.stride, step.padding, step.op.dilation, step.groups)
 
 
@@ -104,17 +104,23 @@ def _weightless(step: Step, x: Tensor, live: dict[int, Tensor]) -> Tensor:
     if isinstance(op, Mean):
         return x.mean((2, 3), keepdim=op.keep_dims)
     assert isinstance(op, AveragePool2D)
-    return activate(_average_pool(x, op, step), op.activation)
+    return activate(average_pool(x, op, step), op.activation)
 
 
-def _average_pool(x: Tensor, op: AveragePool2D, step: Step) -> Tensor:
-    """TFLite averages over the taps inside the input; so divide window sums by their number."""
-    edges = step.edges or (step.padding[1], step.padding[1], step.padding[0], step.padding[0])
+def average_pool(x: Tensor, op: AveragePool2D, step: Step) -> Tensor:
+    """The averages of a step's windows; of the taps inside the input, as in TFLite: their sum by their number."""
+    edges = _edges(step)
     if not any(edges):
         return F.avg_pool2d(x, op.window, op.stride)
     sums = F.avg_pool2d(F.pad(x, edges), op.window, op.stride, divisor_override=1)
     taps = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), edges), op.window, op.stride, divisor_override=1)
     return sums / taps
+
+
+def _edges(step: Step) -> tuple[int, int, int, int]:
+    """A step's padding in F.pad's order: left, right, top, bottom."""
+    rows, columns = step.padding
+    return step.edges or (columns, columns, rows, rows)
 
 
 def _step(network: Network, index: int, op: Op) -> Step:

@@ -1,0 +1,133 @@
+/* Batch norm by the batch's statistics and the activation after it, for training.
+ *
+ *   x, y, dx, dy [pixels][channels]   gain, shift, dgain, dshift [channels]
+ *   saved [4][channels]: mean, 1 / sqrt(variance + epsilon), and factor and offset of y = x * factor + offset
+ *
+ * The activation is a clamp to low..high, whose gradient is 0 at both. Sums run over BLOCK pixels in `real`,
+ * which stay in the cache for all channels, and over the blocks in double.
+ * Spec: Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and the gradients in section 3.
+ */
+#include "vector.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { BLOCK = 64, MEAN = 0, INVERSE, FACTOR, OFFSET };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* sums[0][channels] of x - origin, sums[1][channels] of its squares. */
+static void add_moments(const real *x, size_t pixels, size_t channels, const real *origin, double *sums)
+{
+    for (size_t begin = 0; begin < pixels; begin += BLOCK) {
+        const size_t end = least(begin + BLOCK, pixels);
+        for (size_t c = 0; c < channels; c += LANES) {
+            const vec from = load(origin + c);
+            vec sum = {0}, squares = {0};
+            for (size_t p = begin; p < end; p++) {
+                const vec distance = load(x + p * channels + c) - from;
+                sum += distance;
+                squares += distance * distance;
+            }
+            add(sums + c, sum);
+            add(sums + channels + c, squares);
+        }
+    }
+}
+
+/* Returns 0, or -1 without memory. */
+int batch_norm_forward(const real *x, size_t pixels, size_t channels, const real *gain, const real *shift,
+                       double epsilon, double low, double high, real *saved, real *y)
+{
+    double *sums = calloc(2 * channels, sizeof *sums);
+    if (!sums)
+        return -1;
+    real *factor = saved + FACTOR * channels, *offset = saved + OFFSET * channels;
+    /* Distances from the first pixel: a mean far from zero would cancel the variance's digits. */
+    add_moments(x, pixels, channels, x, sums);
+    for (size_t c = 0; c < channels; c++) {
+        const double distance = sums[c] / (double)pixels, mean = (double)x[c] + distance;
+        const double spread = sums[channels + c] / (double)pixels - distance * distance;
+        const double inverse = 1.0 / sqrt((spread > 0.0 ? spread : 0.0) + epsilon);
+        saved[MEAN * channels + c] = (real)mean;
+        saved[INVERSE * channels + c] = (real)inverse;
+        factor[c] = (real)((double)gain[c] * inverse);
+        offset[c] = (real)((double)shift[c] - mean * (double)gain[c] * inverse);
+    }
+    free(sums);
+    const vec lows = all((real)low), highs = all((real)high);
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t c = 0; c < channels; c += LANES) {
+            const vec value = load(x + p * channels + c) * load(factor + c) + load(offset + c);
+            store(y + p * channels + c, clamp(value, lows, highs));
+        }
+    return 0;
+}
+
+/* dy where the activation let y through, else 0. */
+INLINE vec passed(vec y, vec dy, vec lows, vec highs)
+{
+    return where((y > lows) & (y < highs), dy, (vec){0});
+}
+
+/* sums[0][channels] of dy as the activation passes it on, sums[1][channels] of that times x - mean. */
+static void add_gradients(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
+                          vec lows, vec highs, double *sums)
+{
+    for (size_t begin = 0; begin < pixels; begin += BLOCK) {
+        const size_t end = least(begin + BLOCK, pixels);
+        for (size_t c = 0; c < channels; c += LANES) {
+            const vec mean = load(saved + MEAN * channels + c);
+            const vec factor = load(saved + FACTOR * channels + c), offset = load(saved + OFFSET * channels + c);
+            vec sum = {0}, products = {0};
+            for (size_t p = begin; p < end; p++) {
+                const vec value = load(x + p * channels + c);
+                const vec g = passed(value * factor + offset, load(dy + p * channels + c), lows, highs);
+                sum += g;
+                products += g * (value - mean);
+            }
+            add(sums + c, sum);
+            add(sums + channels + c, products);
+        }
+    }
+}
+
+/* With g = dy as the activation passes it on:
+ * dx = factor * (g - mean(g) - (x - mean) * inverse^2 * mean(g * (x - mean))) = factor * g + slope * x + base.
+ * Returns 0, or -1 without memory. */
+int batch_norm_backward(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
+                        double low, double high, real *dx, real *dgain, real *dshift)
+{
+    double *sums = calloc(2 * channels, sizeof *sums);
+    real *line = malloc(2 * channels * sizeof *line);
+    if (!sums || !line) {
+        free(sums);
+        free(line);
+        return -1;
+    }
+    const real *mean = saved + MEAN * channels, *inverse = saved + INVERSE * channels;
+    const real *factor = saved + FACTOR * channels, *offset = saved + OFFSET * channels;
+    const vec lows = all((real)low), highs = all((real)high);
+    real *slope = line, *base = line + channels;
+    add_gradients(x, dy, pixels, channels, saved, lows, highs, sums);
+    for (size_t c = 0; c < channels; c++) {
+        const double share = (double)factor[c] / (double)pixels, per_deviation = (double)inverse[c];
+        const double tilt = -share * per_deviation * per_deviation * sums[channels + c];
+        slope[c] = (real)tilt;
+        base[c] = (real)(-share * sums[c] - tilt * (double)mean[c]);
+        dgain[c] = (real)(sums[channels + c] * per_deviation);
+        dshift[c] = (real)sums[c];
+    }
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t c = 0; c < channels; c += LANES) {
+            const vec value = load(x + p * channels + c), factors = load(factor + c);
+            const vec g = passed(value * factors + load(offset + c), load(dy + p * channels + c), lows, highs);
+            store(dx + p * channels + c, factors * g + value * load(slope + c) + load(base + c));
+        }
+    free(sums);
+    free(line);
+    return 0;
+}

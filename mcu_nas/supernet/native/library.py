@@ -1,0 +1,102 @@
+"""The C kernels of training, built by the host's gcc for the processor at hand and called through ctypes.
+
+Why not torch's own: on the narrow layers of microcontroller networks its CPU kernels spend most of a step
+on batch norm's gradient and on depthwise convolution's (benchmarks/supernet_speed.md). A call releases the
+interpreter's lock and runs on the calling thread alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from mcu_nas.errors import BuildError, ToolError
+
+LANES = 8  # vector.h
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("batch_norm.c", "depthwise.c"))
+_FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared")
+_C_TYPES = {torch.float32: "float", torch.float64: "double"}
+_building = Lock()
+
+
+class Shape(ctypes.Structure):
+    """struct shape of depthwise.c."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "images",
+            "height",
+            "width",
+            "channels",
+            "kernel",
+            "stride",
+            "top",
+            "left",
+            "out_height",
+            "out_width",
+        )
+    )
+
+
+_TENSOR, _SIZE, _NUMBER = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_double
+_ARGUMENTS = {
+    "batch_norm_forward": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), *3 * (_NUMBER,), *2 * (_TENSOR,)),
+    "batch_norm_backward": (*2 * (_TENSOR,), *2 * (_SIZE,), _TENSOR, *2 * (_NUMBER,), *3 * (_TENSOR,)),
+    "depthwise_forward": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
+    "depthwise_backward_input": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
+    "depthwise_backward_taps": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
+}
+
+
+def serves(x: Tensor) -> bool:
+    """Whether the kernels take an activation (N, C, H, W): on the CPU, float, C a multiple of LANES."""
+    return x.device.type == "cpu" and x.dtype in _C_TYPES and x.shape[1] % LANES == 0 and x.numel() > 0
+
+
+def library(dtype: torch.dtype) -> ctypes.CDLL:
+    """The kernels for tensors of ``dtype``, float32 or float64; built at the process's first call.
+
+    Raises:
+        ToolError: gcc is missing.
+        BuildError: gcc refused the kernels.
+    """
+    with _building:
+        return _built(_C_TYPES[dtype])
+
+
+@cache
+def _built(real: str) -> ctypes.CDLL:
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        raise ToolError("gcc is not installed: `apt install gcc libc6-dev` brings it on Debian")
+    folder = tempfile.TemporaryDirectory(prefix="mcu-nas-training-")
+    atexit.register(folder.cleanup)
+    built = Path(folder.name) / f"{real}.so"
+    command = [gcc, *_FLAGS, f"-DREAL={real}", "-o", built, *_SOURCES]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if result.returncode:
+        raise BuildError(f"gcc refused the kernels of training: {result.stderr.strip()}")
+    kernels = ctypes.CDLL(str(built))
+    for name, arguments in _ARGUMENTS.items():
+        getattr(kernels, name).argtypes = arguments
+    return kernels
+
+
+def check(status: int) -> None:
+    """Of what a kernel returned.
+
+    Raises:
+        MemoryError: its scratch, of one image's size, could not be had.
+    """
+    if status:
+        raise MemoryError("no memory for one image of a training step")

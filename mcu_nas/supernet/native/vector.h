@@ -1,0 +1,59 @@
+/* Eight channels at a time: what batch_norm.c and depthwise.c compute with.
+ *
+ * `real` is the type of all tensors: float, or with -DREAL=double what the gradients are checked in.
+ * gcc turns a vector operation into whatever the processor has. Tensors are torch's channels_last,
+ * that is [image][row][column][channel], and channels are a multiple of LANES.
+ */
+#ifndef MCU_NAS_VECTOR_H
+#define MCU_NAS_VECTOR_H
+
+#include <stddef.h>
+#include <string.h>
+
+#ifndef REAL
+#define REAL float
+#endif
+
+enum { LANES = 8 };
+
+typedef REAL real;
+typedef real vec __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef __typeof__((vec){0} < (vec){0}) mask;
+typedef double wide __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const real *from)
+{
+    return *(const vec *)from;
+}
+
+INLINE void store(real *to, vec value)
+{
+    *(vec *)to = value;
+}
+
+INLINE vec all(real value)
+{
+    return value - (vec){0};
+}
+
+/* Adds to LANES sums in double. */
+INLINE void add(double *sums, vec values)
+{
+    *(wide *)sums += __builtin_convertvector(values, wide);
+}
+
+/* `value` where `chosen` (all bits set), else `other`. */
+INLINE vec where(mask chosen, vec value, vec other)
+{
+    return (vec)((chosen & (mask)value) | (~chosen & (mask)other));
+}
+
+INLINE vec clamp(vec value, vec low, vec high)
+{
+    value = where(value < low, low, value);
+    return where(value > high, high, value);
+}
+
+#endif
