@@ -1,7 +1,8 @@
-"""Where the files that travel with the package lie: firmware sources and board files."""
+"""Where the files that travel with the package lie (firmware sources, board files), and where it keeps its own."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -21,3 +22,9 @@ def firmware_dir() -> Path:
 def boards_dir() -> Path:
     """The shipped board files and core profiles."""
     return resource_dir("boards")
+
+
+def cache_folder() -> Path:
+    """Where what can be made or fetched again is kept: $XDG_CACHE_HOME/mcu-nas, ~/.cache/mcu-nas by default."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "mcu-nas"

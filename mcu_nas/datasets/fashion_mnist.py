@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import urllib.error
 import urllib.request
 import zlib
@@ -21,6 +20,7 @@ from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.idx import read_idx
 from mcu_nas.errors import DataError
 from mcu_nas.files import write_bytes
+from mcu_nas.resources import cache_folder
 
 NAME = "fashion-mnist"
 LABELS = (
@@ -52,20 +52,19 @@ def load() -> Dataset:
     Raises:
         DataError: no copy and no download, or a copy that is broken.
     """
-    folder = DEBIAN_FOLDER if _holds_all(DEBIAN_FOLDER) else cache_folder()
+    folder = DEBIAN_FOLDER if _holds_all(DEBIAN_FOLDER) else cache_folder() / NAME
     if not _holds_all(folder):
         _download(folder)
     return replace(load_idx_folder(folder, NAME, LABELS), mirrored_is_same=True)
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/mcu-nas/fashion-mnist, ~/.cache by default."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "mcu-nas" / NAME
-
-
 def _holds_all(folder: Path) -> bool:
     return all((folder / name).is_file() for name in SHA256)
+
+
+def holds_idx(folder: Path) -> bool:
+    """Whether a folder has any of MNIST's four files."""
+    return any((folder / name).exists() or (folder / name.removesuffix(".gz")).exists() for name in SHA256)
 
 
 def load_idx_folder(folder: Path, name: str, labels: tuple[str, ...] | None = None) -> Dataset:

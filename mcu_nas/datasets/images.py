@@ -32,6 +32,38 @@ def resize(images: np.ndarray, resolution: int) -> np.ndarray:
     return np.concatenate(chunks)
 
 
+def square(image: np.ndarray, px: int) -> np.ndarray:
+    """One uint8 image (H, W, C) of any size as (px, px, C): its centre square by area averaging, as ``resize``.
+
+    An image smaller than ``px`` is enlarged: an output pixel is the mean of the input area under it, be that
+    less than a pixel. Works row by row, so that a photo needs little memory beside itself.
+    """
+    height, width, _ = image.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    image = image[top : top + side, left : left + side]
+    if side == px:
+        return image
+    # Sums of rows stay below 255 * side < 2^24, exact in float32 whatever the order; sums of both in float64.
+    rows = _sums(image.astype(np.float32), px)  # (px, side, C)
+    total = _sums(rows.transpose(1, 0, 2).astype(np.float64), px)  # (px, px, C), columns first
+    area = side * side
+    means = (2 * total.astype(np.int64) + area) // (2 * area)
+    return np.ascontiguousarray(means.transpose(1, 0, 2).astype(np.uint8))
+
+
+def _sums(values: np.ndarray, px: int) -> np.ndarray:
+    """Sums (px, ...) over the first axis of ``values`` (side, ...) under each output cell, in 1/px of a value."""
+    side = len(values)
+    sums = np.empty((px, *values.shape[1:]), values.dtype)
+    for cell in range(px):
+        first, last = cell * side // px, -(-(cell + 1) * side // px)
+        edges = np.arange(first, last) * px
+        weights = np.minimum(edges + px, (cell + 1) * side) - np.maximum(edges, cell * side)
+        sums[cell] = np.tensordot(weights.astype(values.dtype), values[first:last], axes=1)
+    return sums
+
+
 def real_pixels(images: np.ndarray, white: float = 1.0) -> np.ndarray:
     """uint8 images as the float32 that a model sees, 255 becoming ``white``."""
     return images.astype(np.float32) / np.float32(255.0 / white)

@@ -52,6 +52,19 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(order[:count])
 
 
+def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Sorted indices int64 of a seeded ``share`` of each class of ``labels`` (N,): at least one image of a class,
+    and never its last.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = [np.empty(0, np.int64)]
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(len(members) * share), 1), len(members) - 1)
+        chosen.append(rng.permutation(members)[:count])
+    return np.sort(np.concatenate(chosen))
+
+
 def _stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A seeded order of all indices in which every run of consecutive indices holds each class in
     proportion: an index's place is its rank in its class, relative to the size of the class."""

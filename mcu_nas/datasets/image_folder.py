@@ -1,0 +1,176 @@
+"""Which files of a folder are images of which class.
+
+    FOLDER/train/<class>/*.jpg  and  FOLDER/test/<class>/*.jpg, or FOLDER/<class>/*.jpg
+
+Without a test folder a fifth of each class is set aside, seeded, the same for every search. Only files directly in
+a class folder count; hidden files and folders are passed over, so are Thumbs.db and desktop.ini.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mcu_nas.datasets.findings import Finding
+from mcu_nas.datasets.image_files import SUFFIXES
+from mcu_nas.datasets.splits import hold_out
+from mcu_nas.errors import DataError
+
+TEST_SHARE = 0.2
+SPLIT_SEED = 0  # not the search's: all searches are judged on the same images
+_LITTER = ("thumbs.db", "desktop.ini")
+
+
+class ImageFile(NamedTuple):
+    """A file below the folder, its class, and what tells that it has not changed."""
+
+    name: str
+    path: str
+    label: int
+    bytes: int
+    modified_ns: int
+    changed_ns: int
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """The images of a folder by class. ``labels`` are the class folders' names, in alphabetical order, or in
+    numerical order where all are numbers.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    train: tuple[ImageFile, ...] = field(repr=False)
+    test: tuple[ImageFile, ...] = field(repr=False)
+    findings: tuple[Finding, ...]
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether a folder has class folders, or train/ with some, rather than files of another kind."""
+    return bool(_folders(folder))
+
+
+def list_images(folder: Path) -> ImageFolder:
+    """Lists a folder; no image is opened.
+
+    Raises:
+        DataError: no class folders or no images, a name that cannot be a label, a class to test that none can
+            learn, a folder that cannot be read.
+    """
+    parts = _folders(folder)
+    training_folder = parts.get("train", folder)
+    labels = _labels(training_folder)
+    train, findings = _images(folder, training_folder, labels)
+    if "train" in parts and (others := sorted(set(parts) - {"train", "test"})):
+        findings.append(Finding("note", "folders beside train and test are not read", tuple(others)))
+    if "train" in parts and "test" in parts:
+        unknown = sorted(set(_labels(parts["test"])) - set(labels))
+        if unknown:
+            raise DataError(
+                f"{parts['test']}: {Finding('error', 'classes that train has not', tuple(unknown))}"
+            )
+        test, more = _images(folder, parts["test"], labels)
+        findings += more
+    else:
+        train, test = _split(train)
+        findings.append(
+            Finding("note", f"no test folder: {len(test):,} images, {TEST_SHARE:.0%} of each class, test")
+        )
+    return ImageFolder(folder, labels, tuple(train), tuple(test), tuple(findings))
+
+
+def _images(root: Path, part: Path, labels: Sequence[str]) -> tuple[list[ImageFile], list[Finding]]:
+    """All images of a part, class by class, each class in alphabetical order."""
+    files: list[ImageFile] = []
+    strangers: Counter[str] = Counter()
+    nested: list[str] = []
+    folders = _folders(part)
+    for label, name in enumerate(labels):
+        for entry in _entries(folders[name]) if name in folders else ():
+            suffix = Path(entry.name).suffix.lower()
+            if _is_folder(entry):
+                nested.append(_shown(Path(entry.path).relative_to(root)))
+            elif suffix not in SUFFIXES:
+                strangers[suffix or entry.name] += 1
+            else:
+                files.append(_image_file(entry, root, label))
+    findings = []
+    if strangers:
+        kinds = tuple(f"{count:,} {kind}" for kind, count in strangers.most_common())
+        findings.append(Finding("warning", f"files that are not {', '.join(SUFFIXES)} are not read", kinds))
+    if nested:
+        findings.append(Finding("warning", "folders inside class folders are not read", tuple(nested)))
+    return files, findings
+
+
+def _image_file(entry: os.DirEntry[str], root: Path, label: int) -> ImageFile:
+    try:
+        status = entry.stat()
+    except OSError:  # a link that leads nowhere: reading it says so
+        status = entry.stat(follow_symlinks=False)
+    name = _shown(Path(entry.path).relative_to(root))
+    return ImageFile(name, entry.path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _labels(part: Path) -> tuple[str, ...]:
+    names = list(_folders(part))
+    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names))
+
+
+def _folders(parent: Path) -> dict[str, Path]:
+    """The folders in a folder by name. What looks alike is the same: accents are composed (NFC).
+
+    Raises:
+        DataError: a name that is not UTF-8, or two that look alike.
+    """
+    found: dict[str, Path] = {}
+    for entry in _entries(parent):
+        if not _is_folder(entry):
+            continue
+        name = unicodedata.normalize("NFC", entry.name)
+        if _shown(name) != name:
+            raise DataError(f"{parent}: the name of folder {_shown(name)} is not UTF-8: rename it")
+        if name in found:
+            raise DataError(
+                f"{parent}: two folders are called {name}, with accents encoded in two ways: rename one"
+            )
+        found[name] = Path(entry.path)
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is not hidden, by name."""
+    try:
+        with os.scandir(folder) as entries:
+            visible = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _LITTER]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Links to folders are folders; one that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _shown(name: str | Path) -> str:
+    """A name as it can be printed and written to JSON, whatever its bytes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _split(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:
+    held_out = set(
+        hold_out(np.array([file.label for file in files], np.int64), TEST_SHARE, SPLIT_SEED).tolist()
+    )
+    train = [file for index, file in enumerate(files) if index not in held_out]
+    return train, [files[index] for index in sorted(held_out)]
