@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcu_nas.search.pipeline import Search
 
 # Option of the command line -> field of the request.
-_REQUEST_FIELDS = {
+REQUEST_FIELDS = {
     "board": "board",
     "data": "data",
     "effort": "effort",
@@ -87,7 +87,7 @@ def command(
     on with --resume and ends with the same result.
     """
     require_torch("search")
-    request = SearchRequest(**{field: options[name] for name, field in _REQUEST_FIELDS.items()})
+    request = SearchRequest(**{field: options[name] for name, field in REQUEST_FIELDS.items()})
     path = run_dir or _default_folder(options)
     if resume:
         folder = RunFolder.open(path)
@@ -137,7 +137,7 @@ def _default_folder(options: dict[str, Any]) -> Path:
 
 def _refuse_changes(context: click.Context, given: SearchRequest, recorded: SearchRequest) -> None:
     """A resumed run is the run that was asked for: an option that says otherwise is an error."""
-    for option, field in _REQUEST_FIELDS.items():
+    for option, field in REQUEST_FIELDS.items():
         typed = context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
         before, now = getattr(recorded, field), getattr(given, field)
         if typed and before != now:
