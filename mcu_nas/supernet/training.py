@@ -87,13 +87,34 @@ def train_network(
     Raises:
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
+    tensors = network.network.tensors
+    train_module(network, "network", tensors, feed, schedule, checkpoint=checkpoint, progress=progress)
+
+
+def train_module(
+    module: nn.Module,
+    name: str,
+    what: object,
+    feed: Feed,
+    schedule: Schedule,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Trains in place whatever maps pixels to logits.
+
+    ``name`` and ``what`` tell its checkpoint from those of other trainings with this feed and schedule.
+
+    Raises:
+        RunFolderError: the checkpoint is broken or belongs to another training.
+    """
 
     def losses(step: int) -> list[Callable[[], Tensor]]:
-        return _shares(feed, step, schedule, [network] * schedule.shares)
+        return _shares(feed, step, schedule, [module] * schedule.shares)
 
-    identity = _hashed(f"network {schedule} {feed.identity} {network.network.tensors}")
+    identity = _hashed(f"{name} {schedule} {feed.identity} {what}")
     phase = _Phase(schedule, 0, losses, lambda: None)
-    _run(network, (phase,), schedule.steps, identity, checkpoint, progress)
+    _run(module, (phase,), schedule.steps, identity, checkpoint, progress)
 
 
 def supernet_identity(space: Space, feed: Feed, schedule: SupernetSchedule) -> str:
