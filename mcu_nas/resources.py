@@ -1,4 +1,6 @@
-"""Where the files that travel with the package lie (firmware sources, board files), and where it keeps its own."""
+"""Where the files that travel with the package lie (firmware sources, board files), and where it keeps its
+own.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,8 @@ def boards_dir() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where what can be made or fetched again is kept: $XDG_CACHE_HOME/mcu-nas, ~/.cache/mcu-nas by default."""
+    """Where what can be made or fetched again is kept: $XDG_CACHE_HOME/mcu-nas, ~/.cache/mcu-nas by
+    default.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "mcu-nas"

@@ -18,8 +18,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class DataOptions:
-    """How data are to be taken: grey or in colour, image files at which size in px, and whether an image mirrored
-    left to right keeps its label. None: what suits the data.
+    """How data are to be taken: grey or in colour, image files at which size in px, and whether an image
+    mirrored left to right keeps its label. None: what suits the data.
     """
 
     channels: Channels | None = None

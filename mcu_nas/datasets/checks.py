@@ -47,8 +47,8 @@ def _classes(dataset: Dataset) -> Iterator[Finding]:
         rare = tuple(labels[train * IMBALANCE <= most])
         yield Finding(
             "warning",
-            f"the largest class ({labels[train.argmax()]}) has {most:,} images to train on, the smallest {least:,}:"
-            f" accuracy says little of the rare ones",
+            f"the largest class ({labels[train.argmax()]}) has {most:,} images to train on, the smallest"
+            f" {least:,}: accuracy says little of the rare ones",
             rare,
         )
     if least < FEW_IMAGES:
@@ -94,4 +94,4 @@ def _repeated(dataset: Dataset, train_names: Sequence[str], test_names: Sequence
 
 def _digests(images: np.ndarray) -> Iterator[bytes]:
     for image in images:
-        yield hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+        yield hashlib.blake2b(image.tobytes(), digest_size=16).digest()

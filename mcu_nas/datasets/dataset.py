@@ -16,8 +16,8 @@ class Dataset:
 
     Images are uint8 (N, H, W, C); labels int64 (N,), indices into ``labels``. A network sees pixel / 255
     and nothing else: its first batch norm absorbs any normalisation, so that zero padding is black
-    everywhere. ``preparation`` tells in words how the images were made from those of the user, ``findings`` what
-    a look at them found (no errors: such data are no Dataset).
+    everywhere. ``preparation`` tells in words how the images were made from those of the user, ``findings``
+    what a look at them found (no errors: such data are no Dataset).
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""What a look at somebody's data found: each with its count and the first names, so that it can be put right."""
+"""What a look at somebody's data found: each with its count and the first names, so that it can be put
+right.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ _NAMES_SHOWN = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. An ``error`` stops every command, a ``warning`` makes results doubtful, a ``note`` tells what
-    was decided for the user. ``names`` are all images or classes concerned; ``text`` says the rest.
+    """One finding. An ``error`` stops every command, a ``warning`` makes results doubtful, a ``note`` tells
+    what was decided for the user. ``names`` are all images or classes concerned; ``text`` says the rest.
     """
 
     level: Level

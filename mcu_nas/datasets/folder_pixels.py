@@ -1,8 +1,9 @@
 """A folder of images as one array, at one size: how the size is chosen, and reading with a cache.
 
-The size is the largest that 95 % of the images can fill, at most 224 px (the largest resolution that searches
-consider) and at most what keeps all of them within 2 GiB; smaller images are enlarged to it. Each image is its
-centre square, by area averaging. One image a thread is in memory at its own size, never all of them.
+The size is the largest that 95 % of the images can fill, at most 224 px (the largest resolution that
+searches consider) and at most what keeps all of them within 2 GiB; smaller images are enlarged to it. Each
+image is its centre square, by area averaging. One image a thread is in memory at its own size, never all of
+them.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pixels:
-    """All images uint8 (N, px, px, C), the shorter side int32 (N,) that each file has in px, and whether any of
-    the files has colours. ``broken`` are (name, reason) of files that could not be read; if there are any, the
-    images are empty.
+    """All images uint8 (N, px, px, C), the shorter side int32 (N,) that each file has in px, and whether
+    any of the files has colours. ``broken`` are (name, reason) of files that could not be read; if there
+    are any, the images are empty.
     """
 
     images: np.ndarray = field(repr=False)
@@ -79,7 +80,7 @@ def _read(
     files: Sequence[ImageFile], channels: Channels | None, image_px: int | None, progress: Progress
 ) -> Pixels:
     with warnings.catch_warnings():
-        # Oddities that change no pixel, such as a camera's damaged remark; too large an image is an error of ours.
+        # Oddities that change no pixel, such as a camera's damaged remark. Too large is an error of ours.
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         found = _for_each(files, lambda index: read_header(Path(files[index].path)), lambda done: None)

@@ -66,7 +66,7 @@ def _sizes(files: Sequence[ImageFile], pixels: Pixels, px: int, asked_px: int | 
             Finding(
                 "warning" if share <= 1 - FILLED_SHARE else "error",
                 f"{len(too_small):,} images ({share:.1%}) are smaller than {px} px and are enlarged",
-                tuple(files[index].name for index in too_small),
+                tuple(files[index].name for index in too_small.tolist()),
             )
         )
     return findings

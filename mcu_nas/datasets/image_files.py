@@ -1,7 +1,7 @@
 """One PNG, JPEG or BMP file as uint8 pixels.
 
-Whatever a file holds becomes 8-bit grey or RGB: of 16 bits the upper eight stay, a palette is looked up, what is
-transparent lies on black (as padding does), and a camera's orientation mark is obeyed.
+Whatever a file holds becomes 8-bit grey or RGB: of 16 bits the upper eight stay, a palette is looked up,
+what is transparent lies on black (as padding does), and a camera's orientation mark is obeyed.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     FOLDER/train/<class>/*.jpg  and  FOLDER/test/<class>/*.jpg, or FOLDER/<class>/*.jpg
 
-Without a test folder a fifth of each class is set aside, seeded, the same for every search. Only files directly in
-a class folder count; hidden files and folders are passed over, so are Thumbs.db and desktop.ini.
+Without a test folder a fifth of each class is set aside, seeded, the same for every search. Only files
+directly in a class folder count; hidden files and folders are passed over, so are Thumbs.db and
+desktop.ini.
 """
 
 from __future__ import annotations
@@ -92,15 +93,17 @@ def _images(root: Path, part: Path, labels: Sequence[str]) -> tuple[list[ImageFi
     strangers: Counter[str] = Counter()
     nested: list[str] = []
     folders = _folders(part)
-    for label, name in enumerate(labels):
-        for entry in _entries(folders[name]) if name in folders else ():
-            suffix = Path(entry.name).suffix.lower()
-            if _is_folder(entry):
-                nested.append(_shown(Path(entry.path).relative_to(root)))
-            elif suffix not in SUFFIXES:
-                strangers[suffix or entry.name] += 1
+    for label, class_name in enumerate(labels):
+        below = folders[class_name].relative_to(root) if class_name in folders else None
+        for entry in _entries(root / below) if below else ():
+            name = _shown(f"{below}/{entry.name}")
+            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - for 60,000 files twice as fast
+            if suffix in SUFFIXES and not _is_folder(entry):
+                files.append(_image_file(entry, name, label))
+            elif _is_folder(entry):
+                nested.append(name)
             else:
-                files.append(_image_file(entry, root, label))
+                strangers[suffix or entry.name] += 1
     findings = []
     if strangers:
         kinds = tuple(f"{count:,} {kind}" for kind, count in strangers.most_common())
@@ -110,12 +113,11 @@ def _images(root: Path, part: Path, labels: Sequence[str]) -> tuple[list[ImageFi
     return files, findings
 
 
-def _image_file(entry: os.DirEntry[str], root: Path, label: int) -> ImageFile:
+def _image_file(entry: os.DirEntry[str], name: str, label: int) -> ImageFile:
     try:
         status = entry.stat()
-    except OSError:  # a link that leads nowhere: reading it says so
+    except OSError:  # a link that leads nowhere: reading it will say so
         status = entry.stat(follow_symlinks=False)
-    name = _shown(Path(entry.path).relative_to(root))
     return ImageFile(name, entry.path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

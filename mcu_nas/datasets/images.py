@@ -33,7 +33,8 @@ def resize(images: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def square(image: np.ndarray, px: int) -> np.ndarray:
-    """One uint8 image (H, W, C) of any size as (px, px, C): its centre square by area averaging, as ``resize``.
+    """One uint8 image (H, W, C) of any size as (px, px, C): its centre square by area averaging, as
+    ``resize``.
 
     An image smaller than ``px`` is enlarged: an output pixel is the mean of the input area under it, be that
     less than a pixel. Works row by row, so that a photo needs little memory beside itself.
@@ -53,7 +54,9 @@ def square(image: np.ndarray, px: int) -> np.ndarray:
 
 
 def _sums(values: np.ndarray, px: int) -> np.ndarray:
-    """Sums (px, ...) over the first axis of ``values`` (side, ...) under each output cell, in 1/px of a value."""
+    """Sums (px, ...) over the first axis of ``values`` (side, ...) under each output cell, in 1/px of a
+    value.
+    """
     side = len(values)
     sums = np.empty((px, *values.shape[1:]), values.dtype)
     for cell in range(px):

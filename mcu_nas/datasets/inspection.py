@@ -1,4 +1,6 @@
-"""A data set together with all that was found about it; a command that needs the data goes through ``usable``."""
+"""A data set together with all that was found about it; a command that needs the data goes through
+``usable``.
+"""
 
 from __future__ import annotations
 

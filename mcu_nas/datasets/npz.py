@@ -1,8 +1,8 @@
 """NumPy's .npz files with images and labels.
 
-Images are uint8 (N, H, W) or (N, H, W, C) under x_train and x_test (or train_images and test_images), labels under
-y_train and y_test (train_labels, test_labels): whole numbers from 0, or names. A file with x and y (images and
-labels) alone is split. ``class_names`` may name the classes.
+Images are uint8 (N, H, W) or (N, H, W, C) under x_train and x_test (or train_images and test_images),
+labels under y_train and y_test (train_labels, test_labels): whole numbers from 0, or names. A file with x
+and y (images and labels) alone is split. ``class_names`` may name the classes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_npz(path: Path) -> Dataset:
             raise DataError(f"{path}: {key} has {len(some):,} images, {len(classes):,} labels belong to them")
     if images[0].shape[1:] != images[-1].shape[1:]:
         raise DataError(
-            f"{path}: {keys[0]} and {keys[2]} differ in size or channels: they do not belong together"
+            f"{path}: {keys[0]} and {keys[-2]} differ in size or channels: they do not belong together"
         )
     numbers, names = _numbered(path, labels, arrays.get(_CLASS_NAMES))
     colour = images[0].shape[-1] == 3
@@ -105,7 +105,7 @@ def _plain_labels(path: Path, key: str, array: np.ndarray) -> np.ndarray:
         array = array[:, 0]
     if array.ndim != 1 or array.dtype.kind not in "iuU":
         raise DataError(
-            f"{path}: {key} is {array.dtype} of {array.ndim} axes: labels are one whole number (or name) an image"
+            f"{path}: {key} is {array.dtype} of {array.ndim} axes: labels are a whole number or a name each"
         )
     return array
 

@@ -1,8 +1,9 @@
-"""Decoded folders in the cache folder: 60,000 small JPEGs take a quarter of a minute to decode, a moment to load.
+"""Decoded folders in the cache folder: 60,000 small JPEGs take a quarter of a minute to decode, a moment to
+load.
 
-One file a folder, size and channels asked for. It holds a digest over every image file's name, class, length and
-times (content changes always move the change time), and is used only where that is still the same; a folder that
-has changed replaces its entry. A file is there whole or not at all (mcu_nas/files.py).
+One file a folder, size and channels asked for. It holds a digest over every image file's name, class,
+length and times (content changes always move the change time), and is used only where that is still the
+same; a folder that has changed replaces its entry. A file is there whole or not at all (mcu_nas/files.py).
 """
 
 from __future__ import annotations

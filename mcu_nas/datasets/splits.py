@@ -53,9 +53,8 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Sorted indices int64 of a seeded ``share`` of each class of ``labels`` (N,): at least one image of a class,
-    and never its last.
-    """
+    """Sorted indices int64 of a seeded ``share`` of each class of ``labels`` (N,): at least one image of a
+    class, and never its last."""
     rng = np.random.default_rng(seed)
     chosen = [np.empty(0, np.int64)]
     for label in np.unique(labels):
