@@ -7,6 +7,7 @@ twenty times the forward pass.
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mcu_nas.supernet.native.library import Shape, check, library, serves
+from mcu_nas.supernet.native.library import Shape, Strides, check, library, serves
 
 _Pair = tuple[int, int]
 _Edges = tuple[int, int, int, int]  # F.pad's order: left, right, top, bottom
@@ -41,34 +42,35 @@ class _DepthwiseConv2d(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, edges: _Edges) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         shape = _shape(x, weight, stride, edges)
-        taps = _taps(weight)
         y = _empty(x, shape.out_height, shape.out_width)
-        check(library(x.dtype).depthwise_forward(shape, x.data_ptr(), taps.data_ptr(), y.data_ptr()))
-        ctx.save_for_backward(x, taps)
+        pointers = x.data_ptr(), weight.data_ptr(), _strides(weight), y.data_ptr()
+        check(library(x.dtype).depthwise_forward(shape, *pointers))
+        ctx.save_for_backward(x, weight)
         ctx.shape = shape
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, taps = ctx.saved_tensors
-        kernels, shape = library(x.dtype), ctx.shape
+        x, weight = ctx.saved_tensors
+        kernels = library(x.dtype)
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx = dweight = None
         if ctx.needs_input_grad[0]:
-            dx = _empty(x, *x.shape[2:])
-            flipped = taps.flip(0, 1)
-            check(kernels.depthwise_backward_input(shape, dy.data_ptr(), flipped.data_ptr(), dx.data_ptr()))
+            dx = torch.empty_like(x)
+            pointers = dy.data_ptr(), weight.data_ptr(), _strides(weight), dx.data_ptr()
+            check(kernels.depthwise_backward_input(ctx.shape, *pointers))
         if ctx.needs_input_grad[1]:
-            dtaps = torch.empty_like(taps)
-            check(kernels.depthwise_backward_taps(shape, x.data_ptr(), dy.data_ptr(), dtaps.data_ptr()))
-            dweight = dtaps.permute(2, 0, 1).unsqueeze(1)
+            dweight = weight.new_empty(weight.shape)
+            check(
+                kernels.depthwise_backward_weight(ctx.shape, x.data_ptr(), dy.data_ptr(), dweight.data_ptr())
+            )
         return dx, dweight, None, None
 
 
-def _taps(weight: Tensor) -> Tensor:
-    """(C, 1, K, K) -> (K, K, C)."""
-    return weight.squeeze(1).permute(1, 2, 0).contiguous()
+def _strides(weight: Tensor) -> ctypes.Array[ctypes.c_size_t]:
+    channel, _, row, column = weight.stride()
+    return Strides(channel, row, column)
 
 
 def _shape(x: Tensor, weight: Tensor, stride: int, edges: _Edges) -> Shape:

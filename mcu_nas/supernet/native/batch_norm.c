@@ -19,12 +19,25 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* sums[0][channels] of x - origin, sums[1][channels] of its squares. */
+/* sums are [2][blocks][LANES]: the second kind's begin, and a channel's place in either. */
+static size_t second(size_t channels)
+{
+    return blocks(channels) * LANES;
+}
+
+static size_t place(size_t channel, size_t channels)
+{
+    const size_t block = channel / LANES;
+    return block * LANES + channel - first_channel(block, channels);
+}
+
+/* sums[0] of x - origin, sums[1] of its squares. */
 static void add_moments(const real *x, size_t pixels, size_t channels, const real *origin, double *sums)
 {
     for (size_t begin = 0; begin < pixels; begin += BLOCK) {
         const size_t end = least(begin + BLOCK, pixels);
-        for (size_t c = 0; c < channels; c += LANES) {
+        for (size_t b = 0; b < blocks(channels); b++) {
+            const size_t c = first_channel(b, channels);
             const vec from = load(origin + c);
             vec sum = {0}, squares = {0};
             for (size_t p = begin; p < end; p++) {
@@ -32,8 +45,8 @@ static void add_moments(const real *x, size_t pixels, size_t channels, const rea
                 sum += distance;
                 squares += distance * distance;
             }
-            add(sums + c, sum);
-            add(sums + channels + c, squares);
+            add(sums + b * LANES, sum);
+            add(sums + second(channels) + b * LANES, squares);
         }
     }
 }
@@ -42,15 +55,16 @@ static void add_moments(const real *x, size_t pixels, size_t channels, const rea
 int batch_norm_forward(const real *x, size_t pixels, size_t channels, const real *gain, const real *shift,
                        double epsilon, double low, double high, real *saved, real *y)
 {
-    double *sums = calloc(2 * channels, sizeof *sums);
+    double *sums = calloc(2 * blocks(channels) * LANES, sizeof *sums);
     if (!sums)
         return -1;
     real *factor = saved + FACTOR * channels, *offset = saved + OFFSET * channels;
     /* Distances from the first pixel: a mean far from zero would cancel the variance's digits. */
     add_moments(x, pixels, channels, x, sums);
     for (size_t c = 0; c < channels; c++) {
-        const double distance = sums[c] / (double)pixels, mean = (double)x[c] + distance;
-        const double spread = sums[channels + c] / (double)pixels - distance * distance;
+        const size_t at = place(c, channels);
+        const double distance = sums[at] / (double)pixels, mean = (double)x[c] + distance;
+        const double spread = sums[second(channels) + at] / (double)pixels - distance * distance;
         const double inverse = 1.0 / sqrt((spread > 0.0 ? spread : 0.0) + epsilon);
         saved[MEAN * channels + c] = (real)mean;
         saved[INVERSE * channels + c] = (real)inverse;
@@ -60,7 +74,8 @@ int batch_norm_forward(const real *x, size_t pixels, size_t channels, const real
     free(sums);
     const vec lows = all((real)low), highs = all((real)high);
     for (size_t p = 0; p < pixels; p++)
-        for (size_t c = 0; c < channels; c += LANES) {
+        for (size_t b = 0; b < blocks(channels); b++) {
+            const size_t c = first_channel(b, channels);
             const vec value = load(x + p * channels + c) * load(factor + c) + load(offset + c);
             store(y + p * channels + c, clamp(value, lows, highs));
         }
@@ -73,13 +88,14 @@ INLINE vec passed(vec y, vec dy, vec lows, vec highs)
     return where((y > lows) & (y < highs), dy, (vec){0});
 }
 
-/* sums[0][channels] of dy as the activation passes it on, sums[1][channels] of that times x - mean. */
+/* sums[0] of dy as the activation passes it on, sums[1] of that times x - mean. */
 static void add_gradients(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
                           vec lows, vec highs, double *sums)
 {
     for (size_t begin = 0; begin < pixels; begin += BLOCK) {
         const size_t end = least(begin + BLOCK, pixels);
-        for (size_t c = 0; c < channels; c += LANES) {
+        for (size_t b = 0; b < blocks(channels); b++) {
+            const size_t c = first_channel(b, channels);
             const vec mean = load(saved + MEAN * channels + c);
             const vec factor = load(saved + FACTOR * channels + c), offset = load(saved + OFFSET * channels + c);
             vec sum = {0}, products = {0};
@@ -89,8 +105,8 @@ static void add_gradients(const real *x, const real *dy, size_t pixels, size_t c
                 sum += g;
                 products += g * (value - mean);
             }
-            add(sums + c, sum);
-            add(sums + channels + c, products);
+            add(sums + b * LANES, sum);
+            add(sums + second(channels) + b * LANES, products);
         }
     }
 }
@@ -101,7 +117,7 @@ static void add_gradients(const real *x, const real *dy, size_t pixels, size_t c
 int batch_norm_backward(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
                         double low, double high, real *dx, real *dgain, real *dshift)
 {
-    double *sums = calloc(2 * channels, sizeof *sums);
+    double *sums = calloc(2 * blocks(channels) * LANES, sizeof *sums);
     real *line = malloc(2 * channels * sizeof *line);
     if (!sums || !line) {
         free(sums);
@@ -114,15 +130,17 @@ int batch_norm_backward(const real *x, const real *dy, size_t pixels, size_t cha
     real *slope = line, *base = line + channels;
     add_gradients(x, dy, pixels, channels, saved, lows, highs, sums);
     for (size_t c = 0; c < channels; c++) {
+        const double sum = sums[place(c, channels)], products = sums[second(channels) + place(c, channels)];
         const double share = (double)factor[c] / (double)pixels, per_deviation = (double)inverse[c];
-        const double tilt = -share * per_deviation * per_deviation * sums[channels + c];
+        const double tilt = -share * per_deviation * per_deviation * products;
         slope[c] = (real)tilt;
-        base[c] = (real)(-share * sums[c] - tilt * (double)mean[c]);
-        dgain[c] = (real)(sums[channels + c] * per_deviation);
-        dshift[c] = (real)sums[c];
+        base[c] = (real)(-share * sum - tilt * (double)mean[c]);
+        dgain[c] = (real)(products * per_deviation);
+        dshift[c] = (real)sum;
     }
     for (size_t p = 0; p < pixels; p++)
-        for (size_t c = 0; c < channels; c += LANES) {
+        for (size_t b = 0; b < blocks(channels); b++) {
+            const size_t c = first_channel(b, channels);
             const vec value = load(x + p * channels + c), factors = load(factor + c);
             const vec g = passed(value * factors + load(offset + c), load(dy + p * channels + c), lows, highs);
             store(dx + p * channels + c, factors * g + value * load(slope + c) + load(base + c));

@@ -1,9 +1,12 @@
 /* Depthwise convolution, forward and both gradients, for kernels of 3, 5 and 7 and strides of 1 and 2.
  *
- *   x [images][height][width][channels]   y [images][out_height][out_width][channels]
- *   taps [kernel][kernel][channels]
- * `top` and `left` rows and columns of zeros lie before the image, as many as needed behind it. Each image
- * is copied into a padded frame that stays in the cache while all of it is computed there.
+ *   x, dx [images][height][width][channels]   y, dy [images][out_height][out_width][channels]
+ *   weight: channel c's tap (row, column) at c * strides[0] + row * strides[1] + column * strides[2]
+ *   dweight [channels][kernel][kernel]
+ *
+ * `top` and `left` rows and columns of zeros lie before the image, as many as needed behind it.
+ * One image at a time is copied into a padded frame [blocks][rows][columns][LANES], which stays in the
+ * cache while all of it is computed there.
  */
 #include "vector.h"
 
@@ -13,41 +16,66 @@ struct shape {
     size_t images, height, width, channels, kernel, stride, top, left, out_height, out_width;
 };
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+/* An image of `height` rows between zeros: its row y lies at top + y * spread, column x at left + x * spread. */
+struct frame {
+    size_t rows, columns, top, left, spread, height;
+    real *values;
+};
 
-/* Writes one image into a zeroed frame, `spread` apart and from (top, left) on, as far as it fits. */
-static void frame_image(const real *image, size_t height, size_t width, size_t channels, size_t spread,
-                        size_t top, size_t left, real *frame, size_t frame_height, size_t frame_width)
+/* Writes an image [height][width][channels] into a frame of zeros, as far as it reaches into it. */
+static void fill(struct frame *f, const real *image, size_t height, size_t width, size_t channels)
 {
-    for (size_t y = 0; y < height && top + y * spread < frame_height; y++) {
-        const real *from = image + y * width * channels;
-        real *to = frame + ((top + y * spread) * frame_width + left) * channels;
-        if (spread == 1) {
-            memcpy(to, from, least(width, frame_width - left) * channels * sizeof(real));
-            continue;
+    const size_t block_size = f->rows * f->columns * LANES;
+    for (size_t y = 0; y < height && f->top + y * f->spread < f->rows; y++)
+        for (size_t x = 0; x < width && f->left + x * f->spread < f->columns; x++) {
+            const real *from = image + (y * width + x) * channels;
+            real *to = f->values + ((f->top + y * f->spread) * f->columns + f->left + x * f->spread) * LANES;
+            for (size_t b = 0; b < blocks(channels); b++)
+                store(to + b * block_size, load(from + first_channel(b, channels)));
         }
-        for (size_t x = 0; x < width && left + x * spread < frame_width; x++)
-            memcpy(to + x * spread * channels, from + x * channels, channels * sizeof(real));
-    }
 }
 
-/* TILE neighbouring outputs of one row, LANES channels. */
-INLINE void tile(const real *frame, size_t frame_width, size_t channels, const real *taps, size_t kernel,
-                 size_t stride, size_t tile_width, real *y)
+/* taps [blocks][kernel][kernel][LANES], with `flipped` turned by 180 degrees. */
+static void pack_taps(const real *weight, const size_t *strides, const struct shape *s, int flipped, real *taps)
+{
+    const size_t k = s->kernel;
+    for (size_t b = 0; b < blocks(s->channels); b++)
+        for (size_t row = 0; row < k; row++)
+            for (size_t column = 0; column < k; column++) {
+                const size_t place = flipped ? (k - 1 - row) * k + k - 1 - column : row * k + column;
+                for (size_t lane = 0; lane < LANES; lane++)
+                    taps[(b * k * k + place) * LANES + lane] =
+                        weight[(first_channel(b, s->channels) + lane) * strides[0] + row * strides[1] +
+                               column * strides[2]];
+            }
+}
+
+/* The rows of taps, one bit each, that meet rows of the image when the first lies on frame row `first`. */
+static unsigned meeting_rows(const struct frame *f, size_t first, size_t kernel)
+{
+    unsigned found = 0;
+    for (size_t row = first; row < first + kernel; row++)
+        if (row >= f->top && (row - f->top) % f->spread == 0 && (row - f->top) / f->spread < f->height)
+            found |= 1u << (row - first);
+    return found;
+}
+
+/* `tile_width` neighbouring outputs of one row; `meeting`: the rows of taps that count. */
+INLINE void tile(const real *from, size_t columns, const real *taps, size_t kernel, size_t stride,
+                 size_t tile_width, unsigned meeting, real *y, size_t channels)
 {
     vec sums[7] = {{0}};
     for (size_t row = 0; row < kernel; row++) {
-        const real *from = frame + row * frame_width * channels;
+        if (!(meeting >> row & 1u))
+            continue;
+        const real *values = from + row * columns * LANES;
         vec weights[7];
 #pragma GCC unroll 7
         for (size_t k = 0; k < kernel; k++)
-            weights[k] = load(taps + (row * kernel + k) * channels);
+            weights[k] = load(taps + (row * kernel + k) * LANES);
 #pragma GCC unroll 24
         for (size_t x = 0; x < (tile_width - 1) * stride + kernel; x++) {
-            const vec value = load(from + x * channels);
+            const vec value = load(values + x * LANES);
 #pragma GCC unroll 7
             for (size_t t = 0; t < tile_width; t++)
                 if (x >= t * stride && x < t * stride + kernel)
@@ -59,123 +87,164 @@ INLINE void tile(const real *frame, size_t frame_width, size_t channels, const r
         store(y + t * channels, sums[t]);
 }
 
-INLINE void convolve_frame(const real *frame, size_t frame_width, size_t channels, const real *taps,
-                           size_t kernel, size_t stride, size_t out_height, size_t out_width, real *y)
+/* y [height][width][channels] from a frame, in tiles of 7, 4 or 1. */
+INLINE void convolve(const struct frame *f, const real *taps, size_t kernel, size_t stride, size_t height,
+                     size_t width, size_t channels, real *y)
 {
-    for (size_t row = 0; row < out_height; row++)
-        for (size_t c = 0; c < channels; c += LANES)
-            for (size_t column = 0; column < out_width;) {
-                const real *from = frame + (row * frame_width + column) * stride * channels + c;
-                real *to = y + (row * out_width + column) * channels + c;
-                const size_t left = out_width - column;
-                if (out_width % 7 == 0) {
-                    tile(from, frame_width, channels, taps + c, kernel, stride, 7, to);
+    for (size_t b = 0; b < blocks(channels); b++) {
+        const real *block = f->values + b * f->rows * f->columns * LANES;
+        const real *weights = taps + b * kernel * kernel * LANES;
+        for (size_t row = 0; row < height; row++) {
+            const unsigned meeting = meeting_rows(f, row * stride, kernel);
+            for (size_t column = 0; column < width;) {
+                const real *from = block + (row * f->columns + column) * stride * LANES;
+                real *to = y + (row * width + column) * channels + first_channel(b, channels);
+                if (width % 7 == 0) {
+                    tile(from, f->columns, weights, kernel, stride, 7, meeting, to, channels);
                     column += 7;
-                } else if (left >= 4) {
-                    tile(from, frame_width, channels, taps + c, kernel, stride, 4, to);
+                } else if (width - column >= 4) {
+                    tile(from, f->columns, weights, kernel, stride, 4, meeting, to, channels);
                     column += 4;
                 } else {
-                    tile(from, frame_width, channels, taps + c, kernel, stride, 1, to);
+                    tile(from, f->columns, weights, kernel, stride, 1, meeting, to, channels);
                     column += 1;
                 }
             }
-}
-
-/* sums[kernel][kernel][channels] += the taps' gradient of one image; ROWS rows of taps at a time, so that
- * enough sums are on their way at once. */
-INLINE void tap_rows(const real *frame, size_t frame_width, size_t channels, const real *dy, size_t kernel,
-                     size_t stride, size_t out_height, size_t out_width, size_t first, size_t rows, real *sums)
-{
-    for (size_t c = 0; c < channels; c += LANES) {
-        vec found[16] = {{0}};
-        for (size_t oy = 0; oy < out_height; oy++) {
-            const real *from = frame + (oy * stride + first) * frame_width * channels + c;
-            const real *gradient = dy + oy * out_width * channels + c;
-            for (size_t ox = 0; ox < out_width; ox++) {
-                const vec value = load(gradient + ox * channels);
-#pragma GCC unroll 3
-                for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 7
-                    for (size_t k = 0; k < kernel; k++)
-                        found[r * kernel + k] +=
-                            value * load(from + (r * frame_width + ox * stride + k) * channels);
-            }
-        }
-#pragma GCC unroll 16
-        for (size_t i = 0; i < rows * kernel; i++) {
-            real *to = sums + (first * kernel + i) * channels + c;
-            store(to, load(to) + found[i]);
         }
     }
 }
 
-#define FOR_KERNEL_AND_STRIDE(kernel, stride, call)      \
-    do {                                                 \
-        if ((kernel) == 3 && (stride) == 1) call(3, 1);  \
-        if ((kernel) == 3 && (stride) == 2) call(3, 2);  \
-        if ((kernel) == 5 && (stride) == 1) call(5, 1);  \
-        if ((kernel) == 5 && (stride) == 2) call(5, 2);  \
-        if ((kernel) == 7 && (stride) == 1) call(7, 1);  \
-        if ((kernel) == 7 && (stride) == 2) call(7, 2);  \
+/* Adds one image's gradient of `rows` rows of taps from row `first` on to sums [kernel][kernel][LANES];
+ * `values` and `dy` are a block of the frame f and of `gradient`, a frame without zeros. */
+INLINE void add_tap_rows(const struct frame *f, const real *values, const struct frame *gradient, const real *dy,
+                         size_t kernel, size_t stride, size_t first, size_t rows, real *sums)
+{
+    vec found[14] = {{0}};
+    for (size_t y = 0; y < gradient->rows; y++) {
+        if (!meeting_rows(f, y * stride + first, rows))
+            continue;
+        const real *from = values + (y * stride + first) * f->columns * LANES;
+        for (size_t x = 0; x < gradient->columns; x++) {
+            const vec value = load(dy + (y * gradient->columns + x) * LANES);
+#pragma GCC unroll 3
+            for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 7
+                for (size_t k = 0; k < kernel; k++)
+                    found[r * kernel + k] += value * load(from + (r * f->columns + x * stride + k) * LANES);
+        }
+    }
+    real *to = sums + first * kernel * LANES;
+#pragma GCC unroll 14
+    for (size_t i = 0; i < rows * kernel; i++)
+        store(to + i * LANES, load(to + i * LANES) + found[i]);
+}
+
+/* sums [blocks][kernel][kernel][LANES] += the taps' gradient of one image. Two rows at a time, three of three
+ * taps: as many sums as hide the latency of an addition. */
+INLINE void add_taps(const struct frame *f, const struct frame *gradient, size_t kernel, size_t stride,
+                     size_t channels, real *sums)
+{
+    const size_t together = kernel == 3 ? 3 : 2;
+    for (size_t b = 0; b < blocks(channels); b++) {
+        const real *values = f->values + b * f->rows * f->columns * LANES;
+        const real *dy = gradient->values + b * gradient->rows * gradient->columns * LANES;
+        real *to = sums + b * kernel * kernel * LANES;
+        size_t row = 0;
+        for (; row + together <= kernel; row += together)
+            add_tap_rows(f, values, gradient, dy, kernel, stride, row, together, to);
+        if (row < kernel)
+            add_tap_rows(f, values, gradient, dy, kernel, stride, row, 1, to);
+    }
+}
+
+/* `call(kernel, stride)` with constants, so that its loops unroll. */
+#define WITH_CONSTANTS(kernel, stride, call)            \
+    do {                                                \
+        if ((kernel) == 3 && (stride) == 1) call(3, 1); \
+        if ((kernel) == 3 && (stride) == 2) call(3, 2); \
+        if ((kernel) == 5 && (stride) == 1) call(5, 1); \
+        if ((kernel) == 5 && (stride) == 2) call(5, 2); \
+        if ((kernel) == 7 && (stride) == 1) call(7, 1); \
+        if ((kernel) == 7 && (stride) == 2) call(7, 2); \
     } while (0)
 
+static size_t frame_size(const struct frame *f, size_t channels)
+{
+    return blocks(channels) * f->rows * f->columns * LANES;
+}
+
+static struct frame input_frame(const struct shape *s)
+{
+    return (struct frame){(s->out_height - 1) * s->stride + s->kernel, (s->out_width - 1) * s->stride + s->kernel,
+                          s->top, s->left, 1, s->height, NULL};
+}
+
 /* Returns 0, or -1 without memory. */
-int depthwise_forward(const struct shape *s, const real *x, const real *taps, real *y)
+int depthwise_forward(const struct shape *s, const real *x, const real *weight, const size_t *strides, real *y)
 {
-    const size_t rows = (s->out_height - 1) * s->stride + s->kernel;
-    const size_t columns = (s->out_width - 1) * s->stride + s->kernel;
-    real *frame = calloc(rows * columns * s->channels, sizeof(real));
-    if (!frame)
+    struct frame f = input_frame(s);
+    const size_t values = frame_size(&f, s->channels), taps = blocks(s->channels) * s->kernel * s->kernel * LANES;
+    real *memory = calloc(values + taps, sizeof *memory);
+    if (!memory)
         return -1;
+    f.values = memory;
+    pack_taps(weight, strides, s, 0, memory + values);
     for (size_t image = 0; image < s->images; image++) {
-        frame_image(x + image * s->height * s->width * s->channels, s->height, s->width, s->channels, 1, s->top,
-                    s->left, frame, rows, columns);
+        fill(&f, x + image * s->height * s->width * s->channels, s->height, s->width, s->channels);
         real *to = y + image * s->out_height * s->out_width * s->channels;
-#define FORWARD(K, S) \
-    convolve_frame(frame, columns, s->channels, taps, K, S, s->out_height, s->out_width, to)
-        FOR_KERNEL_AND_STRIDE(s->kernel, s->stride, FORWARD);
+#define FORWARD(K, S) convolve(&f, memory + values, K, S, s->out_height, s->out_width, s->channels, to)
+        WITH_CONSTANTS(s->kernel, s->stride, FORWARD);
     }
-    free(frame);
+    free(memory);
     return 0;
 }
 
-/* dx [images][height][width][channels]. `flipped` are the taps turned by 180 degrees: the gradients, one
- * stride apart in a frame of zeros, are convolved with them. Returns 0, or -1 without memory. */
-int depthwise_backward_input(const struct shape *s, const real *dy, const real *flipped, real *dx)
+/* dx: the gradients, a stride apart between zeros, convolved with the flipped taps.
+ * Returns 0, or -1 without memory. */
+int depthwise_backward_input(const struct shape *s, const real *dy, const real *weight, const size_t *strides,
+                             real *dx)
 {
-    const size_t rows = s->height + s->kernel - 1, columns = s->width + s->kernel - 1;
-    real *frame = calloc(rows * columns * s->channels, sizeof(real));
-    if (!frame)
+    struct frame f = {s->height + s->kernel - 1, s->width + s->kernel - 1, s->kernel - 1 - s->top,
+                      s->kernel - 1 - s->left, s->stride, s->out_height, NULL};
+    const size_t values = frame_size(&f, s->channels), taps = blocks(s->channels) * s->kernel * s->kernel * LANES;
+    real *memory = calloc(values + taps, sizeof *memory);
+    if (!memory)
         return -1;
+    f.values = memory;
+    pack_taps(weight, strides, s, 1, memory + values);
     for (size_t image = 0; image < s->images; image++) {
-        frame_image(dy + image * s->out_height * s->out_width * s->channels, s->out_height, s->out_width,
-                    s->channels, s->stride, s->kernel - 1 - s->top, s->kernel - 1 - s->left, frame, rows, columns);
+        fill(&f, dy + image * s->out_height * s->out_width * s->channels, s->out_height, s->out_width, s->channels);
         real *to = dx + image * s->height * s->width * s->channels;
-#define BACKWARD(K, S) convolve_frame(frame, columns, s->channels, flipped, K, S, s->height, s->width, to)
-        FOR_KERNEL_AND_STRIDE(s->kernel, 1, BACKWARD);
+#define BACKWARD(K, S) convolve(&f, memory + values, K, S, s->height, s->width, s->channels, to)
+        WITH_CONSTANTS(s->kernel, 1, BACKWARD);
     }
-    free(frame);
+    free(memory);
     return 0;
 }
 
-/* dtaps [kernel][kernel][channels]. Returns 0, or -1 without memory. */
-int depthwise_backward_taps(const struct shape *s, const real *x, const real *dy, real *dtaps)
+/* Returns 0, or -1 without memory. */
+int depthwise_backward_weight(const struct shape *s, const real *x, const real *dy, real *dweight)
 {
-    const size_t rows = (s->out_height - 1) * s->stride + s->kernel;
-    const size_t columns = (s->out_width - 1) * s->stride + s->kernel;
-    real *frame = calloc(rows * columns * s->channels, sizeof(real));
-    if (!frame)
+    struct frame f = input_frame(s), gradient = {s->out_height, s->out_width, 0, 0, 1, s->out_height, NULL};
+    const size_t values = frame_size(&f, s->channels), gradients = frame_size(&gradient, s->channels);
+    const size_t each = s->kernel * s->kernel;
+    real *memory = calloc(values + gradients + blocks(s->channels) * each * LANES, sizeof *memory);
+    if (!memory)
         return -1;
-    memset(dtaps, 0, s->kernel * s->kernel * s->channels * sizeof(real));
+    f.values = memory;
+    gradient.values = memory + values;
+    real *sums = gradient.values + gradients;
     for (size_t image = 0; image < s->images; image++) {
-        frame_image(x + image * s->height * s->width * s->channels, s->height, s->width, s->channels, 1, s->top,
-                    s->left, frame, rows, columns);
-        const real *from = dy + image * s->out_height * s->out_width * s->channels;
-#define TAPS(K, S)                                                                                          \
-    for (size_t first = 0; first < K; first += K == 3 ? 3 : 1)                                              \
-    tap_rows(frame, columns, s->channels, from, K, S, s->out_height, s->out_width, first, K == 3 ? 3 : 1, dtaps)
-        FOR_KERNEL_AND_STRIDE(s->kernel, s->stride, TAPS);
+        fill(&f, x + image * s->height * s->width * s->channels, s->height, s->width, s->channels);
+        fill(&gradient, dy + image * s->out_height * s->out_width * s->channels, s->out_height, s->out_width,
+             s->channels);
+#define ADD_TAPS(K, S) add_taps(&f, &gradient, K, S, s->channels, sums)
+        WITH_CONSTANTS(s->kernel, s->stride, ADD_TAPS);
     }
-    free(frame);
+    for (size_t b = 0; b < blocks(s->channels); b++)
+        for (size_t tap = 0; tap < each; tap++)
+            for (size_t lane = 0; lane < LANES; lane++)
+                dweight[(first_channel(b, s->channels) + lane) * each + tap] = sums[(b * each + tap) * LANES + lane];
+    free(memory);
     return 0;
 }

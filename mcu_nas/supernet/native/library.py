@@ -48,19 +48,20 @@ class Shape(ctypes.Structure):
     )
 
 
+Strides = ctypes.c_size_t * 3  # of a depthwise weight, in elements: channel, row, column
 _TENSOR, _SIZE, _NUMBER = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_double
 _ARGUMENTS = {
     "batch_norm_forward": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), *3 * (_NUMBER,), *2 * (_TENSOR,)),
     "batch_norm_backward": (*2 * (_TENSOR,), *2 * (_SIZE,), _TENSOR, *2 * (_NUMBER,), *3 * (_TENSOR,)),
-    "depthwise_forward": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
-    "depthwise_backward_input": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
-    "depthwise_backward_taps": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
+    "depthwise_forward": (ctypes.POINTER(Shape), *2 * (_TENSOR,), Strides, _TENSOR),
+    "depthwise_backward_input": (ctypes.POINTER(Shape), *2 * (_TENSOR,), Strides, _TENSOR),
+    "depthwise_backward_weight": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
 }
 
 
 def serves(x: Tensor) -> bool:
-    """Whether the kernels take an activation (N, C, H, W): on the CPU, float, C a multiple of LANES."""
-    return x.device.type == "cpu" and x.dtype in _C_TYPES and x.shape[1] % LANES == 0 and x.numel() > 0
+    """Whether the kernels take an activation (N, C, H, W): on the CPU, float, LANES channels or more."""
+    return x.device.type == "cpu" and x.dtype in _C_TYPES and x.shape[1] >= LANES and x.numel() > 0
 
 
 def library(dtype: torch.dtype) -> ctypes.CDLL:

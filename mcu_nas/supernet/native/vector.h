@@ -2,7 +2,8 @@
  *
  * `real` is the type of all tensors: float, or with -DREAL=double what the gradients are checked in.
  * gcc turns a vector operation into whatever the processor has. Tensors are torch's channels_last,
- * that is [image][row][column][channel], and channels are a multiple of LANES.
+ * that is [image][row][column][channel], with at least LANES channels: they are dealt out in blocks of LANES,
+ * of which the last begins where it ends with the last channel and so may overlap the one before.
  */
 #ifndef MCU_NAS_VECTOR_H
 #define MCU_NAS_VECTOR_H
@@ -22,6 +23,16 @@ typedef __typeof__((vec){0} < (vec){0}) mask;
 typedef double wide __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+
+INLINE size_t blocks(size_t channels)
+{
+    return (channels + LANES - 1) / LANES;
+}
+
+INLINE size_t first_channel(size_t block, size_t channels)
+{
+    return block * LANES + LANES <= channels ? block * LANES : channels - LANES;
+}
 
 INLINE vec load(const real *from)
 {
