@@ -70,7 +70,7 @@ def command(
     the_board = load_board(board or request.board)
     check_way_to_device(the_board, port)
     program = load_program_for(model_path(run), the_board)
-    dataset = load_dataset(request.data)
+    dataset = load_dataset(request.data, request.data_options)
     if images > len(dataset.test_labels):
         raise UsageError(f"--images {images}: {dataset.name} has {len(dataset.test_labels):,} test images")
     chosen = stratified_sample(dataset.test_labels, images, seed)

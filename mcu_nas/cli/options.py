@@ -112,11 +112,28 @@ board_option = click.option("--board", required=True, metavar="B", help="Board, 
 json_option = click.option(
     "--json", "as_json", is_flag=True, is_eager=True, help="Print JSON instead of text."
 )
-data_option = click.option(
-    "--data",
-    required=True,
-    metavar="D",
-    help="Data set: fashion-mnist, or a folder with MNIST's four IDX files.",
+DATA_HELP = (
+    "Data: fashion-mnist, a folder of images by class (PNG, JPEG, BMP), a folder with MNIST's four IDX files,"
+    " or an .npz file; see `mcu-nas data`."
+)
+data_option = click.option("--data", required=True, metavar="D", help=DATA_HELP)
+_DATA = (
+    click.option(
+        "--channels",
+        type=click.Choice(["grey", "rgb"]),
+        help="Take images as grey or in colour; by default as they are stored.",
+    ),
+    click.option(
+        "--image-px",
+        type=click.IntRange(1, _LARGEST),
+        metavar="PX",
+        help="Size to bring image files to; by default the largest, up to 224, that 95 % of them fill.",
+    ),
+    click.option(
+        "--mirror/--no-mirror",
+        default=None,
+        help="Whether an image mirrored left to right stays in its class; by default in colour, not in grey.",
+    ),
 )
 optimize_option = click.option(
     "--optimize",
@@ -163,6 +180,21 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--resolutions and --widths as tuples, empty where not given."""
     return _decorated(command, _SPACE)
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--channels, --image-px and --mirror, None where not given: the fields of DataOptions."""
+    return _decorated(command, _DATA)
+
+
+def typed_data_options(channels: str | None, image_px: int | None, mirror: bool | None) -> str:
+    """Those options as they would be typed again, a blank before each."""
+    given = (
+        f" --channels {channels}" if channels is not None else "",
+        f" --image-px {image_px}" if image_px is not None else "",
+        {True: " --mirror", False: " --no-mirror", None: ""}[mirror],
+    )
+    return "".join(given)
 
 
 def _decorated(command: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:

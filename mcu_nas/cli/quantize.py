@@ -11,8 +11,10 @@ from typing import Any
 import click
 import numpy as np
 
-from mcu_nas.cli.options import PATH, Numbers, data_option, json_option, seed_option
-from mcu_nas.datasets import load_dataset
+from mcu_nas.cli.data_warnings import print_warnings
+from mcu_nas.cli.options import PATH, Numbers, data_option, data_options, json_option, seed_option
+from mcu_nas.datasets import DataOptions, load_dataset
+from mcu_nas.datasets.channels import Channels
 from mcu_nas.devices.host_accuracy import host_outputs
 from mcu_nas.errors import UsageError
 from mcu_nas.extras import require_torch
@@ -41,6 +43,7 @@ Examples:
 )
 @click.argument("model", metavar="MODEL")
 @data_option
+@data_options
 @click.option("--out", type=PATH, metavar="FILE", help="File to write; <MODEL>_int8.tflite by default.")
 @click.option(
     "--samples",
@@ -76,6 +79,9 @@ Examples:
 def command(
     model: str,
     data: str,
+    channels: Channels | None,
+    image_px: int | None,
+    mirror: bool | None,
     out: Path | None,
     samples: int,
     seed: int,
@@ -94,7 +100,8 @@ def command(
     path = out or Path(f"{Path(model.rpartition(':')[0] or model).stem}_int8.tflite")
     if Path(model).exists() and path.exists() and path.samefile(model):
         raise UsageError(f"{path}: is the model itself; give another --out")
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, DataOptions(channels, image_px, mirror))
+    print_warnings(dataset.findings)
     task = Task(dataset, samples, seed, float(white), input_shape)
     written = path.absolute()  # the user's file may change the current folder
     result = quantize_model(model, task)

@@ -10,18 +10,22 @@ from dataclasses import asdict
 import click
 
 from mcu_nas.boards import load_board
+from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import (
     SHARE,
     board_option,
     data_option,
+    data_options,
     json_option,
     limit_options,
     seed_option,
     space_options,
+    typed_data_options,
 )
 from mcu_nas.cli.table import text_table
 from mcu_nas.cost.constraints import Constraints, constraints_for
-from mcu_nas.datasets import load_dataset
+from mcu_nas.datasets import DataOptions, load_dataset
+from mcu_nas.datasets.channels import Channels
 from mcu_nas.datasets.search_space import space_for
 from mcu_nas.spaces.mbconv import WIDTHS
 from mcu_nas.spaces.space import Space
@@ -38,6 +42,7 @@ Examples:
 )
 @board_option
 @data_option
+@data_options
 @limit_options
 @space_options
 @click.option(
@@ -60,6 +65,9 @@ Examples:
 def command(
     board: str,
     data: str,
+    channels: Channels | None,
+    image_px: int | None,
+    mirror: bool | None,
     sram: int | None,
     flash: int | None,
     weights: int | None,
@@ -78,13 +86,16 @@ def command(
     within the limits have the most MACs wins, among those in which enough of them are within.
     """
     constraints = constraints_for(load_board(board), sram, flash, latency, weights)
-    space = space_for(load_dataset(data), resolutions, widths or WIDTHS)
+    dataset = load_dataset(data, DataOptions(channels, image_px, mirror))
+    print_warnings(dataset.findings)
+    space = space_for(dataset, resolutions, widths or WIDTHS)
     if count:
         _print_count(space, as_json)
         return
     found = optimize_space(space, constraints, seed, samples, min_share)
     following = (
         f"mcu-nas search --board {board} --data {shlex.quote(data)}"
+        f"{typed_data_options(channels, image_px, mirror)}"
         f"{_limit_arguments(sram, flash, weights, latency)}{_space_arguments(resolutions, widths)}"
     )
     if as_json:

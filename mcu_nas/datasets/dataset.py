@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from mcu_nas.datasets.channels import channel_order
 from mcu_nas.datasets.findings import Finding
+
+NAMES_RECORDED = 20  # of each finding
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,28 @@ class Dataset:
         """(H, W, C) of one image."""
         _, height, width, channels = self.train_images.shape
         return height, width, channels
+
+    def to_record(self) -> dict[str, Any]:
+        """What run.json and ``--json`` tell of the data."""
+        height, width, channels = self.image_shape
+        train = np.bincount(self.train_labels, minlength=len(self.labels)).tolist()
+        test = np.bincount(self.test_labels, minlength=len(self.labels)).tolist()
+        return {
+            "name": self.name,
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "channel_order": self.channel_order,
+            "preparation": self.preparation,
+            "mirror": self.mirrored_is_same,
+            "train_images": len(self.train_labels),
+            "test_images": len(self.test_labels),
+            "classes": [
+                {"label": label, "train": train[index], "test": test[index]}
+                for index, label in enumerate(self.labels)
+            ],
+            "findings": [finding.to_record(NAMES_RECORDED) for finding in self.findings],
+        }
 
     @property
     def channel_order(self) -> str:

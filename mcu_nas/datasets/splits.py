@@ -8,6 +8,8 @@ import numpy as np
 
 from mcu_nas.errors import DataError
 
+SMALLEST_SHARE = 8
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -21,6 +23,23 @@ class Splits:
     recalibration: np.ndarray = field(repr=False)
     validation: np.ndarray = field(repr=False)
     holdout: np.ndarray = field(repr=False)
+
+
+def at_most(images: int, *, recalibration: int, validation: int, holdout: int) -> dict[str, int]:
+    """The sizes of split for so many ``images``: those wanted, but for validation and for holdout an eighth
+    of the images at most, and for recalibration a half.
+
+    Raises:
+        DataError: an eighth is not a single image.
+    """
+    if images < SMALLEST_SHARE:
+        raise DataError(f"{images} images to train on: a search needs {SMALLEST_SHARE} at the very least")
+    eighth = images // SMALLEST_SHARE
+    return {
+        "recalibration": min(recalibration, images // 2),
+        "validation": min(validation, eighth),
+        "holdout": min(holdout, eighth),
+    }
 
 
 def split(labels: np.ndarray, *, recalibration: int, validation: int, holdout: int, seed: int) -> Splits:

@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mcu_nas.datasets.catalogue import DataOptions
+from mcu_nas.datasets.channels import Channels
 from mcu_nas.errors import RunFolderError
 
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """Board and data by name; limits in bytes and milliseconds, None for the board's own.
+    """Board and data by name; limits in bytes and milliseconds, None for the board's own. ``channels``,
+    ``image_px`` and ``mirror`` are those of DataOptions.
 
     ``threads`` is part of it: training gives the same bits with any number, but not every sum of torch does.
     """
@@ -31,7 +34,15 @@ class SearchRequest:
     latency_ms: float | None = None
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = ()
+    channels: Channels | None = None
+    image_px: int | None = None
+    mirror: bool | None = None
     source: SupernetSource | None = None
+
+    @property
+    def data_options(self) -> DataOptions:
+        """How the data are taken."""
+        return DataOptions(self.channels, self.image_px, self.mirror)
 
     def to_record(self) -> dict[str, Any]:
         """As JSON holds it."""
