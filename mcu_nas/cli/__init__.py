@@ -19,6 +19,7 @@ from mcu_nas.errors import Interrupted, JobError, McuNasError, UsageError, did_y
 # Command -> what it does, in the order of use. The module mcu_nas.cli.<command> holds it as ``command``.
 COMMANDS = {
     "boards": "Boards, their memory, and what a model may use of it.",
+    "data": "Look at data before anything is trained on them: classes, sizes, what is wrong.",
     "space": "Choose resolution and width of the search space (TinyNAS stage one).",
     "search": "Search a network for a board and a data set, and take it to firmware.",
     "quantize": "Turn a float model from elsewhere (PyTorch, Keras, .tflite) into an int8 .tflite.",

@@ -48,7 +48,7 @@ class SearchTask:
     @cached_property
     def dataset(self) -> Dataset:
         """The data, at its own size."""
-        return load_dataset(self.request.data)
+        return load_dataset(self.request.data, self.request.data_options)
 
     @cached_property
     def splits(self) -> Splits:
