@@ -7,6 +7,8 @@ one scale, which older runtimes require.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from mcu_nas.graph import Graph, Quantization
@@ -37,15 +39,21 @@ def quantize_float_network(network: FloatNetwork, images: np.ndarray, labels: tu
     ``images`` uint8 (N, H, W, C) at the network's resolution are what activation ranges come from.
     """
     network = requantize_fixed_scales(network)
-    quantization = calibrate(network, images)
-    constants = dict(network.constants)
+    return quantize_weights(network, calibrate(network, images), labels)
+
+
+def quantize_weights(
+    network: FloatNetwork, activations: Mapping[int, Quantization], labels: tuple[str, ...] = ()
+) -> Graph:
+    """The int8 Graph of a float network whose ``activations``, by tensor id, have their quantization."""
+    constants, quantization = dict(network.constants), dict(activations)
     for op in network.network.ops:
         if isinstance(op, Weighted):
-            _quantize_weights(op, constants, quantization)
+            _quantize_layer(op, constants, quantization)
     return Graph(network.network, constants, quantization, labels)
 
 
-def _quantize_weights(
+def _quantize_layer(
     op: Weighted, constants: dict[int, np.ndarray], quantization: dict[int, Quantization]
 ) -> None:
     """Replaces a layer's float weights and bias and adds their quantization."""
@@ -54,7 +62,7 @@ def _quantize_weights(
     values = np.moveaxis(constants[weights].astype(np.float64), axis, 0)  # (O, ...)
     bias_values = constants[bias].astype(np.float64)
     source = quantization[activation].scale
-    scales = _weight_scales(op, values, bias_values, source)  # (O,) or (1,)
+    scales = weight_scales(op, values, bias_values, source)  # (O,) or (1,)
     bias_scales = (np.float32(source) * scales).astype(np.float32)
     per_output = scales.astype(np.float64).reshape(-1, *(1,) * (values.ndim - 1))
     rounded = np.clip(np.rint(values / per_output), -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int8)
@@ -64,8 +72,10 @@ def _quantize_weights(
     quantization[bias] = _symmetric(bias_scales, 0)
 
 
-def _weight_scales(op: Weighted, weights: np.ndarray, bias: np.ndarray, source: float) -> np.ndarray:
-    """float32 (O,), or (1,) for a fully connected layer; large enough that the bias stays in range."""
+def weight_scales(op: Weighted, weights: np.ndarray, bias: np.ndarray, source: float) -> np.ndarray:
+    """float32 (O,), or (1,) for a fully connected layer, of float ``weights`` (O, ...) and ``bias`` (O,);
+    large enough that the bias stays in range at the scale ``source`` of the layer's input.
+    """
     largest = np.abs(weights).reshape(len(weights), -1).max(1)
     finest = (float(largest.max()) or 1.0) * _FINEST
     for_weights = np.maximum(largest, finest) / _WEIGHT_MAX

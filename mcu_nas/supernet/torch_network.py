@@ -53,13 +53,13 @@ def weighted_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
 
 def build_layers(steps: tuple[Step, ...], seed: int | None) -> nn.ModuleDict:
     """A layer for each step that has weights, freshly initialised where there is a seed."""
-    layers = {layer_key(step): Layer(step) for step in weighted_steps(steps)}
+    layers = {layer_key(step.layer): Layer(step) for step in weighted_steps(steps)}
     if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         for layer in layers.values():
             layer.initialise(generator)
         for step in _residual_branches(steps):
-            nn.init.constant_(layers[layer_key(step)].gain, RESIDUAL_GAIN)
+            nn.init.constant_(layers[layer_key(step.layer)].gain, RESIDUAL_GAIN)
     return nn.ModuleDict(layers)
 
 
@@ -72,13 +72,13 @@ def _residual_branches(steps: tuple[Step, ...]) -> Iterator[Step]:
 
 def layer_of(layers: nn.ModuleDict, step: Step) -> Layer:
     """The layer that holds a step's weights."""
-    return layers[layer_key(step)]  # type: ignore[return-value]
+    return layers[layer_key(step.layer)]  # type: ignore[return-value]
 
 
-def layer_key(step: Step) -> str:
-    """The name of a step's layer in a module, where names must not contain dots."""
-    assert step.layer is not None
-    return step.layer.replace(".", "/")
+def layer_key(layer: str | None) -> str:
+    """A layer's name in a module, where names must not contain dots."""
+    assert layer is not None
+    return layer.replace(".", "/")
 
 
 def to_pixels(images: np.ndarray) -> Tensor:

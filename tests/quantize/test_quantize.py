@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mcu_nas.compiler.requantize import weighted_multipliers
-from mcu_nas.datasets import resize
 from mcu_nas.graph import Graph
 from mcu_nas.network import Network
 from mcu_nas.operators import Activation, Conv2D, DepthwiseConv2D, FullyConnected
@@ -16,37 +15,18 @@ from mcu_nas.quantize.calibration import quantize_range
 from mcu_nas.quantize.quantize import quantize_network
 from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.supernet.batch_norm import recalibrate
-from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.layers import Layer
-from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
-from mcu_nas.supernet.training import train_network
 from tests.fashion import fashion, needs_fashion_mnist
+from tests.quantize.trained_network import calibration_images, images, trained
 from tests.reference import reference_outputs
-from tests.supernet.small_training import small_space
 
 pytestmark = needs_fashion_mnist
 
 
-def images(count: int, px: int = 12) -> np.ndarray:
-    return resize(fashion().test_images[:count], px)
-
-
-@lru_cache(maxsize=1)
-def trained() -> TorchNetwork:
-    """A small network after a few seconds of training: two thirds right."""
-    data = fashion()
-    train = resize(data.train_images[:4000], 12)
-    network = TorchNetwork(small_space().lower(small_space().smallest()))
-    feed = Feed(train, data.train_labels[:4000], seed=0, may_mirror=True)
-    train_network(network, feed, Schedule(steps=120, batch=64, learning_rate=0.4, warmup_steps=10))
-    recalibrate(network, train[:512])
-    return network
-
-
 @lru_cache(maxsize=1)
 def quantized() -> Graph:
-    return quantize_network(trained(), resize(fashion().train_images[:256], 12), fashion().labels)
+    return quantize_network(trained(), calibration_images(), fashion().labels)
 
 
 def logits(graph: Graph, pixels: np.ndarray) -> np.ndarray:
@@ -95,7 +75,7 @@ def test_weights_are_symmetric_per_output_channel_and_biases_follow() -> None:
 
 
 def test_quantization_is_repeatable() -> None:
-    again = quantize_network(trained(), resize(fashion().train_images[:256], 12), fashion().labels)
+    again = quantize_network(trained(), calibration_images(), fashion().labels)
     assert again.quantization == quantized().quantization
     for tensor, values in quantized().constants.items():
         np.testing.assert_array_equal(again.constants[tensor], values)

@@ -1,0 +1,155 @@
+"""Quantization-aware training: the arithmetic is the device's, the export is what was trained."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mcu_nas.errors import RunFolderError
+from mcu_nas.graph import Graph
+from mcu_nas.network import Network, Tensor
+from mcu_nas.operators import Activation, AveragePool2D, Padding
+from mcu_nas.quantize.quantize import quantize_network
+from mcu_nas.quantize.quantized_network import QuantizedNetwork, train_quantized
+from mcu_nas.quantize.rounding import clamped_and_rounded, requantized
+from mcu_nas.spaces.builder import NetworkBuilder
+from mcu_nas.supernet import training
+from mcu_nas.supernet.batch_norm import recalibrate
+from mcu_nas.supernet.schedule import Schedule
+from mcu_nas.supernet.torch_network import TorchNetwork, to_pixels
+from tests.fashion import fashion, needs_fashion_mnist
+from tests.quantize.trained_network import calibration_images, feed, images, trained
+from tests.reference import reference_outputs
+from tests.supernet.small_training import digest
+
+pytestmark = needs_fashion_mnist
+
+SCHEDULE = Schedule(steps=30, batch=64, learning_rate=0.02, warmup_steps=3, label_smoothing=0.0)
+
+
+def reference(graph: Graph, pixels: np.ndarray) -> np.ndarray:
+    """tflite-micro's int8 outputs for uint8 images."""
+    return reference_outputs(graph, (pixels ^ 0x80).view(np.int8))
+
+
+def assert_within_one_step(found: np.ndarray, expected: np.ndarray) -> None:
+    """Within 1 on 99 % of the values, equal on nearly as many."""
+    apart = np.abs(found.astype(np.int16) - expected)
+    assert (apart <= 1).mean() >= 0.99
+    assert (apart == 0).mean() >= 0.95
+
+
+def trained_on(schedule: Schedule, checkpoint: Path | None = None, **options: object) -> QuantizedNetwork:
+    network = QuantizedNetwork(trained(), calibration_images())
+    train_quantized(network, feed(), schedule, checkpoint=checkpoint, **options)  # type: ignore[arg-type]
+    return network
+
+
+@lru_cache(maxsize=1)
+def after_training() -> QuantizedNetwork:
+    return trained_on(SCHEDULE)
+
+
+def test_before_training_it_is_the_network_that_calibration_alone_gives() -> None:
+    found = QuantizedNetwork(trained(), calibration_images()).graph()
+    expected = quantize_network(trained(), calibration_images())
+    assert found.quantization == expected.quantization
+    for tensor, values in expected.constants.items():
+        np.testing.assert_array_equal(found.constants[tensor], values)
+
+
+def test_forward_pass_agrees_with_tflite_micro_after_training() -> None:
+    network = after_training()
+    assert_within_one_step(network.outputs(images(400)), reference(network.graph(), images(400)))
+
+
+def test_export_has_the_scales_that_were_trained() -> None:
+    before = QuantizedNetwork(trained(), calibration_images())
+    trained_scales = after_training().scales.detach()
+    assert (trained_scales / before.scales.detach() - 1).abs().max() > 1e-3
+    found = after_training().graph().quantization.values()
+    assert set(trained_scales.tolist()) <= {q.scale for q in found if len(q.scales) == 1}
+
+
+def test_training_lowers_the_loss_of_the_int8_model() -> None:
+    pixels, labels = to_pixels(calibration_images(1000)), torch.from_numpy(fashion().train_labels[:1000])
+    with torch.no_grad():
+        before = F.cross_entropy(QuantizedNetwork(trained(), calibration_images())(pixels), labels)
+        after = F.cross_entropy(after_training()(pixels), labels)
+    assert after < before - 0.02
+
+
+class CutOffError(Exception):
+    """Ends a training early."""
+
+
+def test_training_that_was_cut_off_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 10)
+
+    def cut(done: int, total: int, loss: float) -> None:
+        if done == 17:
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        trained_on(SCHEDULE, tmp_path / "q.pt", progress=cut)
+    assert digest(trained_on(SCHEDULE, tmp_path / "q.pt")) == digest(after_training())
+
+
+def test_checkpoint_of_float_training_is_refused(tmp_path: Path) -> None:
+    network = TorchNetwork(trained().network)
+    training.train_network(network, feed(), Schedule(1, 64, 0.1), checkpoint=tmp_path / "w.pt")
+    with pytest.raises(RunFolderError, match="belongs to a training with other settings"):
+        trained_on(Schedule(1, 64, 0.1), tmp_path / "w.pt")
+
+
+def pooled(activation: Activation, window: int, size: int, padding: Padding) -> Network:
+    """A convolution with its activation, a residual sum, an average pool, a mean and a classifier."""
+    builder = NetworkBuilder()
+    x = builder.conv("stem", builder.input("pixels", (1, 12, 12, 1)), 8, 3, 1, activation)
+    y = builder.conv("branch", builder.depthwise("depthwise", x, 5, 1, activation), 8, 1, 1, Activation.NONE)
+    x = builder.add("sum", x, y)
+    x = builder.append(
+        lambda out: AveragePool2D((x,), (out,), (window, window), (2, 2), padding),
+        Tensor("pool.out", (1, size, size, 8)),
+    )
+    return builder.build(builder.fully_connected("classifier", builder.mean("mean", x), 10))
+
+
+@pytest.mark.parametrize("activation", [Activation.RELU, Activation.RELU6, Activation.NONE])
+@pytest.mark.parametrize(("window", "size", "padding"), [(2, 6, Padding.VALID), (3, 6, Padding.SAME)])
+def test_each_operator_agrees_with_tflite_micro(
+    activation: Activation, window: int, size: int, padding: Padding
+) -> None:
+    network = TorchNetwork(pooled(activation, window, size, padding))
+    recalibrate(network, images(64))
+    found = QuantizedNetwork(network, calibration_images())
+    assert_within_one_step(found.outputs(images(200)), reference(found.graph(), images(200)))
+
+
+def test_gradients_are_those_of_the_clamp_without_the_rounding() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sums = torch.randint(-4000, 4000, (6, 4, 3, 3), generator=generator).double().requires_grad_()
+    bias = torch.tensor([10.0, -300.0, 0.0, 70.0], dtype=torch.double, requires_grad=True)
+    factor = torch.tensor([0.01, 0.03, 0.06, 0.2], dtype=torch.double, requires_grad=True)
+    parts = (factor.detach() * 64, torch.full((4,), 1 / 64, dtype=torch.double))
+    upstream = torch.randn(sums.shape, generator=generator, dtype=torch.double)
+    smooth = ((sums + bias.reshape(-1, 1, 1)) * factor.reshape(-1, 1, 1)).clamp(-128, 127)
+    expected = torch.autograd.grad((smooth * upstream).sum(), (sums, bias, factor))
+    stepped = requantized(sums, bias, factor, parts, -128, 127)
+    assert torch.equal(stepped, stepped.round())
+    found = torch.autograd.grad((stepped * upstream).sum(), (sums, bias, factor))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.02, atol=0.02 * float(other.abs().max()))
+
+
+def test_ties_are_rounded_away_from_zero() -> None:
+    ties = torch.tensor([-127.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 126.5])
+    expected = torch.tensor([-128.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 127.0])
+    assert torch.equal(clamped_and_rounded(ties, -128, 127), expected)
