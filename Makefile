@@ -1,14 +1,14 @@
 # Each target sets up what it needs: see scripts/setup.sh. `make help` is made from the ## comments.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint lock clean
+.PHONY: help setup demo test fuzz lint lock clean FORCE
 
 BIN := .venv/bin
 READY := .venv/.ready
 C_SOURCES = $(shell find firmware -name '*.[ch]' | sort) examples/cmake/main.c
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%\/]+:.*## / {sub("%", "NAME"); printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh
@@ -18,6 +18,11 @@ setup: $(READY) ## Make .venv from requirements.lock; install missing Debian pac
 demo: $(READY) ## Search a network for the STM32F746, export it, run it on an emulated M7 (8 minutes)
 	@$(BIN)/mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 40ms --effort quick \
 		--run runs/demo $(if $(wildcard runs/demo/run.json),--resume)
+
+models/%: FORCE $(READY) ## Search a network of models/ anew, by the commands in its card (hours)
+	@$(BIN)/python scripts/rebuild_model.py $@
+
+FORCE:
 
 test: lint ## Check the sources, then run all tests on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

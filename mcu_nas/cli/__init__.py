@@ -24,6 +24,7 @@ COMMANDS = {
     "search": "Search a network for a board and a data set, and take it to firmware.",
     "quantize": "Turn a float model from elsewhere (PyTorch, Keras, .tflite) into an int8 .tflite.",
     "export": "Write a run's winner as .tflite, C sources, and a byte array.",
+    "card": "Write a run's winner with a card: how it was made, accuracy, memory, instructions.",
     "audit": "Memory, MACs and flash per layer, and whether a board can hold the model.",
     "compile": "Generate C for an int8 .tflite model.",
     "flash": "Build a model's firmware and write it to a board.",
