@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import (
+    DATA_HELP,
     PATH,
+    data_options,
     json_option,
     limit_options,
     seed_option,
@@ -38,7 +43,13 @@ REQUEST_FIELDS = {
     "latency": "latency_ms",
     "resolutions": "resolutions",
     "widths": "widths",
+    "strategy": "strategy",
+    "channels": "channels",
+    "image_px": "image_px",
+    "mirror": "mirror",
 }
+_LIMITS = ("sram", "flash", "weights", "latency")
+_OF_THE_SUPERNET = ("data", "seed", "resolutions", "widths", "channels", "image_px", "mirror")
 
 
 @click.command(
@@ -46,10 +57,20 @@ REQUEST_FIELDS = {
 Examples:
   mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 40ms
   mcu-nas search --board stm32f746g-disco --data fashion-mnist --effort standard --run runs/long
-  mcu-nas search --run runs/long --resume"""
+  mcu-nas search --run runs/long --resume
+  mcu-nas search --from runs/long --board qemu-cortex-m4 --sram 64KiB --run runs/smaller"""
 )
 @click.option("--board", metavar="B", help="Board, see `mcu-nas boards`.")
-@click.option("--data", metavar="D", help="Data set: fashion-mnist, or a folder with MNIST's four IDX files.")
+@click.option("--data", metavar="D", help=DATA_HELP)
+@data_options
+@click.option(
+    "--from",
+    "source",
+    type=PATH,
+    metavar="RUN",
+    help="Search the trained supernet of RUN again, for another board or other limits, on RUN's data; limits"
+    " that are not given are the board's own.",
+)
 @limit_options
 @space_options
 @click.option(
@@ -58,6 +79,14 @@ Examples:
     default="quick",
     show_default=True,
     help="quick: some minutes on two cores. standard: the papers' numbers, many hours.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["evolution", "aging", "nsga2", "random"]),
+    default="evolution",
+    show_default=True,
+    help="evolution: TinyNAS's. aging: regularized evolution. nsga2: over loss, latency, peak SRAM and flash."
+    " random: the control, which the others are set beside with as many evaluations.",
 )
 @click.option(
     "--run",
@@ -78,7 +107,12 @@ Examples:
 @json_option
 @click.pass_context
 def command(
-    context: click.Context, run_dir: Path | None, resume: bool, as_json: bool, **options: Any
+    context: click.Context,
+    source: Path | None,
+    run_dir: Path | None,
+    resume: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Search a network for a board and a data set, and take it to firmware.
 
@@ -87,15 +121,11 @@ def command(
     on with --resume and ends with the same result.
     """
     require_torch("search")
-    request = SearchRequest(**{field: options[name] for name, field in REQUEST_FIELDS.items()})
-    path = run_dir or _default_folder(options)
     if resume:
-        folder = RunFolder.open(path)
-        recorded = folder.request()
-        _refuse_changes(context, request, recorded)
-        request = recorded
-    elif not (request.board and request.data):
-        raise UsageError("--board and --data are needed (or --run DIR --resume)")
+        request, path = _resumed(context, source, run_dir, options)
+    else:
+        request = _request_from(context, source, options) if source else _request(options)
+        path = run_dir or _default_folder(request.board, request.data)
     with Bars() as bars:
         search = _prepared(RunFolder(path), request, bars)
         if not resume:
@@ -115,37 +145,73 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
 
     Nothing is written before that.
     """
-    from mcu_nas.search.effort import EFFORTS
+    from mcu_nas.search.listener import Together
     from mcu_nas.search.pipeline import Search
-    from mcu_nas.search.task import SearchTask
+    from mcu_nas.search.progress_file import ProgressFile
+    from mcu_nas.search.task import task_of
 
-    if request.effort not in EFFORTS:
-        raise RunFolderError(
-            f"{folder.path}/run.json: effort '{request.effort}' is none of {', '.join(EFFORTS)}: start the"
-            " search anew"
-        )
-    task = SearchTask(request, EFFORTS[request.effort])
+    task = task_of(request)
+    bars.stage("data")
+    print_warnings(task.dataset.findings)
+    task.check_supernet(folder)
     task.check()
-    return Search(folder, task, bars)
+    return Search(folder, task, Together(bars, ProgressFile(folder.progress)))
 
 
-def _default_folder(options: dict[str, Any]) -> Path:
+def _request(options: Mapping[str, Any]) -> SearchRequest:
     if not (options["board"] and options["data"]):
-        raise UsageError("--run DIR, or --board and --data, is needed to find the run folder")
-    return Path("runs") / f"{options['board']}-{Path(options['data']).name}"
+        raise UsageError("--board and --data are needed (or --run DIR --resume, or --from RUN)")
+    return SearchRequest(**{field: options[name] for name, field in REQUEST_FIELDS.items()})
 
 
-def _refuse_changes(context: click.Context, given: SearchRequest, recorded: SearchRequest) -> None:
-    """A resumed run is the run that was asked for: an option that says otherwise is an error."""
+def _request_from(context: click.Context, source: Path, options: Mapping[str, Any]) -> SearchRequest:
+    """What is asked of the supernet of another run: that run's request, but for the limits, which are those
+    given now, and for whatever else was typed."""
+    from mcu_nas.search.reuse import supernet_source
+
+    folder = RunFolder.open(source)
+    earlier = folder.request()
+    fields: dict[str, Any] = {}
     for option, field in REQUEST_FIELDS.items():
-        typed = context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
-        before, now = getattr(recorded, field), getattr(given, field)
-        if typed and before != now:
+        given, before = options[option], getattr(earlier, field)
+        if _typed(context, option):
+            if option in _OF_THE_SUPERNET and given != before:
+                raise UsageError(
+                    f"--{option.replace('_', '-')} {given}: with --from it is that of {source}: leave it out"
+                )
+            fields[field] = given
+        elif option in _LIMITS:
+            fields[field] = None
+    return replace(earlier, **fields, source=supernet_source(folder))
+
+
+def _resumed(
+    context: click.Context, source: Path | None, run_dir: Path | None, options: Mapping[str, Any]
+) -> tuple[SearchRequest, Path]:
+    """The request of a run that is to go on, and its folder."""
+    if source:
+        raise UsageError("--from is part of what the run was asked: leave it out to resume it")
+    path = run_dir or _default_folder(options["board"], options["data"])
+    recorded = RunFolder.open(path).request()
+    for option, field in REQUEST_FIELDS.items():
+        before, now = getattr(recorded, field), options[option]
+        if _typed(context, option) and before != now:
             asked = "without" if before in (None, ()) else f"with {before}"
             raise RunFolderError(
-                f"--{option} {now}: the run was asked {asked}; leave the option out to resume it,"
-                " or choose another --run"
+                f"--{option.replace('_', '-')} {now}: the run was asked {asked}; leave the option out"
+                " to resume it, or choose another --run"
             )
+    return recorded, path
+
+
+def _typed(context: click.Context, option: str) -> bool:
+    return context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
+
+
+def _default_folder(board: str | None, data: str | None) -> Path:
+    if not (board and data):
+        raise UsageError("--run DIR, or --board and --data, is needed to find the run folder")
+    return Path("runs") / f"{board}-{Path(data).name}"
 
 
 def _print_result(folder: RunFolder, as_json: bool) -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mcu_nas.errors import RunFolderError
 from mcu_nas.spaces.architecture import Architecture
@@ -22,10 +22,12 @@ from mcu_nas.spaces.architecture import Architecture
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evaluations (
     number       INTEGER PRIMARY KEY,  -- order of asking, from 0
-    generation   INTEGER NOT NULL,
+    strategy     TEXT NOT NULL,        -- who asked: start, a strategy's name, random (the control)
+    generation   INTEGER NOT NULL,     -- which of the strategy's questions, the start is 0
     architecture TEXT NOT NULL,        -- JSON: position -> choice
     loss         REAL NOT NULL,        -- validation cross-entropy with shared weights: the fitness
     accuracy     REAL NOT NULL,        -- validation accuracy with shared weights, 0..1
+    partial      INTEGER NOT NULL,     -- 1: rejected early, both are estimates from a part of the images
     macs         INTEGER NOT NULL,
     weights_bytes INTEGER NOT NULL,
     peak_bytes   INTEGER NOT NULL,
@@ -36,25 +38,34 @@ CREATE TABLE IF NOT EXISTS evaluations (
 
 
 class Score(NamedTuple):
-    """What an evaluator says: mean cross-entropy (lower is better), and accuracy from 0 to 1."""
+    """What an evaluator says: mean cross-entropy (lower is better), and accuracy from 0 to 1.
+
+    ``partial``: both are estimates from a part of the images, as the rest would not have changed the verdict.
+    """
 
     loss: float
     accuracy: float
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """One evaluated architecture."""
 
+    strategy: str
     generation: int
     architecture: Architecture
     loss: float
     accuracy: float
+    partial: bool
     macs: int
     weights_bytes: int
     peak_bytes: int
     flash_bytes: int
     instructions: int
+
+
+_FIELDS = tuple(field.name for field in fields(Evaluation))  # the columns after the number
 
 
 class History(Sequence[Evaluation]):
@@ -70,27 +81,20 @@ class History(Sequence[Evaluation]):
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(_SCHEMA)
+            columns = self._connection.execute("PRAGMA table_info(evaluations)").fetchall()
             rows = self._connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
         except sqlite3.DatabaseError as error:
             raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
-        self._evaluations = [Evaluation(row[1], Architecture.from_json(row[2]), *row[3:]) for row in rows]
+        if [column[1] for column in columns] != ["number", *_FIELDS]:
+            raise RunFolderError(f"{path}: the search log of another version; start the search anew")
+        self._evaluations = [_evaluation(row[1:]) for row in rows]
 
     def append(self, evaluation: Evaluation) -> None:
         """Add the next evaluation."""
+        values = [getattr(evaluation, field) for field in _FIELDS]
+        values[_FIELDS.index("architecture")] = evaluation.architecture.to_json()
         self._connection.execute(
-            "INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                len(self._evaluations),
-                evaluation.generation,
-                evaluation.architecture.to_json(),
-                evaluation.loss,
-                evaluation.accuracy,
-                evaluation.macs,
-                evaluation.weights_bytes,
-                evaluation.peak_bytes,
-                evaluation.flash_bytes,
-                evaluation.instructions,
-            ),
+            f"INSERT INTO evaluations VALUES (?{', ?' * len(values)})", (len(self._evaluations), *values)
         )
         self._evaluations.append(evaluation)
 
@@ -108,6 +112,16 @@ class History(Sequence[Evaluation]):
         return iter(self._evaluations)
 
 
+def _evaluation(row: Sequence[Any]) -> Evaluation:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["architecture"] = Architecture.from_json(values["architecture"])
+    values["partial"] = bool(values["partial"])
+    return Evaluation(**values)
+
+
 def best(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
-    """The ``count`` of least loss; of equals, the one with fewer instructions, then the older."""
-    return sorted(evaluations, key=lambda e: (e.loss, e.instructions))[:count]
+    """The ``count`` of least loss; of equals, the one with fewer instructions, then the older.
+
+    Those that were rejected early come last: their loss is an estimate, and was found to be no good.
+    """
+    return sorted(evaluations, key=lambda e: (e.partial, e.loss, e.instructions))[:count]

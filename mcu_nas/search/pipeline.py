@@ -17,13 +17,16 @@ import numpy as np
 import torch
 
 from mcu_nas import __version__
+from mcu_nas.search.exploration_record import exploration_record, front_record
 from mcu_nas.search.feasible import feasible_sampler
 from mcu_nas.search.finishing import Finishing, winner_record
 from mcu_nas.search.history import History, best
-from mcu_nas.search.listener import Listener
-from mcu_nas.search.loop import evolve, fitness_curve
+from mcu_nas.search.listener import Listener, TrainingProgress
+from mcu_nas.search.loop import CONTROL, explore
+from mcu_nas.search.pareto import front
+from mcu_nas.search.reuse import take_supernet
 from mcu_nas.search.run_folder import RunFolder
-from mcu_nas.search.strategies.evolution import Evolution
+from mcu_nas.search.strategies.catalogue import STRATEGIES
 from mcu_nas.search.task import SearchTask
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.supernet import Supernet
@@ -51,6 +54,7 @@ class Search:
         winner = self._evolve(supernet)
         self._rank(supernet, winner)
         Finishing(self.folder, self.task, self.listener).run(supernet, winner)
+        self.folder.record("finished", True)
 
     def _record_stage_one(self) -> None:
         self.listener.stage("stage one")
@@ -69,29 +73,33 @@ class Search:
 
     def _evolve(self, supernet: Supernet) -> Architecture:
         self.listener.stage("evolution")
-        began, history = time.monotonic(), History(self.folder.search_log)
+        began, history, effort = time.monotonic(), History(self.folder.search_log), self.task.effort
         evaluator = self.task.evaluator(supernet, self.task.splits.validation)
-        evolve(
-            Evolution(self.task.space, self.task.effort.population, self.task.effort.parents),
+        name, evaluations = self.task.request.strategy, effort.population * (effort.generations + 1)
+        total = evaluations if name == CONTROL else 2 * evaluations - effort.population
+        explore(
+            STRATEGIES[name](self.task.space, effort),
+            name,
             self.task.candidates,
             history,
-            evaluator.score,
-            self.task.effort.generations,
-            self.task.request.seed,
-            lambda evaluation, total: self.listener.progress(
-                len(history), total, f"best loss {best(history, 1)[0].loss:.4f}"
+            lambda architectures, log: map(evaluator.score, architectures),
+            start=effort.population,
+            evaluations=evaluations,
+            seed=self.task.request.seed,
+            on_evaluation=lambda evaluation: self.listener.progress(
+                len(history), total, f"{evaluation.strategy}, best loss {best(history, 1)[0].loss:.4f}"
             ),
         )
         (winner,) = best(history, 1)
         self.folder.record_once(
             "evolution",
             {
-                "subnets_evaluated": len(history),
+                **exploration_record(name, history),
                 "rejected": self.task.candidates.rejected,
-                "fitness_curve": fitness_curve(history),
                 "seconds": time.monotonic() - began,
             },
         )
+        self.folder.record("front", front_record(self.task, front(history)))
         self.folder.record("winner", winner_record(self.task, winner))
         self.listener.note(
             f"{len(history)} subnets evaluated, the best with loss {winner.loss:.4f} and accuracy"
@@ -130,27 +138,31 @@ class Search:
 
 
 def trained_supernet(folder: RunFolder, task: SearchTask, listener: Listener) -> Supernet:
-    """The supernet of a task, trained: from the folder's checkpoint, as far as that has come."""
+    """The supernet of a task, trained: from the folder's checkpoint, as far as that has come, or from the run
+    that the task takes it from."""
     listener.stage("supernet")
-    began, schedule = time.monotonic(), task.effort.supernet
-    supernet = Supernet(task.space, seed=task.request.seed)
+    began, trainer = time.monotonic(), task.trainer
+    if task.request.source:
+        take_supernet(folder, task.request.source)
+    phases = (trainer.effort.supernet.largest, trainer.effort.supernet.sampled)
+    epoch = len(trainer.splits.train)
+    supernet = Supernet(trainer.space, seed=trainer.request.seed)
     train_supernet(
         supernet,
-        task.feed(task.stage_one.chosen.resolution),
-        schedule,
-        checkpoint=folder.checkpoints / "supernet.pt",
-        sample=feasible_sampler(task.space, task.constraints),
-        progress=lambda done, total, loss: listener.progress(done, total, f"loss {loss:.2f}"),
+        trainer.feed(trainer.stage_one.chosen.resolution),
+        trainer.effort.supernet,
+        checkpoint=folder.supernet,
+        sample=feasible_sampler(trainer.space, trainer.constraints),
+        progress=TrainingProgress(listener, [(phase.steps, phase.batch) for phase in phases], epoch),
     )
-    phases = (schedule.largest, schedule.sampled)
     images = sum(phase.steps * phase.batch for phase in phases)
     folder.record_once(
         "supernet",
         {
-            "epochs": images / len(task.splits.train),
+            "epochs": images / epoch,
             "steps": sum(phase.steps for phase in phases),
             "images": images,
-            "largest_macs": task.candidates.cost(task.space.largest()).macs,
+            "largest_macs": trainer.candidates.cost(trainer.space.largest()).macs,
             "seconds": time.monotonic() - began,
         },
     )

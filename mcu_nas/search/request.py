@@ -37,6 +37,7 @@ class SearchRequest:
     channels: Channels | None = None
     image_px: int | None = None
     mirror: bool | None = None
+    strategy: str = "evolution"
     source: SupernetSource | None = None
 
     @property

@@ -18,19 +18,28 @@ from mcu_nas.spaces.space import Space
 
 @dataclass(frozen=True)
 class Evolution:
-    """Parameters of the paper by default; ``population`` is also the size of the random first generation."""
+    """Parameters of the paper by default; ``population`` is a generation, the random first one as well."""
 
     space: Space
     population: int = 100
     parents: int = 20
     mutation_probability: float = 0.1
 
+    @property
+    def batch(self) -> int:
+        """A generation is asked for at once."""
+        return self.population
+
     def ask(self, history: Sequence[Evaluation], n: int, rng: Generator) -> list[Architecture]:
         """``n`` children of the log's best, or random architectures while the log is short."""
         if len(history) < self.population:
             return [self.space.sample(rng) for _ in range(n)]
-        parents = [evaluation.architecture for evaluation in best(history, self.parents)]
+        parents = [evaluation.architecture for evaluation in self.preferred(history, self.parents)]
         return [self._child(parents, rng) for _ in range(n)]
+
+    def preferred(self, evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
+        """Those of least loss."""
+        return best(evaluations, count)
 
     def _child(self, parents: Sequence[Architecture], rng: Generator) -> Architecture:
         one, other = (parents[i] for i in rng.integers(len(parents), size=2))

@@ -19,8 +19,12 @@ class Strategy(Protocol):
     """
 
     @property
-    def population(self) -> int:
-        """How many architectures make a generation."""
+    def batch(self) -> int:
+        """How many architectures are evaluated between one question and the next: a generation. They may be
+        evaluated at once, by as many workers."""
 
     def ask(self, history: Sequence[Evaluation], n: int, rng: Generator) -> list[Architecture]:
         """``n`` architectures to evaluate next; ``history`` in the order of asking."""
+
+    def preferred(self, evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
+        """The ``count`` that it would rather build on than on the others, first the one it prefers most."""
