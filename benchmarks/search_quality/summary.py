@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 _EXPLANATION = [
     "Accuracy on the test set, in %. Peak: the planner's arena under the memory plan, input included."
-    " Compute: MACs of all passes of training and evaluation, forward and backward counted as three forward passes.",
+    " Compute: MACs of all passes of training and evaluation, a backward pass counted as two forward ones.",
 ]
 
 
@@ -115,7 +115,8 @@ def sweep(seeds: _Seeds) -> list[str]:
         lines += [
             f"Scaled networks, seed {seed}: {len(trials)} trials; those of the last round:",
             "",
-            "| family | width | depth | px | strides | divisor | MACs (M) | peak (B) | weights (B) | valid. |",
+            "| family | width | depth | px | strides | divisor | MACs (M) | peak (B) | weights (B) |"
+            " validation (%) |",
             "|---|---|---|---|---|---|---|---|---|---|",
             *(_trial_line(row) for row in sorted(final, key=lambda row: row["validation_loss"])),
             "",
