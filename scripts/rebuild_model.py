@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
         if done.returncode:
             sys.exit(done.returncode)
     after = hashlib.sha256((folder / "model.tflite").read_bytes()).hexdigest()
-    print(f"{folder}/model.tflite: {'the same bytes' if after == before else 'OTHER BYTES'} as before")
+    print(f"{folder}/model.tflite: {'the same bytes as' if after == before else 'OTHER BYTES than'} before")
 
 
 def resumed(line: str) -> str:

@@ -164,3 +164,23 @@ def test_firmware_that_another_version_planned_is_refused(copied: RunFolder) -> 
     (copied.path / "run.json").write_text(json.dumps(record))
     with pytest.raises(RunFolderError, match="--resume` builds it anew"):
         card_record(copied, "x", [])
+
+
+def rebuilt(folder: Path) -> str:
+    script = Path(__file__).parents[2] / "scripts" / "rebuild_model.py"
+    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_rebuilding_runs_the_commands_of_the_card_and_compares(card: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(card, folder)
+    record = read_card(folder)
+    assert record["rebuild"][0].startswith("mcu-nas search --board stm32f746g-disco --data ")
+    last = record["rebuild"][-1].replace(str(card), str(folder))
+    (folder / "card.json").write_text(json.dumps({**record, "rebuild": [last]}))
+    assert rebuilt(folder).splitlines()[-1] == f"{folder}/model.tflite: the same bytes as before"
+    assert read_card(folder)["rebuild"][-1] == last
+    record["model"]["sha256"] = "0" * 64
+    (folder / "card.json").write_text(json.dumps({**record, "rebuild": [last]}))
+    assert rebuilt(folder).splitlines()[-1] == f"{folder}/model.tflite: OTHER BYTES than before"
