@@ -87,8 +87,8 @@ def _firmware(run: Mapping[str, Any]) -> Iterator[str]:
             f"Emulated {emulated['board']}: {emulated['instructions']:,} instructions"
             f" ({per_mac:.2f} per MAC), stack used {emulated['stack_used_bytes']:,} B"
         )
-        same = "equal to" if emulated["equals_host"] else "DIFFERENT FROM"
-        yield f"outputs over serial: {' '.join(map(str, emulated['outputs']))} ({same} the host's)"
+        equal, samples = emulated["samples"] - emulated["differing"], emulated["samples"]
+        yield f"outputs over serial equal to the host's, bit for bit: {equal} of {samples} test images"
 
 
 def _files(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[str]:
