@@ -51,6 +51,16 @@ def holds_pixels(quantization: Quantization) -> bool:
 
 
 @dataclass(frozen=True)
+class ImageInput:
+    """What the pixels of the first input are, for those who feed it: ``channel_order`` is grey or RGB,
+    ``preparation`` tells how the images were made that the model was trained on.
+    """
+
+    channel_order: str
+    preparation: str
+
+
+@dataclass(frozen=True)
 class Graph:
     """A network, the value of each constant tensor by id, and the quantization of each quantized tensor.
 
@@ -64,6 +74,7 @@ class Graph:
     labels: tuple[str, ...] = ()
     uint8_inputs: frozenset[int] = frozenset()
     uint8_outputs: frozenset[int] = frozenset()
+    image_input: ImageInput | None = None
 
 
 def mean_axes(graph: Graph, op: Mean) -> tuple[int, ...]:

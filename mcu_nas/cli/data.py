@@ -75,7 +75,7 @@ def _summary(dataset: Dataset) -> Iterator[str]:
     )
     height, width, _ = dataset.image_shape
     mirrored = "keep their class" if dataset.mirrored_is_same else "may change their class"
-    yield f"{height}x{width} px, {dataset.channel_order}: {dataset.preparation}; mirrored images {mirrored}"
+    yield f"{height}x{width} px, {dataset.channel_order}, {dataset.preparation}; mirrored images {mirrored}"
     yield ""
     yield text_table(
         ["class", "train", "test"],

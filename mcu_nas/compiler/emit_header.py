@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from mcu_nas import __version__
-from mcu_nas.compiler.c_text import c_float, c_lines
+from mcu_nas.compiler.c_text import c_comment_text, c_float, c_lines, c_string
 from mcu_nas.compiler.program import Encoding, Program
 
 ARENA_ALIGN = 4  # the portable kernels need 1; word loads of faster ones need 4
+_COMMENT_COLUMNS = 76
+_LABELS_SHOWN = 20
 
 
 def banner(program: Program, purpose: str) -> str:
@@ -46,10 +50,10 @@ extern "C" {{
  * The arena holds int8. Where the encoding is MCU_UINT8, users of the model hold uint8 (pixels, or what the
  * .tflite says): q = u - 128, i.e. each byte ^ 0x80. */
 #define {macro}_INPUT_COUNT {len(network.inputs)}
-{inputs}
+{inputs}{_image_input(program)}
 /* Outputs, likewise. */
 #define {macro}_OUTPUT_COUNT {len(network.outputs)}
-{outputs}
+{outputs}{_labels(program)}
 /* Where input or output number index lies in the arena; 0 for an index that does not exist. A run
  * {inputs_after}; outputs are valid until the next one. */
 void *{name}_input(void *arena, int index);
@@ -66,6 +70,33 @@ extern const struct mcu_model {name}_model;
 #endif
 
 #endif
+"""
+
+
+def _image_input(program: Program) -> str:
+    """How the pixels of the first input are to be made, where the model says so."""
+    image_input = program.graph.image_input
+    if image_input is None:
+        return ""
+    made = f"trained on images made so: {image_input.preparation}"
+    text = f"Input 0 holds pixels, 0 black to 255 white, {image_input.channel_order}; {made}."
+    lines = "\n * ".join(map(c_comment_text, textwrap.wrap(text, _COMMENT_COLUMNS)))
+    order = c_string(image_input.channel_order)
+    return f"\n/* {lines} */\n#define {program.macro}_INPUT0_CHANNEL_ORDER {order}\n"
+
+
+def _labels(program: Program) -> str:
+    """The classes behind the values of output 0, where the model names them."""
+    labels = program.graph.labels
+    if not labels:
+        return ""
+    shown = [f"{index} {c_comment_text(label)}" for index, label in enumerate(labels[:_LABELS_SHOWN])]
+    shown += ["..."] if len(labels) > _LABELS_SHOWN else []
+    names = "\n *   ".join(shown)
+    return f"""
+/* Output 0 has a value for each class, {program.name}_model.labels[i]:
+ *   {names} */
+#define {program.macro}_LABEL_COUNT {len(labels)}
 """
 
 

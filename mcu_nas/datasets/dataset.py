@@ -9,6 +9,7 @@ import numpy as np
 
 from mcu_nas.datasets.channels import channel_order
 from mcu_nas.datasets.findings import Finding
+from mcu_nas.graph import ImageInput
 
 NAMES_RECORDED = 20  # of each finding
 
@@ -60,6 +61,14 @@ class Dataset:
             ],
             "findings": [finding.to_record(NAMES_RECORDED) for finding in self.findings],
         }
+
+    def image_input(self, resolution: int) -> ImageInput:
+        """What a network at a resolution gets, for those who feed it on a device."""
+        height, width, _ = self.image_shape
+        resized = (
+            f", then {resolution}x{resolution} by area averaging" if {height, width} != {resolution} else ""
+        )
+        return ImageInput(self.channel_order, f"{self.preparation}, {height}x{width}{resized}")
 
     @property
     def channel_order(self) -> str:

@@ -41,7 +41,7 @@ def inspect_image_folder(
         test_labels=_labels(listed.test),
         labels=listed.labels,
         mirrored_is_same=pixels.colour,
-        preparation=f"the centre square, brought to {px}x{px} by area averaging",
+        preparation="the centre square by area averaging",
         findings=(*listed.findings, *_sizes((*listed.train, *listed.test), pixels, px, image_px)),
     )
     return inspect(dataset, [file.name for file in listed.train], [file.name for file in listed.test])

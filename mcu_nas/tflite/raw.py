@@ -8,9 +8,10 @@ a budget of decoded elements ends that.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,14 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.table import Table
 
 from mcu_nas.errors import ModelError, UnsupportedError
-from mcu_nas.tflite.schema import FILE_IDENTIFIER, KIND_BY_CODE, LABELS_METADATA, OPERATOR_NAMES
+from mcu_nas.graph import ImageInput
+from mcu_nas.tflite.schema import (
+    FILE_IDENTIFIER,
+    IMAGE_INPUT_METADATA,
+    KIND_BY_CODE,
+    LABELS_METADATA,
+    OPERATOR_NAMES,
+)
 
 # What the accessors of the flatbuffers package raise on offsets that lead nowhere.
 _DAMAGE = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
@@ -26,7 +34,9 @@ _LENGTH = struct.Struct("<I")  # of a string, before its bytes
 _MAX_RECORDS = 8_192  # tensors, operators: far beyond what any microcontroller runs
 _MAX_ELEMENTS = 500_000  # of all lists and names, beside a share of the file; one takes 50 bytes here
 _FILE_BYTES_AN_ELEMENT = 64
-_MAX_LABELS_BYTES = 1 << 20
+_MAX_METADATA_BYTES = 1 << 20
+_MAX_TEXT = 1000
+_IMAGE_INPUT_KEYS = tuple(field.name for field in fields(ImageInput))
 _CODE_NAME, _TENSOR_NAME, _METADATA_NAME = 6, 10, 4  # slots of string fields in their tables (schema.fbs)
 
 
@@ -58,13 +68,14 @@ class RawOperator:
 
 @dataclass(frozen=True)
 class RawModel:
-    """The only subgraph of a file, and its class names."""
+    """The only subgraph of a file, its class names, and what the pixels of its input are."""
 
     tensors: tuple[RawTensor, ...]
     operators: tuple[RawOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     labels: tuple[str, ...]
+    image_input: ImageInput | None = None
 
 
 def decode(data: bytes, name: str) -> RawModel:
@@ -106,6 +117,7 @@ class _Decoder:
             inputs=self._integers(graph.InputsIsNone(), graph.InputsAsNumpy),
             outputs=self._integers(graph.OutputsIsNone(), graph.OutputsAsNumpy),
             labels=self._labels(),
+            image_input=self._image_input(),
         )
 
     def _records(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
@@ -217,20 +229,38 @@ class _Decoder:
         return kind.options.InitFromBuf(table.Bytes, table.Pos)  # type: ignore[attr-defined]
 
     def _labels(self) -> tuple[str, ...]:
+        labels = self._metadata(LABELS_METADATA, absent=[])
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise ModelError(f"{self._file}: metadata '{LABELS_METADATA}' is not a JSON list of class names")
+        return tuple(labels)
+
+    def _image_input(self) -> ImageInput | None:
+        found = self._metadata(IMAGE_INPUT_METADATA, absent=None)
+        if found is None:
+            return None
+        texts = [found.get(key) for key in _IMAGE_INPUT_KEYS] if isinstance(found, dict) else [None]
+        if not all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in texts):
+            raise ModelError(
+                f"{self._file}: metadata '{IMAGE_INPUT_METADATA}' is not a JSON object with short texts for"
+                f" {' and '.join(_IMAGE_INPUT_KEYS)}"
+            )
+        return ImageInput(*texts)
+
+    def _metadata(self, name: str, absent: Any) -> Any:
+        """The JSON value of what the file calls ``name``; ``absent`` where there is none, NaN where it is no
+        JSON.
+        """
         for index in range(min(self._root.MetadataLength(), _MAX_RECORDS)):
             entry = self._root.Metadata(index)
-            if self._text(entry, _METADATA_NAME) != LABELS_METADATA:
+            if self._text(entry, _METADATA_NAME) != name:
                 continue
             buffer = self._buffer(entry.Buffer())
-            if buffer is not None and len(buffer) > _MAX_LABELS_BYTES:
-                raise ModelError(f"{self._file}: metadata '{LABELS_METADATA}' is larger than 1 MiB")
+            if buffer is None:
+                return absent
+            if len(buffer) > _MAX_METADATA_BYTES:
+                raise ModelError(f"{self._file}: metadata '{name}' is larger than 1 MiB")
             try:
-                labels = json.loads(bytes(buffer).decode()) if buffer is not None else []
+                return json.loads(bytes(buffer).decode())
             except (ValueError, RecursionError):
-                labels = None
-            if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-                raise ModelError(
-                    f"{self._file}: metadata '{LABELS_METADATA}' is not a JSON list of class names"
-                )
-            return tuple(labels)
-        return ()
+                return math.nan
+        return absent

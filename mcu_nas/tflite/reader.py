@@ -154,7 +154,7 @@ def _assemble(raw: RawModel, ops: list[Op], places: list[Place], name: str) -> G
         tuple(number[t] for t in raw.outputs),
         frozenset(constants),
     )
-    return Graph(network, constants, quantization, raw.labels)
+    return Graph(network, constants, quantization, raw.labels, image_input=raw.image_input)
 
 
 def _user(ops: list[Op], places: list[Place], tensor: int) -> str:

@@ -40,6 +40,7 @@ from mcu_nas.operators import (
 FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 LABELS_METADATA = "mcu_nas.labels"  # a buffer of UTF-8 JSON: the list of class names
+IMAGE_INPUT_METADATA = "mcu_nas.image_input"  # likewise: an object, the fields of graph.ImageInput
 
 
 @dataclass(frozen=True, slots=True)

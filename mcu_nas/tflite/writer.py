@@ -6,6 +6,9 @@ The bytes depend on the graph alone. The file runs unchanged in LiteRT, tflite_r
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -18,6 +21,7 @@ from mcu_nas.tflite.rebuilt_constants import with_constants
 from mcu_nas.tflite.schema import (
     DTYPE_CODES,
     FILE_IDENTIFIER,
+    IMAGE_INPUT_METADATA,
     LABELS_METADATA,
     SCHEMA_VERSION,
     kind_of,
@@ -44,7 +48,8 @@ class _Buffer(schema.BufferT):
 
 
 def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
-    """The .tflite file of a graph: one subgraph, signature ``serving_default``, labels as metadata.
+    """The .tflite file of a graph: one subgraph, signature ``serving_default``; labels and what the
+    pixels are as metadata.
 
     Every operator carries its inputs in TFLite's order; MEAN needs its axes constant. Constants are
     written in their tensor's shape and dtype. Those that operators hold as attributes (rebuilt_constants.py)
@@ -57,10 +62,10 @@ def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
     for tensor in sorted(network.constants):
         buffer_of[tensor] = len(buffers)
         buffers.append(_Buffer(data=_little_endian(graph, tensor)))
-    metadata = None
-    if graph.labels:
-        metadata = [schema.MetadataT(name=LABELS_METADATA, buffer=len(buffers))]
-        buffers.append(_Buffer(data=json.dumps(graph.labels, ensure_ascii=False).encode()))
+    metadata = []
+    for name, value in _metadata(graph):
+        metadata.append(schema.MetadataT(name=name, buffer=len(buffers)))
+        buffers.append(_Buffer(data=json.dumps(value, ensure_ascii=False).encode()))
 
     codes = sorted({(kind_of(op).code, operator_version(graph, op)) for op in network.ops})
     model = schema.ModelT(
@@ -73,12 +78,20 @@ def serialize_tflite(graph: Graph, description: str = "mcu_nas") -> bytes:
         ],
         subgraphs=[_subgraph(graph, codes, buffer_of)],
         buffers=buffers,
-        metadata=metadata,
+        metadata=metadata or None,
         signatureDefs=[_signature(network)],
     )
     builder = flatbuffers.Builder(sum(len(b.data or b"") for b in buffers) + 65536)
     builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _metadata(graph: Graph) -> Iterator[tuple[str, Any]]:
+    """Name and JSON value of what a graph says about itself."""
+    if graph.labels:
+        yield LABELS_METADATA, graph.labels
+    if graph.image_input:
+        yield IMAGE_INPUT_METADATA, asdict(graph.image_input)
 
 
 def _little_endian(graph: Graph, tensor: int) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from mcu_nas.compiler.program import Program, compile_graph
 from mcu_nas.devices.toolchain import C_WARNINGS
+from mcu_nas.graph import ImageInput
 from tests.graphs import GraphMaker
 
 STRICT = ("-Werror", *C_WARNINGS)
@@ -14,7 +16,11 @@ CPP_STRICT = ("-Werror", *(flag for flag in C_WARNINGS if not flag.endswith("pro
 
 
 def small_program(
-    name: str = "kws", labels: tuple[str, ...] = (), output: str | None = None, seed: int = 0
+    name: str = "kws",
+    labels: tuple[str, ...] = (),
+    output: str | None = None,
+    seed: int = 0,
+    image_input: ImageInput | None = None,
 ) -> Program:
     """A model of one input, a residual and four outputs; ``output`` names the last tensor."""
     maker = GraphMaker(seed)
@@ -24,7 +30,8 @@ def small_program(
     x = maker.fully_connected(maker.mean(maker.pool(x, (2, 2))), 4)
     if output is not None:
         maker.tensors[x] = type(maker.tensors[x])(output, maker.tensors[x].shape)
-    return compile_graph(maker.graph((source,), (x,), labels), name, "0123456789abcdef")
+    graph = replace(maker.graph((source,), (x,), labels), image_input=image_input)
+    return compile_graph(graph, name, "0123456789abcdef")
 
 
 def run(*command: str | Path, cwd: Path) -> str:

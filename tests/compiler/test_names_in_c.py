@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mcu_nas.compiler.build_systems import BuildSystem
 from mcu_nas.compiler.c_text import c_comment_text, c_identifier, c_string
 from mcu_nas.compiler.emit import emit_sources, write_sources
+from mcu_nas.compiler.emit_header import emit_header
+from mcu_nas.graph import ImageInput
 from tests.compiler.small_program import compile_c, run, small_program
 
 HOSTILE = [
@@ -41,6 +43,25 @@ def test_no_file_of_the_model_depends_on_what_a_tensor_or_class_is_called(name, 
     assert {path: code(text) for path, text in hostile.items()} == {
         path: code(text) for path, text in plain.items()
     }
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_the_pixels_are_said_to_be_stays_in_a_comment_and_a_string(text):
+    def code(image_input: ImageInput) -> str:
+        header = emit_header(small_program(image_input=image_input))
+        header = re.sub(r'CHANNEL_ORDER "(?:[^"\\]|\\[0-7]{3})*"', "CHANNEL_ORDER", header)
+        return re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+
+    assert code(ImageInput(text, text)) == code(ImageInput("RGB", "as stored"))
+
+
+def test_header_tells_what_the_pixels_are_and_what_the_classes():
+    image_input = ImageInput("grey", "the centre square by area averaging, 32x32")
+    header = emit_header(small_program(labels=("cat", "dog", "none", "*/"), image_input=image_input))
+    assert '#define KWS_INPUT0_CHANNEL_ORDER "grey"' in header
+    assert "the centre square by area averaging, 32x32. */" in " ".join(header.replace("\n *", "").split())
+    assert "#define KWS_LABEL_COUNT 4" in header
+    assert re.search(r"0 cat\n \*   1 dog\n \*   2 none\n \*   3 __ \*/", header)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcu_nas.graph import Graph
+from mcu_nas.graph import Graph, ImageInput
 from mcu_nas.operators import Activation, MaxPool2D, Padding
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.compiler.test_outer_interface import FLOAT32, UINT8, Border
@@ -128,7 +128,12 @@ def _with_hostile_names(graph: Graph) -> Graph:
     names = (HOSTILE_NAMES[number % len(HOSTILE_NAMES)] for number in range(len(graph.network.tensors)))
     pairs = zip(graph.network.tensors, names, strict=True)
     tensors = tuple(replace(tensor, name=name) for tensor, name in pairs)
-    return replace(graph, network=replace(graph.network, tensors=tensors), labels=HOSTILE_NAMES[:3])
+    return replace(
+        graph,
+        network=replace(graph.network, tensors=tensors),
+        labels=HOSTILE_NAMES[:3],
+        image_input=ImageInput(HOSTILE_NAMES[0], HOSTILE_NAMES[1]),
+    )
 
 
 def _other_interface(graph: Graph, source: int, result: int) -> bytes:

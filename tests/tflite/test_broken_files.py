@@ -143,6 +143,14 @@ def unreadable_labels(model: schema.ModelT) -> None:
     model.buffers[model.metadata[0].buffer].data = b"{"
 
 
+def image_input_that_is(content: bytes) -> Callable[[schema.ModelT], None]:
+    def change(model: schema.ModelT) -> None:
+        model.metadata[0].name = "mcu_nas.image_input"
+        model.buffers[model.metadata[0].buffer].data = content
+
+    return change
+
+
 def missing_code(model: schema.ModelT) -> None:
     model.subgraphs[0].operators[ADD].opcodeIndex = 77
 
@@ -330,6 +338,20 @@ INCONSISTENT = {
         unreadable_labels,
         "m.tflite: metadata 'mcu_nas.labels' is not a JSON list of class names",
     ),
+    **{
+        f"image input that is {content[:20]!r}": (
+            image_input_that_is(content),
+            "m.tflite: metadata 'mcu_nas.image_input' is not a JSON object with short texts for channel_order"
+            " and preparation",
+        )
+        for content in (
+            b"{",
+            b"[]",
+            b'{"channel_order": "RGB"}',
+            b'{"channel_order": "RGB", "preparation": 1}',
+            b'{"channel_order": "RGB", "preparation": "%s"}' % (b"x" * 1001),
+        )
+    },
 }
 
 

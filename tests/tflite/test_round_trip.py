@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
-from mcu_nas.graph import Graph
+from mcu_nas.graph import Graph, ImageInput
 from mcu_nas.tflite.reader import parse_tflite
 from mcu_nas.tflite.writer import BUFFER_ALIGNMENT, serialize_tflite
 from tests.graphs import GraphMaker, assert_same_graph, graphs
@@ -19,6 +20,12 @@ from tests.graphs import GraphMaker, assert_same_graph, graphs
 @settings(deadline=None)
 def test_a_written_graph_is_read_back_equal(graph: Graph) -> None:
     assert_same_graph(parse_tflite(serialize_tflite(graph), "g.tflite"), graph)
+
+
+def test_what_the_pixels_are_is_read_back() -> None:
+    graph = replace(small_classifier(), image_input=ImageInput("RGB", "Bildmitte, größtes Quadrat"))
+    found = parse_tflite(serialize_tflite(graph), "m.tflite")
+    assert (found.image_input, found.labels) == (graph.image_input, graph.labels)
 
 
 @given(graphs())
