@@ -69,6 +69,13 @@ def format_bytes(size: int) -> str:
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
 
 
+def format_duration(seconds: float) -> str:
+    """A time for people to wait: ``0:45``, ``12:07``, ``3:02:10``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def format_kib(size: int) -> str:
     """A size in KiB with one decimal, for columns that are compared: ``1372.0``."""
     return f"{size / 1024:.1f}"

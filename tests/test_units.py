@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_nas.errors import UsageError
-from mcu_nas.units import format_bytes, format_kib, parse_bytes, parse_duration_ms
+from mcu_nas.units import format_bytes, format_duration, format_kib, parse_bytes, parse_duration_ms
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,10 @@ def test_size_is_printed_with_its_unit(size: int, text: str) -> None:
 
 def test_sizes_in_a_column_have_one_decimal() -> None:
     assert format_kib(1_404_928) == "1372.0"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (45, "0:45"), (727, "12:07"), (10_930, "3:02:10")]
+)
+def test_time_to_wait_is_printed_as_clocks_do(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

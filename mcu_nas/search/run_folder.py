@@ -5,16 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mcu_nas.errors import RunFolderError
 from mcu_nas.files import write_text
 from mcu_nas.search.request import SearchRequest
 
 SCHEMA = 1
+_GLANCE_SECONDS = 0.05  # is_locked holds the lock for less
 
 
 class RunFolder:
@@ -24,11 +26,14 @@ class RunFolder:
         self.path = path
         self.search_log = path / "search.sqlite"
         self.checkpoints = path / "checkpoints"
+        self.supernet = self.checkpoints / "supernet.pt"
         self.winner = path / "winner"
         self.model = self.winner / "model.tflite"
         self.architecture = self.winner / "architecture.json"
         self.sources = self.winner / "c"
         self.picture = path / "report" / "search.svg"
+        self.progress = path / "progress.json"
+        self._lock = path / ".lock"
 
     @staticmethod
     def create(path: Path, request: Mapping[str, Any]) -> RunFolder:
@@ -134,12 +139,29 @@ class RunFolder:
         Raises:
             RunFolderError: another process is at work in it.
         """
-        with (self.path / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(f"{self.path}: another search is running in this folder") from None
+        with self._lock.open("w") as lock:
+            if not _taken(lock, fcntl.LOCK_EX):
+                time.sleep(_GLANCE_SECONDS)  # it may have been is_locked of another process
+                if not _taken(lock, fcntl.LOCK_EX):
+                    raise RunFolderError(f"{self.path}: another search is running in this folder")
             yield
+
+    def is_locked(self) -> bool:
+        """Whether a process is at work in this folder."""
+        try:
+            with self._lock.open() as lock:
+                return not _taken(lock, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+
+
+def _taken(lock: TextIO, kind: int) -> bool:
+    """Whether a lock could be had at once."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _dump(record: Mapping[str, Any]) -> str:

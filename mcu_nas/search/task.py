@@ -6,6 +6,7 @@ stages (search/pipeline.py) take from here what they work on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,28 +18,37 @@ from mcu_nas.datasets.catalogue import load_dataset
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.search_space import space_for
-from mcu_nas.datasets.splits import Splits, split
+from mcu_nas.datasets.splits import Splits, at_most, split
 from mcu_nas.devices.session import emulated_counterpart
 from mcu_nas.devices.toolchain import require_firmware_tools
-from mcu_nas.search.effort import Effort
+from mcu_nas.errors import RunFolderError
+from mcu_nas.search.effort import EFFORTS, Effort
 from mcu_nas.search.evaluator import SharedWeights
 from mcu_nas.search.feasible import FeasibleCandidates
 from mcu_nas.search.request import SearchRequest
+from mcu_nas.search.reuse import require_identity, space_within
+from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.spaces.mbconv import WIDTHS
 from mcu_nas.spaces.space import Space
 from mcu_nas.spaces.stage_one import StageOne, optimize_space
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.supernet import Supernet
+from mcu_nas.supernet.training import supernet_identity
 
 FINAL_STATISTICS = 5_120  # training images for the winner's batch-norm statistics
 
 
 @dataclass(frozen=True)
 class SearchTask:
-    """A request at an effort, and all that follows from the two."""
+    """A request at an effort, and all that follows from the two.
+
+    ``origin`` is the task for which the supernet was trained, where that was another: its data, splits and
+    space are this task's as well.
+    """
 
     request: SearchRequest
     effort: Effort
+    origin: SearchTask | None = None
 
     @cached_property
     def board(self) -> Board:
@@ -48,18 +58,22 @@ class SearchTask:
     @cached_property
     def dataset(self) -> Dataset:
         """The data, at its own size."""
+        if self.origin:
+            return self.origin.dataset
         return load_dataset(self.request.data, self.request.data_options)
 
     @cached_property
     def splits(self) -> Splits:
         """Training, recalibration, validation and holdout indices."""
-        return split(
-            self.dataset.train_labels,
+        if self.origin:
+            return self.origin.splits
+        sizes = at_most(
+            len(self.dataset.train_labels),
             recalibration=self.effort.recalibration_images,
             validation=self.effort.validation_images,
             holdout=self.effort.holdout_images,
-            seed=self.request.seed,
         )
+        return split(self.dataset.train_labels, **sizes, seed=self.request.seed)
 
     @cached_property
     def constraints(self) -> Constraints:
@@ -69,9 +83,22 @@ class SearchTask:
             self.board, request.sram_bytes, request.flash_bytes, request.latency_ms, request.weights_bytes
         )
 
+    @property
+    def trainer(self) -> SearchTask:
+        """The task that the supernet is trained for."""
+        return self.origin or self
+
     @cached_property
     def stage_one(self) -> StageOne:
         """The chosen search space; takes a second, so that it is never stored, only recorded."""
+        if self.origin and self.request.source:
+            return space_within(
+                self.origin.space,
+                self.constraints,
+                self.request.seed,
+                self.effort.stage_one_samples,
+                self.request.source.run,
+            )
         space = space_for(self.dataset, self.request.resolutions, self.request.widths or WIDTHS)
         return optimize_space(
             space,
@@ -83,7 +110,7 @@ class SearchTask:
 
     @property
     def space(self) -> Space:
-        """The space that supernet and evolution work in."""
+        """The space that evolution works in."""
         return self.stage_one.space
 
     @cached_property
@@ -100,6 +127,23 @@ class SearchTask:
         """
         require_firmware_tools(emulated=emulated_counterpart(self.board) is not None)
         _ = self.splits, self.stage_one  # raise where they cannot be had
+
+    def check_supernet(self, folder: RunFolder) -> None:
+        """That the supernet which this task takes from another run is the one that its own data and this
+        version would train; nothing where it trains its own.
+
+        Raises:
+            RunFolderError: it is not, or cannot be read.
+        """
+        if self.origin and self.request.source:
+            require_identity(folder, self.request.source, self.origin.supernet_identity)
+
+    @property
+    def supernet_identity(self) -> str:
+        """What the checkpoint of this task's own supernet is known by."""
+        return supernet_identity(
+            self.space, self.feed(self.stage_one.chosen.resolution), self.effort.supernet
+        )
 
     def feed(self, resolution: int) -> Feed:
         """Augmented batches of the training split."""
@@ -124,3 +168,16 @@ class SearchTask:
             data.train_images[indices],
             data.train_labels[indices],
         )
+
+
+def task_of(request: SearchRequest, efforts: Mapping[str, Effort] = EFFORTS) -> SearchTask:
+    """The task that a request stands for, with the one that its supernet was trained for.
+
+    Raises:
+        RunFolderError: a recorded effort that this version does not know.
+    """
+    if request.effort not in efforts:
+        known = ", ".join(efforts)
+        raise RunFolderError(f"effort '{request.effort}' is none of {known}: start the search anew")
+    origin = task_of(request.source.request, efforts) if request.source else None
+    return SearchTask(request, efforts[request.effort], origin)

@@ -1,6 +1,6 @@
 """A whole search in seconds on a few real images; run as a script it is what the kill tests kill.
 
-python -m tests.search.small_search RUN_FOLDER DATA_FOLDER [KILL_AT_EVENT]
+python -m tests.search.small_search RUN_FOLDER DATA_FOLDER [KILL_AT_EVENT [SOURCE_RUN]]
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import os
 import signal
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mcu_nas.search.effort import Effort
-from mcu_nas.search.listener import Silence
+from mcu_nas.search.listener import Figures, Silence, Together
 from mcu_nas.search.pipeline import Search
+from mcu_nas.search.progress_file import ProgressFile
 from mcu_nas.search.request import SearchRequest
+from mcu_nas.search.reuse import supernet_source
 from mcu_nas.search.run_folder import RunFolder
-from mcu_nas.search.task import SearchTask
+from mcu_nas.search.task import task_of
 from mcu_nas.supernet import training
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from tests.fashion import fashion
@@ -41,6 +44,8 @@ TINY = Effort(
     fine_tune=Schedule(steps=6, batch=32, learning_rate=0.05, warmup_steps=1),
 )
 
+EFFORTS = {TINY.name: TINY}
+
 
 class KillAt(Silence):
     """Kills its own process, as kill -9 does, at the given event."""
@@ -56,7 +61,7 @@ class KillAt(Silence):
     def stage(self, name: str) -> None:
         self._count()
 
-    def progress(self, done: int, total: int, detail: str) -> None:
+    def progress(self, done: int, total: int, detail: str, figures: Figures | None = None) -> None:
         self._count()
 
 
@@ -89,17 +94,30 @@ def write_data(folder: Path, train: int = 600, test: int = 120) -> Path:
     return folder
 
 
-def run(path: Path, data: Path, kill_at: int = 0) -> None:
+def request_from(source: Path, board: str = "qemu-cortex-m4", **limits: float) -> SearchRequest:
+    """The same for another board, with the supernet of a run."""
+    folder = RunFolder(source)
+    free = {"latency_ms": None, "sram_bytes": None}
+    return replace(folder.request(), board=board, **{**free, **limits}, source=supernet_source(folder))
+
+
+def run(path: Path, asked: SearchRequest, kill_at: int = 0) -> None:
     """Begins the search, or resumes it where the folder exists."""
     training.CHECKPOINT_EVERY = 3
     folder = RunFolder(path)
-    task = SearchTask(request(data), TINY)
+    task = task_of(asked, EFFORTS)
+    task.check_supernet(folder)
     task.check()
     if not path.exists():
         RunFolder.create(path, task.request.to_record())
     with folder.locked():
-        Search(folder, task, KillAt(kill_at)).run()
+        Search(folder, task, Together(ProgressFile(folder.progress), KillAt(kill_at))).run()
+
+
+def main(path: Path, data: Path, kill_at: str = "0", source: str = "") -> None:
+    """One search as a process of its own."""
+    run(path, request_from(Path(source)) if source else request(data), int(kill_at))
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
