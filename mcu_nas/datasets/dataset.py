@@ -62,13 +62,13 @@ class Dataset:
             "findings": [finding.to_record(NAMES_RECORDED) for finding in self.findings],
         }
 
-    def image_input(self, resolution: int) -> ImageInput:
-        """What a network at a resolution gets, for those who feed it on a device."""
-        height, width, _ = self.image_shape
-        resized = (
-            f", then {resolution}x{resolution} by area averaging" if {height, width} != {resolution} else ""
-        )
-        return ImageInput(self.channel_order, f"{self.preparation}, {height}x{width}{resized}")
+    def image_input(self, height: int, width: int) -> ImageInput:
+        """What a network that takes images of this size gets, for those who feed it on a device."""
+        own_height, own_width, _ = self.image_shape
+        made = f"{self.preparation}, {own_height}x{own_width}"
+        if (height, width) != (own_height, own_width):
+            made += f", then {height}x{width} by area averaging"
+        return ImageInput(self.channel_order, made)
 
     @property
     def channel_order(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +132,7 @@ def _from_torch(model: str, task: Task) -> Quantized:
         imported = import_module(module, shape, task.white)
         outputs = module_outputs(module, images, task.white)
     graph = quantize_float_network(imported.network, task.calibration_images(shape), task.dataset.labels)
+    graph = replace(graph, image_input=task.dataset.image_input(*shape[:2]))
     return Quantized(serialize_tflite(graph), images, outputs, "PyTorch", imported.notes)
 
 
@@ -150,6 +151,7 @@ def _from_float_tflite(model: str, task: Task) -> Quantized:
     _, *stated = network.network.shape(network.network.inputs[0])
     shape = task.input_shape(model, tuple(stated))
     graph = quantize_float_network(network, task.calibration_images(shape), task.dataset.labels)
+    graph = replace(graph, image_input=task.dataset.image_input(*shape[:2]))
     images = task.test_images(shape)
     return Quantized(
         serialize_tflite(graph), images, litert_outputs(data, model, task.pixels(images)), "LiteRT"
