@@ -10,7 +10,7 @@ the folder's section ``winner`` says which it is. The test set is looked at once
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mcu_nas.compiler.export import write_exports
@@ -64,6 +64,7 @@ class Finishing:
         self.listener.stage("export")
         images = self.task.calibration_images(chosen.integer("resolution"))
         graph = quantize_network(network, images, self.task.dataset.labels)
+        graph = replace(graph, image_input=self.task.dataset.image_input(*images.shape[1:3]))
         write_text(self.folder.architecture, json.dumps(dict(chosen.choices), indent=2) + "\n")
         write_bytes(self.folder.model, serialize_tflite(graph))
         program = load_program_for(self.folder.model, self.task.board)

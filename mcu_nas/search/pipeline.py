@@ -49,6 +49,7 @@ class Search:
         torch.set_num_threads(self.task.request.threads)
         self.folder.record("versions", _versions())
         self.folder.record("effort", asdict(self.task.effort))
+        self.folder.record("data", self.task.dataset.to_record())
         self._record_stage_one()
         supernet = trained_supernet(self.folder, self.task, self.listener)
         winner = self._evolve(supernet)
