@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from mcu_nas.boards import load_board
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.search.feasible import FeasibleCandidates
@@ -80,3 +82,21 @@ def explored(
         seed=seed,
     )
     return history
+
+
+@cache
+def hidden() -> Architecture:
+    """A feasible architecture that searches are to find."""
+    rng = np.random.default_rng(5)
+    return shared_candidates().gather(lambda n: [space().sample(rng) for _ in range(n)], 1)[0]
+
+
+def differing(architecture: Architecture) -> int:
+    """Positions at which an architecture differs from the hidden one."""
+    return sum(choice != hidden()[name] for name, choice in architecture.choices)
+
+
+def score_by_distance(architectures: Sequence[Architecture], log: Sequence[Evaluation]) -> Iterable[Score]:
+    """The share of positions that differ from the hidden architecture: the optimum is 0, and known."""
+    shares = (differing(architecture) / len(architecture.choices) for architecture in architectures)
+    return (Score(share, 1 - share) for share in shares)
