@@ -11,7 +11,8 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 class Effort:
     """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the supernet's largest subnet
     (None: no bound); ``stage_one_samples`` are networks a space; ``emulated_samples`` are the test images
-    whose outputs over serial are compared with the host's."""
+    whose outputs over serial are compared with the host's. Without ``quantization_aware`` training the winner
+    is quantized after its training."""
 
     name: str
     stage_one_samples: int
@@ -25,6 +26,7 @@ class Effort:
     holdout_images: int
     fine_tune: Schedule
     emulated_samples: int = 4
+    quantization_aware: Schedule | None = None
 
 
 QUICK = Effort(
