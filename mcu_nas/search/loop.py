@@ -41,13 +41,15 @@ def explore(
     evaluations: int,
     seed: int,
     gather: Gather | None = None,
+    control: bool = True,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> None:
     """Evaluates a random start, then a strategy and the control, each until it has ``evaluations``, those of
     the start included; ``name`` is the strategy's in the log. Ends earlier where the space holds no more.
 
     ``gather`` may choose among more answers of the strategy than are evaluated (search/screen.py); the start
-    and the control are never screened. ``on_evaluation`` hears of each new evaluation.
+    and the control are never screened. ``control``: whether there is one. ``on_evaluation`` hears of each
+    new evaluation.
 
     Raises:
         NothingFitsError: no architecture of the space meets the limits.
@@ -57,12 +59,10 @@ def explore(
         known = [e.architecture for e in log]
         return candidates.gather(lambda n: asked.ask(log, n, rng), count, known)
 
-    control = Random(candidates.space, start)
-    parts = {
-        START: (control, start, plain),
-        name: (strategy, evaluations, gather or plain),
-        CONTROL: (control, evaluations, plain),
-    }
+    random = Random(candidates.space, start)
+    parts = {START: (random, start, plain), name: (strategy, evaluations, gather or plain)}
+    if control:
+        parts[CONTROL] = (random, evaluations, plain)
     for part, (asked, count, gatherer) in parts.items():
         _ask_until(asked, part, count, gatherer, candidates, history, evaluate, seed, on_evaluation)
 

@@ -11,21 +11,25 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
 from mcu_nas import __version__
+from mcu_nas.search import early_rejection
+from mcu_nas.search.early_rejection import Needs
 from mcu_nas.search.exploration_record import exploration_record, front_record
 from mcu_nas.search.feasible import feasible_sampler
 from mcu_nas.search.finishing import Finishing, winner_record
-from mcu_nas.search.history import History, best
+from mcu_nas.search.history import Evaluation, History, Score, best
 from mcu_nas.search.listener import Listener, TrainingProgress
-from mcu_nas.search.loop import CONTROL, explore
+from mcu_nas.search.loop import CONTROL, explore, seen_by
 from mcu_nas.search.pareto import front
 from mcu_nas.search.reuse import take_supernet
 from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.screen import Screen, predictor_record, screened_sizes
 from mcu_nas.search.strategies.catalogue import STRATEGIES
 from mcu_nas.search.task import SearchTask
 from mcu_nas.spaces.architecture import Architecture
@@ -47,7 +51,7 @@ class Search:
     def run(self) -> None:
         """All stages, from the first unfinished one on."""
         torch.set_num_threads(self.task.request.threads)
-        self.folder.record("versions", _versions())
+        self.folder.record("versions", versions())
         self.folder.record("effort", asdict(self.task.effort))
         self.folder.record("data", self.task.dataset.to_record())
         self._record_stage_one()
@@ -76,17 +80,26 @@ class Search:
         self.listener.stage("evolution")
         began, history, effort = time.monotonic(), History(self.folder.search_log), self.task.effort
         evaluator = self.task.evaluator(supernet, self.task.splits.validation)
-        name, evaluations = self.task.request.strategy, effort.population * (effort.generations + 1)
-        total = evaluations if name == CONTROL else 2 * evaluations - effort.population
+        name, screen = self.task.request.strategy, Screen(self.task.candidates)
+        start, evaluations = effort.population, effort.population * (effort.generations + 1)
+        if self.task.request.predictor:
+            start, evaluations = screened_sizes(start, evaluations)
+        total = evaluations if name == CONTROL else 2 * evaluations - start
+
+        def evaluate(architectures: Sequence[Architecture], log: Sequence[Evaluation]) -> Iterator[Score]:
+            for architecture in architectures:
+                yield evaluator.score(architecture, against=self._rival(log, architecture))
+
         explore(
             STRATEGIES[name](self.task.space, effort),
             name,
             self.task.candidates,
             history,
-            lambda architectures, log: map(evaluator.score, architectures),
-            start=effort.population,
+            evaluate,
+            start=start,
             evaluations=evaluations,
             seed=self.task.request.seed,
+            gather=screen.gather if self.task.request.predictor else None,
             on_evaluation=lambda evaluation: self.listener.progress(
                 len(history), total, f"{evaluation.strategy}, best loss {best(history, 1)[0].loss:.4f}"
             ),
@@ -100,6 +113,9 @@ class Search:
                 "seconds": time.monotonic() - began,
             },
         )
+        if self.task.request.predictor:
+            found = predictor_record(self.task.space, seen_by(name, history), self.task.request.seed)
+            self.folder.record("predictor", found)
         self.folder.record("front", front_record(self.task, front(history)))
         self.folder.record("winner", winner_record(self.task, winner))
         self.listener.note(
@@ -108,6 +124,12 @@ class Search:
         )
         history.close()
         return winner.architecture
+
+    def _rival(self, log: Sequence[Evaluation], architecture: Architecture) -> Architecture | None:
+        """Whom a subnet must not be shown to be worse than, to be evaluated to the end."""
+        cost, profile = self.task.candidates.cost(architecture), self.task.constraints.profile
+        needs = Needs(cost.instructions, cost.peak_bytes, cost.flash_bytes(profile))
+        return early_rejection.rival(log, needs, self.task.effort.parents)
 
     def _rank(self, supernet: Supernet, winner: Architecture) -> None:
         """The winner among random feasible subnets, on images that no stage has seen."""
@@ -170,7 +192,7 @@ def trained_supernet(folder: RunFolder, task: SearchTask, listener: Listener) ->
     return supernet
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What the result depends on besides the request."""
     return {
         "mcu_nas": __version__,

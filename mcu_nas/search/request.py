@@ -18,6 +18,7 @@ class SearchRequest:
     """Board and data by name; limits in bytes and milliseconds, None for the board's own. ``channels``,
     ``image_px`` and ``mirror`` are those of DataOptions.
 
+    ``predictor``: whether an accuracy predictor chooses which of the strategy's children are evaluated.
     ``threads`` is part of it: training gives the same bits with any number, but not every sum of torch does.
     """
 
@@ -38,6 +39,7 @@ class SearchRequest:
     image_px: int | None = None
     mirror: bool | None = None
     strategy: str = "evolution"
+    predictor: bool = False
     source: SupernetSource | None = None
 
     @property
