@@ -101,11 +101,11 @@ class RankingCells:
             judge: SharedWeights(supernet, study.recalibration, images, labels)
             for judge, (images, labels) in study.judges().items()
         }
-        scores = [
-            {judge: evaluator.score(architecture)._asdict() for judge, evaluator in evaluators.items()}
-            for architecture in study.networks_drawn[drawn_as]
-        ]
-        return {"networks": scores}
+        networks = []
+        for architecture in study.networks_drawn[drawn_as]:
+            found = {judge: evaluator.score(architecture) for judge, evaluator in evaluators.items()}
+            networks.append({judge: {"loss": s.loss, "accuracy": s.accuracy} for judge, s in found.items()})
+        return {"networks": networks}
 
     def _train_alone(self, cell: str, architecture: Architecture, seed: int) -> Row:
         study, resolution = self.study, architecture.integer("resolution")

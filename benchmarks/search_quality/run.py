@@ -100,7 +100,7 @@ class SearchQualityCells:
     def _entering(self, seed: int, number: int, rows: Mapping[str, Row]) -> list[int]:
         """The candidates that round ``number`` trains: all, or those that the round before lets pass."""
         if number == 0:
-            return list(range(len(self._arm(seed, rows).candidates)))
+            return list(range(len(self.study.scaled)))
         before = {
             int(cell.partition("/")[2]): row
             for cell, row in rows.items()

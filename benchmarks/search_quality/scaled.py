@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.cells import Row, progress_line
-from benchmarks.search_quality.candidates import Candidate, fitting, interleaved
+from benchmarks.search_quality.candidates import Candidate
 from benchmarks.search_quality.compute import TRAINING, evaluation_macs, steps_within
 from benchmarks.search_quality.searched import network_figures
 from benchmarks.search_quality.study import SearchQualityStudy
@@ -42,19 +41,10 @@ class ScaledArm:
     budget: int
     work: Path
 
-    @cached_property
-    def candidates(self) -> list[Candidate]:
-        """Those of the first round."""
-        _, _, channels = self.task.dataset.image_shape
-        found = fitting(
-            self.task.constraints, self.study.scaled_resolutions, channels, len(self.task.dataset.labels)
-        )
-        return interleaved(found, self.study.trials)
-
     def run_trial(self, number: int, chosen: int, rivals: int) -> dict[str, Any]:
         """Candidate ``chosen`` in round ``number`` (from 0) of so many: its row, with the loss on validation
         data."""
-        candidate = self.candidates[chosen]
+        candidate = self.study.scaled[chosen]
         images = len(self.task.splits.recalibration), len(self.task.splits.validation)
         scoring = evaluation_macs(candidate.needs.macs, *images)
         network, steps = self._train(
@@ -79,7 +69,7 @@ class ScaledArm:
 
     def run_last(self, chosen: int) -> dict[str, Any]:
         """Trains the winner on with half of the budget, exports and tests it; its row."""
-        candidate, px = self.candidates[chosen], self.candidates[chosen].scaled.resolution
+        candidate, px = self.study.scaled[chosen], self.study.scaled[chosen].scaled.resolution
         network, steps = self._train(
             candidate,
             self._before(self.study.rounds, chosen),

@@ -90,6 +90,7 @@ def _row(folder: RunFolder, task: SearchTask, meter: Meter) -> dict[str, Any]:
         "validation_loss": winner["validation_loss"],
         "validation_accuracy": winner["validation_accuracy"],
         "evaluations": len(history),
+        "winner_by": best(history, 1)[0].strategy,
         "compute": {**meter.macs(), "evaluations": evaluations},
         "stage_seconds": meter.seconds(),
         "effort": asdict(task.effort),

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from benchmarks.search_quality.candidates import Candidate, fitting, interleaved
 from mcu_nas.search.effort import QUICK, Effort
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.task import SearchTask
@@ -40,7 +41,24 @@ class SearchQualityStudy:
     rounds: int = 2
 
     def task(self, seed: int) -> SearchTask:
-        """The search of one seed."""
+        """The search of one seed; made once, as it holds the data."""
+        if seed not in self._tasks:
+            self._tasks[seed] = self._make_task(seed)
+        return self._tasks[seed]
+
+    @cached_property
+    def scaled(self) -> list[Candidate]:
+        """The scaled networks of the first round, the same for every seed."""
+        task = self.task(self.seeds[0])
+        _, _, channels = task.dataset.image_shape
+        found = fitting(task.constraints, self.scaled_resolutions, channels, len(task.dataset.labels))
+        return interleaved(found, self.trials)
+
+    @cached_property
+    def _tasks(self) -> dict[int, SearchTask]:
+        return {}
+
+    def _make_task(self, seed: int) -> SearchTask:
         request = SearchRequest(
             board=self.board,
             data=self.data,
