@@ -2,7 +2,7 @@
 
     FOLDER/train/<class>/*.jpg  and  FOLDER/test/<class>/*.jpg, or FOLDER/<class>/*.jpg
 
-Without a test folder a fifth of each class is set aside, seeded, the same for every search. Only files
+Without test/<class> folders a fifth of each class is set aside, seeded, the same for every search. Only files
 directly in a class folder count; hidden files and folders are passed over, so are Thumbs.db and
 desktop.ini.
 """
@@ -53,27 +53,25 @@ class ImageFolder:
     findings: tuple[Finding, ...]
 
 
-def holds_images(folder: Path) -> bool:
-    """Whether a folder has class folders, or train/ with some, rather than files of another kind."""
-    return bool(_folders(folder))
-
-
 def list_images(folder: Path) -> ImageFolder:
     """Lists a folder; no image is opened.
 
     Raises:
-        DataError: no class folders or no images, a name that cannot be a label, a class to test that none can
-            learn, a folder that cannot be read.
+        DataError: no class folders or no images in them, a name that cannot be a label, classes to test that
+            none can learn, a folder that cannot be read.
     """
     parts = _folders(folder)
-    training_folder = parts.get("train", folder)
-    labels = _labels(training_folder)
-    train, findings = _images(folder, training_folder, labels)
-    if "train" in parts and (others := sorted(set(parts) - {"train", "test"})):
-        findings.append(Finding("note", "folders beside train and test are not read", tuple(others)))
-    if "train" in parts and "test" in parts:
-        unknown = sorted(set(_labels(parts["test"])) - set(labels))
-        if unknown:
+    part = parts.get("train", folder)
+    labels = _labels(part)
+    train, findings = _images(folder, part, labels)
+    if not train:
+        raise DataError(_nothing_found(part, labels, findings))
+    aside = sorted(set(parts) - {"train", "test"}) if part != folder else ()
+    if aside:
+        findings.append(Finding("note", "folders beside train and test are not read", tuple(aside)))
+    test_labels = _labels(parts["test"]) if part != folder and "test" in parts else ()
+    if test_labels:
+        if unknown := sorted(set(test_labels) - set(labels)):
             raise DataError(
                 f"{parts['test']}: {Finding('error', 'classes that train has not', tuple(unknown))}"
             )
@@ -82,9 +80,21 @@ def list_images(folder: Path) -> ImageFolder:
     else:
         train, test = _split(train)
         findings.append(
-            Finding("note", f"no test folder: {len(test):,} images, {TEST_SHARE:.0%} of each class, test")
+            Finding(
+                "note", f"no test/<class> folders: {len(test):,} images, {TEST_SHARE:.0%} of each class, test"
+            )
         )
     return ImageFolder(folder, labels, tuple(train), tuple(test), tuple(findings))
+
+
+def _nothing_found(part: Path, labels: Sequence[str], findings: Sequence[Finding]) -> str:
+    """Why there is no image to train on, as one line."""
+    if labels:
+        seen = "".join(f"; {finding}" for finding in findings)
+        return f"{part}: no {', '.join(SUFFIXES)} files in its {len(labels):,} class folders{seen}"
+    loose = sum(Path(entry.name).suffix.lower() in SUFFIXES for entry in _entries(part))
+    seen = f"; {loose:,} images lie in no class folder" if loose else ""
+    return f"{part}: no class folders: images belong into train/<class>/ and test/<class>/, or <class>/{seen}"
 
 
 def _images(root: Path, part: Path, labels: Sequence[str]) -> tuple[list[ImageFile], list[Finding]]:

@@ -46,24 +46,24 @@ def square(image: np.ndarray, px: int) -> np.ndarray:
     if side == px:
         return image
     # Sums of rows stay below 255 * side < 2^24, exact in float32 whatever the order; sums of both in float64.
-    rows = _sums(image.astype(np.float32), px)  # (px, side, C)
-    total = _sums(rows.transpose(1, 0, 2).astype(np.float64), px)  # (px, px, C), columns first
+    rows = _sums(image, px, np.float32)  # (px, side, C)
+    total = _sums(rows.transpose(1, 0, 2), px, np.float64)  # (px, px, C), columns first
     area = side * side
     means = (2 * total.astype(np.int64) + area) // (2 * area)
     return np.ascontiguousarray(means.transpose(1, 0, 2).astype(np.uint8))
 
 
-def _sums(values: np.ndarray, px: int) -> np.ndarray:
+def _sums(values: np.ndarray, px: int, dtype: type[np.floating]) -> np.ndarray:
     """Sums (px, ...) over the first axis of ``values`` (side, ...) under each output cell, in 1/px of a
     value.
     """
     side = len(values)
-    sums = np.empty((px, *values.shape[1:]), values.dtype)
+    sums = np.empty((px, *values.shape[1:]), dtype)
     for cell in range(px):
         first, last = cell * side // px, -(-(cell + 1) * side // px)
         edges = np.arange(first, last) * px
         weights = np.minimum(edges + px, (cell + 1) * side) - np.maximum(edges, cell * side)
-        sums[cell] = np.tensordot(weights.astype(values.dtype), values[first:last], axes=1)
+        sums[cell] = np.tensordot(weights.astype(dtype), values[first:last].astype(dtype), axes=1)
     return sums
 
 

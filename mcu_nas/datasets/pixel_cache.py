@@ -1,9 +1,9 @@
-"""Decoded folders in the cache folder: 60,000 small JPEGs take a quarter of a minute to decode, a moment to
-load.
+"""Decoded folders in the cache folder: what takes a quarter of a minute to decode is there in two seconds.
 
-One file a folder, size and channels asked for. It holds a digest over every image file's name, class,
-length and times (content changes always move the change time), and is used only where that is still the
-same; a folder that has changed replaces its entry. A file is there whole or not at all (mcu_nas/files.py).
+One file a folder, size and channels asked for. It holds a digest over Pillow's version and every image
+file's name, class, length and times (the change time moves with every change of the content), and is used
+only where that is still the same; a folder that has changed replaces its entry. A file is there whole or not
+at all (mcu_nas/files.py).
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import PIL
 
 from mcu_nas.datasets.channels import Channels
 from mcu_nas.datasets.image_folder import ImageFile, ImageFolder
@@ -44,9 +47,9 @@ def pays(files: Sequence[ImageFile]) -> bool:
 def entry(folder: ImageFolder, channels: Channels | None, image_px: int | None) -> Entry:
     """The place of a folder's pixels at a size and with channels; None where those follow from the images."""
     asked = repr((os.fsencode(folder.path.resolve()), channels, image_px))
-    content = hashlib.sha256(repr(_FORMAT).encode())
-    for file in (*folder.train, *folder.test):
-        content.update(repr(tuple(file)).encode())
+    content = hashlib.sha256(repr((_FORMAT, PIL.__version__)).encode())
+    for name, _, *rest in (*folder.train, *folder.test):
+        content.update(repr((name, rest)).encode())
     name = hashlib.sha256(asked.encode()).hexdigest()[:16]
     return Entry(cache_folder() / "images" / f"{name}.npz", content.hexdigest())
 
@@ -62,11 +65,8 @@ def load(place: Entry) -> dict[str, np.ndarray] | None:
         return None
 
 
-def store(place: Entry, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Keeps arrays; says whether it could. A cache that cannot be written costs time and nothing else."""
-    try:
-        with replacing(place.path) as temporary, temporary.open("wb") as file:
-            np.savez(file, digest=np.array(place.digest), **dict(arrays))  # type: ignore[arg-type]
-    except OSError:
-        return False
-    return True
+def store(place: Entry, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keeps arrays. Where nothing can be written, the next load takes as long as this one, and that is all."""
+    stored: dict[str, Any] = {"digest": np.array(place.digest), **arrays}
+    with suppress(OSError), replacing(place.path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **stored)
