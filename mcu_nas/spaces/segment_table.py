@@ -7,8 +7,9 @@ segment and a whole network).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import product
 
 import numpy as np
 
@@ -56,26 +57,28 @@ class SegmentTable:
 
     def plan_costs(self, space: Space, indices: np.ndarray, optimize: Optimize) -> NetworkCosts:
         """Costs of samples under one of their plans."""
-        (resolution,), (width,) = space.options["resolution"], space.options["width"]
-        stem_channels, stages, head_channels = mbconv.stage_widths(space.template, width)
-        sizes = mbconv.stage_sizes(space.template, int(resolution))
-        ends = [
-            self._stem(int(resolution), space.image_channels, stem_channels, optimize),
-            self._head(sizes[-1], stages[-1], head_channels, space.classes, optimize),
-        ]
-        gathered = [np.tile(self._row(end), (len(indices), 1)) for end in ends]
-        column = {position.name: number for number, position in enumerate(space.positions)}
-        channels_in = stem_channels
-        for stage, (channels, stride) in enumerate(zip(stages, space.template.stage_strides, strict=True), 1):
-            depths = np.array(space.options[f"stage{stage}.depth"])[indices[:, column[f"stage{stage}.depth"]]]
+        chosen = {p.name: indices[:, column] for column, p in enumerate(space.positions)}  # option numbers
+        (width,) = space.options["width"]
+        entry, entered = [mbconv.stem_channels(space.template, width)], np.zeros(len(indices), np.int64)
+        gathered = [np.tile(self._row(self._stem(space, entry[0], optimize)), (len(indices), 1))]
+        for stage in range(1, len(space.template.stage_channels) + 1):
+            channels = [
+                mbconv.stage_channels(space.template, stage, width, stage_width)
+                for stage_width in space.options[f"stage{stage}.width"]
+            ]
+            left = chosen[f"stage{stage}.width"]
+            depths = np.array(space.options[f"stage{stage}.depth"])[chosen[f"stage{stage}.depth"]]
             for block in range(1, int(depths.max()) + 1):
-                size, block_stride = (sizes[stage - 1], stride) if block == 1 else (sizes[stage], 1)
+                if block == 1:
+                    pairs, pair = list(product(entry, channels)), entered * len(channels) + left
+                else:
+                    pairs, pair = [(c, c) for c in channels], left
                 name = f"stage{stage}.block{block}"
-                fixed = BlockShape(size, size, channels_in, channels, block_stride, 0, 0)
-                rows = self._choices(space, name, fixed, optimize)
-                chosen = rows[indices[:, column[f"{name}.kernel"]], indices[:, column[f"{name}.expand"]]]
-                gathered.append(np.where((depths >= block)[:, None], chosen, 0))
-                channels_in = channels
+                rows = self._block_rows(space, stage, block, pairs, optimize)
+                costs = rows[pair, chosen[f"{name}.kernel"], chosen[f"{name}.expand"]]
+                gathered.append(np.where((depths >= block)[:, None], costs, 0))
+            entry, entered = channels, left
+        gathered.append(self._head_rows(space, entry, optimize)[entered, chosen["head.ratio"]])
         stacked = np.stack(gathered)  # (segments, networks, 6)
         used = np.bitwise_or.reduce(stacked[:, :, 5], axis=0)
         code = sum(
@@ -89,16 +92,26 @@ class SegmentTable:
             instructions=stacked[:, :, 4].sum(axis=0),
         )
 
-    def _choices(self, space: Space, name: str, fixed: BlockShape, optimize: Optimize) -> np.ndarray:
-        """Rows (kernel sizes, expand ratios, 6) of one block's options."""
-        table = [
-            [
-                self._row(self._block(replace(fixed, kernel=int(k), expand=int(e)), optimize))
-                for e in space.options[f"{name}.expand"]
-            ]
-            for k in space.options[f"{name}.kernel"]
+    def _block_rows(
+        self, space: Space, stage: int, block: int, pairs: Sequence[tuple[int, int]], optimize: Optimize
+    ) -> np.ndarray:
+        """Rows (pairs of channels in and out, kernel sizes, expand ratios, 6) of one block's options."""
+        size, stride = mbconv.block_place(space.template, int(space.options["resolution"][0]), stage, block)
+        name = f"stage{stage}.block{block}"
+        kernels, expands = space.options[f"{name}.kernel"], space.options[f"{name}.expand"]
+        rows = [
+            self._row(self._block(BlockShape(size, size, *pair, stride, int(k), int(e)), optimize))
+            for pair, k, e in product(pairs, kernels, expands)
         ]
-        return np.array(table)
+        return np.array(rows).reshape(len(pairs), len(kernels), len(expands), -1)
+
+    def _head_rows(self, space: Space, entry: Sequence[int], optimize: Optimize) -> np.ndarray:
+        """Rows (channels in, head ratios, 6)."""
+        ratios = space.options["head.ratio"]
+        rows = [
+            self._row(self._head(space, c, c * int(ratio), optimize)) for c, ratio in product(entry, ratios)
+        ]
+        return np.array(rows).reshape(len(entry), len(ratios), -1)
 
     def _block(self, shape: BlockShape, optimize: Optimize) -> Cost:
         def lower() -> Network:
@@ -108,21 +121,25 @@ class SegmentTable:
 
         return self._cost(optimize, shape, lower)
 
-    def _stem(self, resolution: int, image_channels: int, channels: int, optimize: Optimize) -> Cost:
+    def _stem(self, space: Space, channels: int, optimize: Optimize) -> Cost:
+        (resolution,) = space.options["resolution"]
+
         def lower() -> Network:
             builder = NetworkBuilder()
-            x = builder.input("pixels", (1, resolution, resolution, image_channels))
+            x = builder.input("pixels", (1, int(resolution), int(resolution), space.image_channels))
             return builder.build(mbconv.add_stem(builder, x, channels))
 
-        return self._cost(optimize, ("stem", resolution, image_channels, channels), lower)
+        return self._cost(optimize, ("stem", resolution, space.image_channels, channels), lower)
 
-    def _head(self, size: int, channels_in: int, channels: int, classes: int, optimize: Optimize) -> Cost:
+    def _head(self, space: Space, channels_in: int, channels: int, optimize: Optimize) -> Cost:
+        size = mbconv.stage_sizes(space.template, int(space.options["resolution"][0]))[-1]
+
         def lower() -> Network:
             builder = NetworkBuilder()
             x = builder.input("in", (1, size, size, channels_in))
-            return builder.build(mbconv.add_head(builder, x, channels, classes))
+            return builder.build(mbconv.add_head(builder, x, channels, space.classes))
 
-        return self._cost(optimize, ("head", size, channels_in, channels, classes), lower)
+        return self._cost(optimize, ("head", size, channels_in, channels, space.classes), lower)
 
     def _cost(self, optimize: Optimize, key: object, lower: Callable[[], Network]) -> Cost:
         """The cost of a segment under one of its plans."""

@@ -7,6 +7,7 @@ mean one network are equal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -43,6 +44,20 @@ class Space:
                 for p in self.positions
             ),
         )
+
+    def without_equal_widths(self) -> Space:
+        """A space of one width multiplier, without stage widths that round to a smaller one's channels."""
+        (width,) = self.options["width"]
+        allowed: dict[str, list[Choice]] = {}
+        for stage in range(1, len(self.template.stage_channels) + 1):
+            name = f"stage{stage}.width"
+            # Of options with equal channels the last one seen, hence the smallest, stays.
+            by_channels = {
+                mbconv.stage_channels(self.template, stage, width, option): option
+                for option in reversed(self.options[name])
+            }
+            allowed[name] = list(by_channels.values())
+        return self.restricted(allowed)
 
     def sample(self, rng: Generator) -> Architecture:
         """Each position drawn uniformly from its options."""
@@ -110,11 +125,11 @@ class Space:
 
     def count(self) -> int:
         """The exact number of distinct architectures; 2.18e19 for one resolution and width of the paper's."""
-        total = len(self.options["resolution"]) * len(self.options["width"])
+        total = math.prod(len(self.options[name]) for name in ("resolution", "width", "head.ratio"))
         for stage in range(1, len(self.template.stage_channels) + 1):
-            total *= sum(
-                self._stage_count(stage, int(depth)) for depth in self.options[f"stage{stage}.depth"]
-            )
+            depths = self.options[f"stage{stage}.depth"]
+            total *= len(self.options[f"stage{stage}.width"])
+            total *= sum(self._stage_count(stage, int(depth)) for depth in depths)
         return total
 
     def lower(self, architecture: Architecture) -> Network:

@@ -88,7 +88,8 @@ def optimize_space(
     found: dict[tuple[Choice, Choice], tuple[Space, np.ndarray, SpaceStatistics]] = {}
     for resolution in space.options["resolution"]:
         for width in space.options["width"]:
-            one = _capped(space.restricted({"resolution": [resolution], "width": [width]}), largest_macs)
+            one = space.restricted({"resolution": [resolution], "width": [width]}).without_equal_widths()
+            one = _capped(one, largest_macs)
             rng = np.random.default_rng([seed, int(resolution), round(width * 1000)])
             indices = one.sample_indices(rng, samples)
             costs = table.costs(one, indices, constraints)

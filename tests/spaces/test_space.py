@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_nas.spaces.architecture import Architecture
+from mcu_nas.spaces.mbconv import stage_channels
 from mcu_nas.spaces.space import Space, mbconv_space
 
 seeds = st.integers(0, 2**32 - 1)
@@ -83,10 +84,10 @@ def test_same_seed_gives_the_same_walk() -> None:
     depths = [f"stage{stage}.depth" for stage in range(1, 4)]
     rows = [[a["resolution"], a["width"], *(a[d] for d in depths)] for a in (one, other, mutant, child)]
     assert rows == [
-        [28, 0.7, 4, 4, 4],
-        [20, 0.7, 3, 3, 2],
-        [28, 0.7, 4, 4, 4],
-        [20, 0.7, 3, 4, 4],
+        [28, 0.7, 3, 2, 3],
+        [28, 0.9, 3, 1, 3],
+        [28, 0.7, 3, 2, 3],
+        [28, 0.7, 3, 1, 3],
     ]
 
 
@@ -122,6 +123,18 @@ def test_restricted_space_offers_only_what_is_allowed() -> None:
     assert space.options["stage2.depth"] == SPACE.options["stage2.depth"]
     rng = np.random.default_rng(1)
     assert {space.sample(rng)["stage1.depth"] for _ in range(30)} == {2, 3}
+
+
+@pytest.mark.parametrize("width", [0.2, 0.3, 0.5, 1.0])
+def test_widths_of_a_stage_that_round_to_the_same_channels_become_one_option(width: float) -> None:
+    one = SPACE.restricted({"width": [width]})
+    distinct = one.without_equal_widths()
+    for stage in (1, 2, 3):
+        channels, all_channels = (
+            [stage_channels(SPACE.template, stage, width, o) for o in space.options[f"stage{stage}.width"]]
+            for space in (distinct, one)
+        )
+        assert channels == sorted(set(all_channels))
 
 
 def test_architecture_of_another_space_is_not_contained() -> None:
