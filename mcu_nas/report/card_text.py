@@ -195,8 +195,10 @@ def _curve(card: _Record) -> Iterator[str]:
     yield ""
     rows = [
         (
-            f"{point['seconds']:,.0f}",
-            f"{before + point['seconds']:,.0f}",
+            *(
+                "–" if point["seconds"] is None else f"{earlier + point['seconds']:,.0f}"
+                for earlier in (0, before)
+            ),
             f"{point['images']:,}",
             f"{point['accuracy']:.2%}",
         )

@@ -19,7 +19,7 @@ class Curve:
     ``measure`` gives the network's accuracy, 0 to 1, and leaves it as the training wants it. A point holds
     the seconds spent in training (those of measuring not counted), the images seen, the accuracy. A resumed
     training goes on where its checkpoint stands: points beyond it are taken again, and the seconds go on
-    from those of the last point that is kept.
+    from those of the last point that is kept. A kill between a checkpoint and its point loses that point.
     """
 
     folder: RunFolder
@@ -48,3 +48,14 @@ class Curve:
         self._began += self.clock() - before
         self._points.append(point)
         self.folder.record(SECTION, self._points)
+
+    def finish(self, total: int) -> float | None:
+        """After the training of ``total`` steps: the seconds that it took, in all sittings. Takes the last
+        point where a kill has lost it; nobody knows its seconds then, and they are None.
+        """
+        points = self.folder.read().get(SECTION, [])
+        if not points or points[-1]["images"] < total * self.batch:
+            points.append({"seconds": None, "images": total * self.batch, "accuracy": self.measure()})
+            self.folder.record(SECTION, points)
+        seconds: float | None = points[-1]["seconds"]
+        return seconds

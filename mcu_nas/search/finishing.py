@@ -1,6 +1,6 @@
 """The last stages of a search: from a chosen subnet to firmware.
 
-    fine-tune ─► export ─► test accuracy ─► firmware
+    fine-tune ─► quantization-aware ─► export ─► test accuracy ─► firmware
 
 The subnet may come from the search of this very folder, from another run's supernet, or from a run's front:
 the folder's section ``winner`` says which it is. The test set is looked at once, after the export
@@ -10,26 +10,34 @@ the folder's section ``winner`` says which it is. The test set is looked at once
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mcu_nas.compiler.export import write_exports
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.estimate import latency
+from mcu_nas.datasets.images import resize
 from mcu_nas.devices.session import emulated_counterpart
 from mcu_nas.files import write_bytes, write_text
+from mcu_nas.graph import Graph
 from mcu_nas.quantize.quantize import quantize_network
+from mcu_nas.quantize.quantized_network import QuantizedNetwork, train_quantized
+from mcu_nas.search.curve import Curve
+from mcu_nas.search.evaluator import accuracy
 from mcu_nas.search.history import Evaluation
-from mcu_nas.search.listener import Listener
+from mcu_nas.search.listener import Listener, TrainingProgress
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.search.task import SearchTask
 from mcu_nas.search.verification import build_for, image_record, run_emulated, verify_accuracy
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
 from mcu_nas.supernet.supernet import Supernet
-from mcu_nas.supernet.torch_network import TorchNetwork
+from mcu_nas.supernet.torch_network import TorchNetwork, predict
 from mcu_nas.supernet.training import train_network
 from mcu_nas.tflite.writer import serialize_tflite
+
+CURVE_POINTS = 20  # of the accuracy against time
 
 
 @dataclass(frozen=True)
@@ -43,28 +51,89 @@ class Finishing:
     def run(self, supernet: Supernet, chosen: Architecture) -> None:
         """All of them, from the first unfinished one on."""
         network = self._fine_tune(supernet, chosen)
-        self._export(network, chosen)
+        self._export(self._quantize(network, chosen), chosen)
         self._verify(network)
         self._build()
 
     def _fine_tune(self, supernet: Supernet, chosen: Architecture) -> TorchNetwork:
         self.listener.stage("fine-tune")
-        network = supernet.subnet(chosen)
+        network, schedule = supernet.subnet(chosen), self.task.effort.fine_tune
+        resolution, epoch = chosen.integer("resolution"), len(self.task.splits.train)
+        progress = TrainingProgress(self.listener, [(schedule.steps, schedule.batch)], epoch)
+        curve = self._curve(network, resolution)
+
+        def after_step(done: int, total: int, loss: float) -> None:
+            progress(done, total, loss)
+            curve(done, total)
+
         train_network(
             network,
-            self.task.feed(chosen.integer("resolution")),
-            self.task.effort.fine_tune,
+            self.task.feed(resolution),
+            schedule,
             checkpoint=self.folder.checkpoints / "winner.pt",
-            progress=lambda done, total, loss: self.listener.progress(done, total, f"loss {loss:.2f}"),
+            progress=after_step,
         )
-        recalibrate(network, self.task.statistics_images(chosen.integer("resolution")))
+        seconds = curve.finish(schedule.steps)
+        recalibrate(network, self.task.statistics_images(resolution))
+        images = schedule.steps * schedule.batch
+        self.folder.record_once(
+            "fine_tune",
+            {
+                "epochs": images / epoch,
+                "steps": schedule.steps,
+                "images": images,
+                "seconds": seconds,
+            },
+        )
         return network
 
-    def _export(self, network: TorchNetwork, chosen: Architecture) -> None:
+    def _curve(self, network: TorchNetwork, resolution: int) -> Curve:
+        """Validation accuracy of the network while it trains, CURVE_POINTS times."""
+        data, chosen = self.task.dataset, self.task.splits.validation
+        images, labels = resize(data.train_images[chosen], resolution), data.train_labels[chosen]
+        recalibration = self.task.calibration_images(resolution)
+
+        def measure() -> float:
+            recalibrate(network, recalibration)
+            found = accuracy(predict(network, images).argmax(1).numpy(), labels)
+            network.train()
+            return found
+
+        schedule = self.task.effort.fine_tune
+        return Curve(self.folder, measure, max(1, schedule.steps // CURVE_POINTS), schedule.batch)
+
+    def _quantize(self, network: TorchNetwork, chosen: Architecture) -> Graph:
+        """The int8 model, trained on as such where the effort says so."""
+        resolution, labels = chosen.integer("resolution"), self.task.dataset.labels
+        images, schedule = self.task.calibration_images(resolution), self.task.effort.quantization_aware
+        if schedule is None:
+            return quantize_network(network, images, labels)
+        self.listener.stage("quantization-aware")
+        began, epoch = time.monotonic(), len(self.task.splits.train)
+        quantized = QuantizedNetwork(network, images)
+        train_quantized(
+            quantized,
+            self.task.feed(resolution),
+            schedule,
+            checkpoint=self.folder.checkpoints / "quantized.pt",
+            progress=TrainingProgress(self.listener, [(schedule.steps, schedule.batch)], epoch),
+        )
+        seen = schedule.steps * schedule.batch
+        self.folder.record_once(
+            "quantization_aware",
+            {
+                "epochs": seen / epoch,
+                "steps": schedule.steps,
+                "images": seen,
+                "seconds": time.monotonic() - began,
+            },
+        )
+        return quantized.graph(labels)
+
+    def _export(self, graph: Graph, chosen: Architecture) -> None:
         self.listener.stage("export")
-        images = self.task.calibration_images(chosen.integer("resolution"))
-        graph = quantize_network(network, images, self.task.dataset.labels)
-        graph = replace(graph, image_input=self.task.dataset.image_input(*images.shape[1:3]))
+        resolution = chosen.integer("resolution")
+        graph = replace(graph, image_input=self.task.dataset.image_input(resolution, resolution))
         write_text(self.folder.architecture, json.dumps(dict(chosen.choices), indent=2) + "\n")
         write_bytes(self.folder.model, serialize_tflite(graph))
         program = load_program_for(self.folder.model, self.task.board)

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", {})
 
 
-def train(folder: RunFolder, first: int, last: int, *, measuring: float = 0.0) -> None:
+def train(folder: RunFolder, first: int, last: int, *, measuring: float = 0.0) -> Curve:
     """Steps of two seconds each, of a training of ten with 32 images a step."""
     clock = Clock()
 
@@ -37,9 +37,10 @@ def train(folder: RunFolder, first: int, last: int, *, measuring: float = 0.0) -
     for step in range(first, last + 1):
         clock.now += 2.0
         curve(step, 10)
+    return curve
 
 
-def points(folder: RunFolder) -> list[tuple[float, int]]:
+def points(folder: RunFolder) -> list[tuple[float | None, int]]:
     return [(point["seconds"], point["images"]) for point in folder.section("curve")]
 
 
@@ -68,3 +69,14 @@ def test_training_that_begins_anew_forgets_the_points(folder: RunFolder) -> None
     train(folder, 1, 10)
     train(folder, 1, 4)
     assert points(folder) == [(8.0, 128)]
+
+
+def test_finished_training_took_the_seconds_of_its_last_point(folder: RunFolder) -> None:
+    assert train(folder, 1, 10).finish(10) == 20.0
+    assert points(folder) == [(8.0, 128), (16.0, 256), (20.0, 320)]
+
+
+def test_last_point_that_a_kill_lost_is_taken_without_its_seconds(folder: RunFolder) -> None:
+    train(folder, 1, 9)  # killed after the checkpoint of step 10
+    assert train(folder, 1, 0).finish(10) is None
+    assert points(folder) == [(8.0, 128), (16.0, 256), (None, 320)]

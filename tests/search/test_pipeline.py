@@ -32,6 +32,10 @@ def lasting(folder: RunFolder) -> dict[str, Any]:
     return {"evolution": evolution, **{name: record[name] for name in LASTING}}
 
 
+def without_seconds(curve: list[dict[str, float]]) -> list[tuple[float, float]]:
+    return [(point["images"], point["accuracy"]) for point in curve]
+
+
 def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
     record = finished.read()
     assert record["supernet"]["steps"] == 10
@@ -41,6 +45,9 @@ def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
     assert losses == sorted(losses, reverse=True)
     assert len(record["holdout"]["others"]) == 20
     assert record["accuracy"]["images"] == 120
+    assert [point["images"] for point in record["curve"]] == [32 * step for step in range(1, 7)]
+    assert record["fine_tune"]["images"] == 192
+    assert record["fine_tune"]["seconds"] == record["curve"][-1]["seconds"]
 
 
 def test_log_holds_every_evaluation_and_only_feasible_ones(finished: RunFolder) -> None:
@@ -101,3 +108,6 @@ def test_killed_search_resumes_to_the_same_result(
     folder = RunFolder(path)
     assert folder.model.read_bytes() == finished.model.read_bytes()
     assert lasting(folder) == lasting(finished)
+    points, expected = (without_seconds(run.section("curve")) for run in (folder, finished))
+    assert points[-1] == expected[-1]
+    assert set(points) <= set(expected)  # a kill between a checkpoint and its point loses that point
