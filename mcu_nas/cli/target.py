@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from mcu_nas.errors import UsageError
@@ -23,8 +22,6 @@ def model_path(target: Path) -> Path:
     if not target.exists():
         raise UsageError(f"{target}: no such file or folder; give a .tflite file or a run folder")
     if (target / "run.json").is_file():
-        typed = shlex.quote(str(target))
-        raise UsageError(
-            f"{target}: the run has no winner yet; `mcu-nas search --run {typed} --resume` goes on with it"
-        )
+        going_on = RunFolder(target).going_on
+        raise UsageError(f"{target}: the run has no winner yet; `{going_on}` goes on with it")
     raise UsageError(f"{target}: neither a .tflite file nor a run folder of `mcu-nas search`")

@@ -101,7 +101,7 @@ class RunFolder:
         if name not in record:
             raise RunFolderError(
                 f"{self.path} is unfinished ('{name}' is missing from run.json):"
-                f" `mcu-nas search --resume --run {self._typed}` continues it"
+                f" `{self.going_on}` continues it"
             )
         return record[name]
 
@@ -116,6 +116,14 @@ class RunFolder:
             return SearchRequest.from_record(record)
         except RunFolderError as error:
             raise RunFolderError(f"{self.path}/run.json: {error}") from None
+
+    @property
+    def going_on(self) -> str:
+        """The command that goes on with an unfinished run; for a pick (search/pick.py), its own."""
+        pick = self.read().get("pick")
+        if pick:
+            return f"mcu-nas export {shlex.quote(str(self.path.parent.parent))} --pick {pick['number']}"
+        return f"mcu-nas search --resume --run {self._typed}"
 
     @property
     def _typed(self) -> str:

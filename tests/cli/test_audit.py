@@ -149,7 +149,7 @@ def test_run_without_a_winner_says_how_to_go_on(tmp_path: Path) -> None:
     assert done.code == 2
     assert done.err == (
         f"error: {tmp_path}: the run has no winner yet; "
-        f"`mcu-nas search --run {tmp_path} --resume` goes on with it\n"
+        f"`mcu-nas search --resume --run {tmp_path}` goes on with it\n"
     )
 
 

@@ -434,7 +434,7 @@ def test_unfinished_run_says_how_to_go_on(refused: Callable, here: Path, command
     (here / "my run" / "winner" / "model.tflite").unlink()
     options = ("--board", EMULATED) if command == "measure" else ()
     line = refused(command, "my run", *options)
-    assert line.endswith("no winner yet; `mcu-nas search --run 'my run' --resume` goes on with it")
+    assert line.endswith("no winner yet; `mcu-nas search --resume --run 'my run'` goes on with it")
 
 
 @pytest.mark.parametrize(
