@@ -22,6 +22,7 @@ COMMANDS = {
     "data": "Look at data before anything is trained on them: classes, sizes, what is wrong.",
     "space": "Choose resolution and width of the search space (TinyNAS stage one).",
     "search": "Search a network for a board and a data set, and take it to firmware.",
+    "show": "Show how a run stands, at any time, also while it is going on.",
     "quantize": "Turn a float model from elsewhere (PyTorch, Keras, .tflite) into an int8 .tflite.",
     "export": "Write a run's winner as .tflite, C sources, and a byte array.",
     "card": "Write a run's winner with a card: how it was made, accuracy, memory, instructions.",

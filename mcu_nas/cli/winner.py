@@ -1,4 +1,4 @@
-"""What a finished run found, in words, from its run.json."""
+"""What a run found, in words, from its run.json, as far as it has come."""
 
 from __future__ import annotations
 
@@ -12,10 +12,31 @@ from mcu_nas.spaces.stage_one import SpaceStatistics
 
 
 def winner_summary(folder: RunFolder) -> str:
-    """The whole story of a run: space, search, winner, accuracy, firmware."""
+    """The whole story of a finished run: space, search, winner, accuracy, firmware."""
     run = folder.read()
-    parts = (_space(run), _search(run), _winner(run), _accuracy(run), _firmware(run), _files(folder, run))
-    return "\n\n".join("\n".join(lines) for lines in parts)
+    return f"{story(run)}\n\n{_files(folder)}\nnext: {next_command(folder, run)}"
+
+
+def story(run: Mapping[str, Any]) -> str:
+    """What the sections of run.json that are there tell, a paragraph each; empty where there are none."""
+    told = {name: "\n".join(lines(run)) for name, lines in _SECTIONS.items() if name in run}
+    paragraphs = (
+        "\n".join(told[name] for name in names if name in told)
+        for names in (
+            ("stage_one",),
+            ("supernet", "evolution", "holdout"),
+            ("winner",),
+            ("accuracy",),
+            ("firmware",),
+        )
+    )
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def next_command(folder: RunFolder, run: Mapping[str, Any]) -> str:
+    """What one would do with a finished run."""
+    board = run["emulated"]["board"] if "emulated" in run else f"{run['request']['board']} --port PORT"
+    return f"mcu-nas measure {shlex.quote(str(folder.path))} --board {board}"
 
 
 def _space(run: Mapping[str, Any]) -> Iterator[str]:
@@ -28,18 +49,27 @@ def _space(run: Mapping[str, Any]) -> Iterator[str]:
     yield f"        {found['architectures']:,} architectures remain"
 
 
-def _search(run: Mapping[str, Any]) -> Iterator[str]:
-    supernet, evolution, holdout = run["supernet"], run["evolution"], run["holdout"]
+def _supernet(run: Mapping[str, Any]) -> Iterator[str]:
+    supernet, source = run["supernet"], run["request"].get("source")
+    whose, seconds = (f" of {source['run']}", "") if source else ("", f" in {supernet['seconds']:.0f} s")
     yield (
-        f"Supernet: {supernet['epochs']:.1f} epochs in {supernet['seconds']:.0f} s,"
+        f"Supernet{whose}: {supernet['epochs']:.1f} epochs{seconds},"
         f" largest subnet {supernet['largest_macs'] / 1e6:.2f} M MACs"
     )
+
+
+def _evolution(run: Mapping[str, Any]) -> Iterator[str]:
+    evolution = run["evolution"]
     yield (
         f"Evolution: {evolution['subnets_evaluated']} subnets evaluated in {evolution['seconds']:.0f} s,"
         f" {evolution['rejected']:,} rejected unevaluated because they do not fit"
     )
     curve = evolution["fitness_curve"]
     yield "best validation loss by generation: " + " ".join(f"{point['best_loss']:.4f}" for point in curve)
+
+
+def _holdout(run: Mapping[str, Any]) -> Iterator[str]:
+    holdout = run["holdout"]
     yield (
         f"On {holdout['images']:,} images that the search never saw, the winner's loss is better than that of"
         f" {holdout['better_than']} of {len(holdout['others'])} random feasible subnets"
@@ -91,9 +121,16 @@ def _firmware(run: Mapping[str, Any]) -> Iterator[str]:
         yield f"outputs over serial equal to the host's, bit for bit: {equal} of {samples} test images"
 
 
-def _files(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[str]:
-    yield f"model   {folder.model}"
-    yield f"C       {folder.sources}"
-    yield f"picture {folder.picture}"
-    board = run["emulated"]["board"] if "emulated" in run else f"{run['request']['board']} --port PORT"
-    yield f"next: mcu-nas measure {shlex.quote(str(folder.path))} --board {board}"
+def _files(folder: RunFolder) -> str:
+    return f"model   {folder.model}\nC       {folder.sources}\npicture {folder.picture}"
+
+
+_SECTIONS = {
+    "stage_one": _space,
+    "supernet": _supernet,
+    "evolution": _evolution,
+    "holdout": _holdout,
+    "winner": _winner,
+    "accuracy": _accuracy,
+    "firmware": _firmware,
+}

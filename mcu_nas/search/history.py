@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,6 +111,30 @@ class History(Sequence[Evaluation]):
 
     def __iter__(self) -> Iterator[Evaluation]:
         return iter(self._evaluations)
+
+
+def read_log(path: Path) -> list[Evaluation]:
+    """The evaluations of a log so far, read beside a search that writes it, or none where there is no file.
+
+    Raises:
+        RunFolderError: the file is not such a log, or of another version.
+    """
+    if not path.exists():
+        return []
+    # A log that was closed leaves no -wal file, and nobody writes it: it can be read in a read-only folder.
+    closed = not path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            columns = connection.execute("PRAGMA table_info(evaluations)").fetchall()
+            if columns and [column[1] for column in columns] != ["number", *_FIELDS]:
+                raise RunFolderError(f"{path}: the search log of another version; start the search anew")
+            if not columns:  # not yet begun
+                return []
+            rows = connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
+    return [_evaluation(row[1:]) for row in rows]
 
 
 def _evaluation(row: Sequence[Any]) -> Evaluation:

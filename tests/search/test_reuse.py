@@ -50,7 +50,6 @@ def test_every_subnet_of_a_search_from_a_run_is_of_its_supernet(
 ) -> None:
     space = task_of(finished.request(), EFFORTS).space
     history = History(other.search_log)
-    assert len(history) == other.read()["evolution"]["subnets_evaluated"]
     for evaluation in history:
         active = space.active(evaluation.architecture)
         assert all(evaluation.architecture[name] in space.options[name] for name in active)
