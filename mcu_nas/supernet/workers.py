@@ -24,6 +24,8 @@ def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item])
     Modes such as no_grad belong to a thread: ``function`` sets its own.
     """
     threads = torch.get_num_threads()
+    if threads == 1:
+        return [function(item) for item in items]
     torch.set_num_threads(1)
     try:
         return list(_pool(threads).map(function, items))
