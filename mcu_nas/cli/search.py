@@ -158,7 +158,10 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     from mcu_nas.search.progress_file import ProgressFile
     from mcu_nas.search.task import task_of
 
-    task = task_of(request)
+    try:
+        task = task_of(request)
+    except RunFolderError as error:
+        raise RunFolderError(f"{folder.path}/run.json: {error}") from None
     bars.stage("data")
     print_warnings(task.dataset.findings)
     task.check_supernet(folder)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from mcu_nas.search.exploration_progress import ExplorationProgress
+from mcu_nas.search.history import Evaluation
 from mcu_nas.search.listener import Figures, Remaining, Silence, Together, TrainingProgress
+from mcu_nas.search.pareto import front
+from mcu_nas.spaces.space import mbconv_space
 
 
 class Heard(Silence):
@@ -51,3 +56,17 @@ def test_all_listeners_hear_the_same() -> None:
     one, other = Heard(), Heard()
     Together(one, other).progress(1, 2, "x", {"loss": 1.0})
     assert one.said == other.said == [(1, 2, "x", {"loss": 1.0})]
+
+
+def test_front_as_it_grows_is_the_front_of_the_log_also_of_a_resumed_search() -> None:
+    rng, space, heard = np.random.default_rng(0), mbconv_space(12, 1, 4), Heard()
+    log = [
+        Evaluation("start", 0, space.sample(rng), float(loss), 0.5, False, 1, 1, int(peak), 1, int(count))
+        for loss, peak, count in rng.integers(1, 20, (40, 3))
+    ]
+    progress = ExplorationProgress(heard, log[:15], total=40)
+    for evaluation in log[15:]:
+        progress(evaluation)
+    for (done, _, _, figures), count in zip(heard.said, range(16, 41), strict=True):
+        assert (done, figures["front"]) == (count, len(front(log[:count])))
+        assert figures["best_loss"] == min(e.loss for e in log[:count])
