@@ -22,7 +22,7 @@ from torch import Tensor
 from mcu_nas.errors import BuildError, ToolError
 
 LANES = 8  # vector.h
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("batch_norm.c", "depthwise.c"))
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("batch_norm.c", "depthwise.c", "requantize.c"))
 _FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared")
 _C_TYPES = {torch.float32: "float", torch.float64: "double"}
 _building = Lock()
@@ -53,6 +53,14 @@ _TENSOR, _SIZE, _NUMBER = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_double
 _ARGUMENTS = {
     "batch_norm_forward": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), *3 * (_NUMBER,), *2 * (_TENSOR,)),
     "batch_norm_backward": (*2 * (_TENSOR,), *2 * (_SIZE,), _TENSOR, *2 * (_NUMBER,), *3 * (_TENSOR,)),
+    "requantize_forward": (_TENSOR, *2 * (_SIZE,), *3 * (_TENSOR,), *2 * (_NUMBER,), _TENSOR),
+    "requantize_backward": (
+        *2 * (_TENSOR,),
+        *2 * (_SIZE,),
+        *4 * (_TENSOR,),
+        *2 * (_NUMBER,),
+        *2 * (_TENSOR,),
+    ),
     "depthwise_forward": (ctypes.POINTER(Shape), *2 * (_TENSOR,), Strides, _TENSOR),
     "depthwise_backward_input": (ctypes.POINTER(Shape), *2 * (_TENSOR,), Strides, _TENSOR),
     "depthwise_backward_weight": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
