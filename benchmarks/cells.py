@@ -23,8 +23,8 @@ import torch
 Row = Mapping[str, Any]
 Plan = Callable[[Mapping[str, Row]], Sequence[str]]  # rows by cell -> cells whose requirements are met
 
+SAY_EVERY_S = 30.0  # between two lines of a training's progress
 _POLL_S = 0.2
-_SAY_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def progress_line() -> Callable[[int, int, float], None]:
 
     def progress(done: int, total: int, loss: float) -> None:
         nonlocal said
-        if time.monotonic() - said > _SAY_EVERY_S:
+        if time.monotonic() - said > SAY_EVERY_S:
             said = time.monotonic()
             print(f"  step {done:,} of {total:,}, loss {loss:.3f}", flush=True)
 

@@ -7,10 +7,12 @@ the best through the same last stages.
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cells import SAY_EVERY_S
 from benchmarks.search_quality.compute import Meter, evaluation_macs, metering
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.constraints import Constraints
@@ -18,7 +20,7 @@ from mcu_nas.cost.estimate import cost
 from mcu_nas.network import Network
 from mcu_nas.search.finishing import Finishing, winner_record
 from mcu_nas.search.history import History, best
-from mcu_nas.search.listener import Silence
+from mcu_nas.search.listener import Figures, Silence, Together
 from mcu_nas.search.loop import CONTROL, explore
 from mcu_nas.search.pipeline import Search, trained_supernet
 from mcu_nas.search.run_folder import RunFolder
@@ -29,20 +31,39 @@ from mcu_nas.spaces.architecture import Architecture
 _RANDOM_STREAM = 2_000_000  # beside the seeds of the search's own random numbers
 
 
+class Spoken(Silence):
+    """Says where a search stands: each stage, and every half a minute how far it has come."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        print(f"{time.strftime('%H:%M:%S')}   {name}", flush=True)
+        self._said = time.monotonic()
+
+    def progress(self, done: int, total: int, detail: str, figures: Figures | None = None) -> None:
+        """The stage has come so far."""
+        if time.monotonic() - self._said > SAY_EVERY_S:
+            self._said = time.monotonic()
+            print(f"  {done:,} of {total:,}, {detail}", flush=True)
+
+
 def run_ours(task: SearchTask, path: Path) -> dict[str, Any]:
     """The whole search; its row."""
     folder, meter = _open(path, task), Meter(path.with_name(f"{path.name}-compute.json"))
     with metering(meter):
-        Search(folder, task, meter).run()
+        Search(folder, task, Together(meter, Spoken())).run()
     return _row(folder, task, meter)
 
 
 def run_random(task: SearchTask, searched: Path, path: Path) -> dict[str, Any]:
     """Random search on the supernet of the run folder ``searched``; its row."""
     folder, meter = _open(path, task), Meter(path.with_name(f"{path.name}-compute.json"))
+    listener = Together(meter, Spoken())
     supernet = trained_supernet(RunFolder(searched), task, Silence())
     with metering(meter):
-        meter.stage("evolution")
+        listener.stage("evolution")
         theirs, history = History(RunFolder(searched).search_log), History(folder.search_log)
         count = len(theirs)
         theirs.close()
@@ -56,12 +77,12 @@ def run_random(task: SearchTask, searched: Path, path: Path) -> dict[str, Any]:
             start=count,
             evaluations=count,
             seed=_RANDOM_STREAM + task.request.seed,
-            on_evaluation=lambda evaluation: meter.progress(len(history), count, ""),
+            on_evaluation=lambda evaluation: listener.progress(len(history), count, "evaluated"),
         )
         (winner,) = best(history, 1)
         history.close()
         folder.record("winner", winner_record(task, winner))
-        Finishing(folder, task, meter).run(supernet, winner.architecture)
+        Finishing(folder, task, listener).run(supernet, winner.architecture)
     return _row(folder, task, meter)
 
 
