@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mcu_nas.cli.options import PATH, json_option
-from mcu_nas.cli.search_line import search_lines
+from mcu_nas.cli.search_line import run_lines
 from mcu_nas.cli.target import model_path
 from mcu_nas.report.card import FILES, write_card
 from mcu_nas.search.run_folder import RunFolder
@@ -40,7 +40,7 @@ def command(run: Path, out_dir: Path, as_json: bool) -> None:
     """
     folder = RunFolder.open(run)
     model_path(run)  # says what is missing where there is no winner
-    record = write_card(folder, out_dir, [*search_lines(folder.request(), run), _card_line(run, out_dir)])
+    record = write_card(folder, out_dir, [*run_lines(folder), _card_line(run, out_dir)])
     files = [str(out_dir / name) for name in FILES]
     following = f"mcu-nas audit {shlex.quote(str(out_dir / 'model.tflite'))} --board {record['board']}"
     if as_json:

@@ -1,4 +1,4 @@
-"""The commands that ask for a recorded search again."""
+"""The commands that ask for a recorded search, or for a pick of its front, again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import click
 from mcu_nas.cli.options import Milliseconds
 from mcu_nas.cli.search import REQUEST_FIELDS
 from mcu_nas.cli.search import command as search
+from mcu_nas.report.card import searched_in
 from mcu_nas.search.request import SearchRequest
+from mcu_nas.search.run_folder import RunFolder
+
+
+def run_lines(folder: RunFolder) -> list[str]:
+    """What makes a run folder: its search, or the search of the run that it is a pick of, and the pick."""
+    pick, origin = folder.read().get("pick"), searched_in(folder)
+    picked = ["mcu-nas", "export", str(origin.path), "--pick", str(pick["number"])] if pick else []
+    return [*search_lines(folder.request(), origin.path), *([shlex.join(picked)] if picked else [])]
 
 
 def search_lines(request: SearchRequest, run: Path) -> list[str]:
@@ -31,10 +40,10 @@ def search_lines(request: SearchRequest, run: Path) -> list[str]:
 def _typed(option: click.Parameter, value: Any) -> list[str]:
     """An option as one types it; nothing where it was not given."""
     name = option.opts[-1]
-    if value is None or value is False or value == ():
+    if value is None or value == ():
         return []
-    if value is True:
-        return [name]
+    if isinstance(value, bool):
+        return [name] if value else option.secondary_opts[-1:]
     if isinstance(value, tuple):
         return [name, ",".join(map(_number, value))]
     return [name, _number(value) + ("ms" if isinstance(option.type, Milliseconds) else "")]

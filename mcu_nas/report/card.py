@@ -25,7 +25,7 @@ FILES = ("model.tflite", "architecture.json", "card.json", "card.md")
 LARGEST_FILE = 500_000  # bytes: what a repository of models can carry
 
 # What trained the network, in the order of a run's stages; a run has those that it went through.
-_TRAINING = ("effort", "supernet", "evolution", "holdout", "fine_tune", "curve")
+_TRAINING = ("effort", "supernet", "evolution", "holdout", "fine_tune", "quantization_aware", "curve")
 
 # Data that mcu_nas fetches by name. Of other data only their owner knows.
 _TERMS = {
@@ -40,6 +40,7 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
     Raises:
         RunFolderError: the run is unfinished, or another version of mcu_nas built its firmware.
     """
+    folder.section("finished")
     run, request = folder.read(), folder.request()
     board = load_board(request.board)
     accuracy, firmware = folder.section("accuracy"), folder.section("firmware")
@@ -50,7 +51,8 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
             f"{folder.path}: its firmware has an arena of {built:,} B, this version plans"
             f" {model['peak_bytes']['planned']:,} B: `mcu-nas search --resume` builds it anew"
         )
-    training = {section: run[section] for section in _TRAINING if section in run}
+    search = searched_in(folder).read()
+    training = {section: (run if section in run else search).get(section) for section in _TRAINING}
     return {
         "schema": SCHEMA,
         "name": name,
@@ -60,16 +62,21 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
         "architecture": json.loads(folder.architecture.read_text(encoding="utf-8")),
         "accuracy": accuracy,
         "constraints": _constraints(request, board, model),
-        "training": _without_rivals(training),
+        "training": _shortened(training, picked="pick" in run),
         "emulated": run.get("emulated"),
         "firmware": {
             target: {key: value for key, value in image.items() if key != "elf"}
             for target, image in firmware.items()
         },
-        "data": {"name": request.data, "terms": _TERMS.get(request.data), **run.get("data", {})},
+        "data": {**folder.section("data"), "terms": _TERMS.get(request.data)},
         "versions": folder.section("versions"),
         "rebuild": list(rebuild),
     }
+
+
+def searched_in(folder: RunFolder) -> RunFolder:
+    """The run that found the network: the folder itself, or the run in which it is a pick (RUN/picks/N)."""
+    return RunFolder(folder.path.parent.parent) if "pick" in folder.read() else folder
 
 
 def write_card(folder: RunFolder, out: Path, rebuild: Sequence[str]) -> dict[str, Any]:
@@ -129,9 +136,12 @@ def _constraints(request: SearchRequest, board: Board, model: Mapping[str, Any])
     ]
 
 
-def _without_rivals(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the rivals of the holdout their number, not the score of each."""
-    holdout = training.get("holdout")
-    if holdout is None:
-        return dict(training)
-    return {**training, "holdout": {**holdout, "others": len(holdout["others"])}}
+def _shortened(training: Mapping[str, Any], picked: bool) -> dict[str, Any]:
+    """The sections that there are; of the holdout's rivals their number, not the score of each. The holdout
+    judged the search's winner: it tells nothing of a pick.
+    """
+    found = {section: record for section, record in training.items() if record is not None}
+    holdout = found.pop("holdout", None)
+    if holdout is None or picked:
+        return found
+    return {**found, "holdout": {**holdout, "others": len(holdout["others"])}}

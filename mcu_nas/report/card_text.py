@@ -138,10 +138,20 @@ def _training(card: _Record) -> Iterator[str]:
     yield ""
     yield f"Effort {request['effort']}, seed {request['seed']}, threads {request['threads']}."
     yield ""
-    stages = [
-        (name, *_stage(training[name])) for name in ("supernet", "evolution", "fine_tune") if name in training
-    ]
+    names = ("supernet", "evolution", "fine_tune", "quantization_aware")
+    stages = [(name, *_stage(training[name])) for name in names if name in training]
     yield from table(("stage", "what", "seconds"), stages)
+    source = request["source"]
+    if source:
+        yield ""
+        yield f"The supernet is that of `{source['run']}` (SHA-256 `{source['sha256']}`), trained there."
+    control = training.get("evolution", {}).get("control")
+    if control:
+        yield ""
+        yield (
+            f"Random search with {control['subnets_evaluated']:,} evaluations beside it:"
+            f" {control['best_accuracy']:.2%} of the validation images at best."
+        )
     if "holdout" in training:
         holdout = training["holdout"]
         yield ""
@@ -211,7 +221,12 @@ def _data(card: _Record) -> Iterator[str]:
     data = card["data"]
     yield "## Data"
     yield ""
-    yield f"{data['name']}: " + (data["terms"] or "the terms of these images are their owner's to know") + "."
+    yield (
+        f"{data['name']}: {data['train_images']:,} training and {data['test_images']:,} test images of"
+        f" {data['height']}×{data['width']}×{data['channels']}, {data['preparation']}. "
+        + (data["terms"] or "Their terms are their owner's to know")
+        + "."
+    )
     yield (
         "The weights began random and saw these training images alone; the test images gave the figures above"
         " and nothing else."

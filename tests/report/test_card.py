@@ -74,6 +74,7 @@ def test_card_holds_what_the_run_recorded(finished: RunFolder, card: Path) -> No
     record, recorded = read_card(card), finished.read()
     for section in ("request", "accuracy", "emulated", "versions"):
         assert record[section] == recorded[section]
+    assert record["data"] == {**recorded["data"], "terms": None}
     assert record["training"]["effort"] == recorded["effort"]
     assert record["training"]["holdout"]["others"] == 20
     assert record["architecture"] == recorded["winner"]["architecture"]
@@ -152,7 +153,7 @@ def test_file_that_would_be_too_large_leaves_nothing(
 
 def test_unfinished_run_has_no_card(copied: RunFolder) -> None:
     record = copied.read()
-    del record["firmware"]
+    del record["finished"]
     (copied.path / "run.json").write_text(json.dumps(record))
     with pytest.raises(RunFolderError, match="is unfinished"):
         card_record(copied, "x", [])
@@ -184,3 +185,20 @@ def test_rebuilding_runs_the_commands_of_the_card_and_compares(card: Path, tmp_p
     record["model"]["sha256"] = "0" * 64
     (folder / "card.json").write_text(json.dumps({**record, "rebuild": [last]}))
     assert rebuilt(folder).splitlines()[-1] == f"{folder}/model.tflite: OTHER BYTES than before"
+
+
+def test_card_of_a_pick_names_the_search_and_the_pick(copied: RunFolder, tmp_path: Path) -> None:
+    folder = copied.path / "picks" / "7"
+    shutil.copytree(copied.winner, folder / "winner")
+    whole = copied.read()
+    record = {key: value for key, value in whole.items() if key not in ("supernet", "evolution", "holdout")}
+    (folder / "run.json").write_text(json.dumps({**record, "pick": {"number": 7}}))
+    done = mcu_nas("card", str(folder), "--out", str(tmp_path / "seventh"))
+    assert done.code == 0, done.err
+    card = read_card(tmp_path / "seventh")
+    search, pick, last = card["rebuild"]
+    assert search.endswith(f"--run {copied.path}")
+    assert pick == f"mcu-nas export {copied.path} --pick 7"
+    assert last == f"mcu-nas card {folder} --out {tmp_path}/seventh"
+    assert card["training"]["supernet"] == whole["supernet"]
+    assert "holdout" not in card["training"]
