@@ -35,3 +35,13 @@ def require_matplotlib(what: str) -> None:
     """
     if find_spec("matplotlib") is None:
         raise ToolError(f"{what} needs matplotlib, which is not installed: pip install 'mcu-nas[pictures]'")
+
+
+def require_ray(what: str) -> None:
+    """Before a command imports what evaluates on Ray.
+
+    Raises:
+        ToolError: Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise ToolError(f"{what} needs Ray, which is not installed: pip install 'mcu-nas[search,ray]'")

@@ -88,6 +88,20 @@ class Numbers(click.ParamType):
         return numbers
 
 
+class Workers(click.ParamType):
+    """A number of processes, or the address of a Ray cluster: ``4``, ``ray://head:10001``."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """The number, or the address as it is."""
+        if isinstance(value, int) or value.startswith("ray://"):
+            return value
+        if not value.isdecimal() or not 0 < int(value) <= _LARGEST:
+            self.fail(f"'{value}' is neither a number of processes nor a ray:// address", param, ctx)
+        return int(value)
+
+
 class Share(click.FloatRange):
     """A number from 0 to 1; not-a-number is none."""
 
@@ -104,6 +118,7 @@ class Share(click.FloatRange):
 
 PATH = FilePath()
 SHARE = Share()
+WORKERS = Workers()
 BYTES = Bytes()
 MILLISECONDS = Milliseconds()
 

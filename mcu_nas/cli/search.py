@@ -15,6 +15,7 @@ from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import (
     DATA_HELP,
     PATH,
+    WORKERS,
     data_options,
     json_option,
     limit_options,
@@ -23,7 +24,7 @@ from mcu_nas.cli.options import (
 )
 from mcu_nas.cli.progress import Bars
 from mcu_nas.errors import Interrupted, RunFolderError, UsageError
-from mcu_nas.extras import require_torch
+from mcu_nas.extras import require_ray, require_torch
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
 
@@ -111,6 +112,15 @@ Examples:
     show_default=True,
     help="Threads that train. Another number may round differently, so that the run keeps it.",
 )
+@click.option(
+    "--workers",
+    type=WORKERS,
+    default=1,
+    show_default=True,
+    metavar="N|ray://…",
+    help="Processes that evaluate at once, or the address of a Ray cluster; the results are the same. Needs"
+    " the extra ray where it is not 1.",
+)
 @seed_option
 @json_option
 @click.pass_context
@@ -129,13 +139,15 @@ def command(
     on with --resume and ends with the same result.
     """
     require_torch("search")
+    if options["workers"] != 1:
+        require_ray(f"--workers {options['workers']}")
     if resume:
         request, path = _resumed(context, source, run_dir, options)
     else:
         request = _request_from(context, source, options) if source else _request(options)
         path = run_dir or _default_folder(request.board, request.data)
     with Bars() as bars:
-        search = _prepared(RunFolder(path), request, bars)
+        search = replace(_prepared(RunFolder(path), request, bars), workers=options["workers"])
         if not resume:
             RunFolder.create(path, request.to_record())
         try:

@@ -7,6 +7,7 @@ a rival is scored part by part, and no further than shows that it cannot win (se
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +22,11 @@ from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
+
+# What is scored, and the rival that it races (search/early_rejection.py).
+Race = tuple[Architecture, Architecture | None]
+# Scores in the order of the races, each as soon as it is there.
+Scores = Callable[[Sequence[Race]], Iterable[Score]]
 
 
 class _Outcome(NamedTuple):
@@ -72,6 +78,10 @@ class SharedWeights:
                     partial=True,
                 )
         return _score(self._seen(architecture, len(self.images)))
+
+    def scores(self, races: Sequence[Race]) -> Iterator[Score]:
+        """The scores of several, one after the other."""
+        return (self.score(architecture, against=rival) for architecture, rival in races)
 
     def _seen(self, architecture: Architecture, count: int) -> _Outcome:
         """What is known of an architecture once it has seen at least the first ``count`` images."""

@@ -17,10 +17,11 @@ from mcu_nas.search.finishing import Finishing, winner_record
 from mcu_nas.search.history import History
 from mcu_nas.search.listener import Listener
 from mcu_nas.search.pareto import Numbered, picked
-from mcu_nas.search.pipeline import trained_supernet, versions
+from mcu_nas.search.pipeline import trained_supernet
 from mcu_nas.search.reuse import supernet_source
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.search.task import task_of
+from mcu_nas.search.versions import versions
 from mcu_nas.spaces.architecture import Architecture
 
 

@@ -9,22 +9,21 @@ once, after the winner was exported (search/verification.py).
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
-from mcu_nas import __version__
 from mcu_nas.search import early_rejection
 from mcu_nas.search.early_rejection import Needs
-from mcu_nas.search.exploration_progress import ExplorationProgress
+from mcu_nas.search.evaluator import Scores
 from mcu_nas.search.exploration_record import exploration_record, front_record
 from mcu_nas.search.feasible import feasible_sampler
 from mcu_nas.search.finishing import Finishing, winner_record
-from mcu_nas.search.history import Evaluation, History, Score, best
+from mcu_nas.search.history import Evaluation, History, best
 from mcu_nas.search.listener import Listener, TrainingProgress
 from mcu_nas.search.loop import CONTROL, explore, seen_by
 from mcu_nas.search.pareto import front
@@ -33,6 +32,7 @@ from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.search.screen import Screen, predictor_record, screened_sizes
 from mcu_nas.search.strategies.catalogue import STRATEGIES
 from mcu_nas.search.task import SearchTask
+from mcu_nas.search.versions import versions
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.training import train_supernet
@@ -48,6 +48,7 @@ class Search:
     folder: RunFolder
     task: SearchTask
     listener: Listener
+    workers: int | str = 1  # processes that evaluate, or the ray:// address of a cluster: the same results
 
     def run(self) -> None:
         """All stages, from the first unfinished one on."""
@@ -79,30 +80,9 @@ class Search:
 
     def _evolve(self, supernet: Supernet) -> Architecture:
         self.listener.stage("evolution")
-        began, history, effort = time.monotonic(), History(self.folder.search_log), self.task.effort
-        evaluator = self.task.evaluator(supernet, self.task.splits.validation)
-        name, screen = self.task.request.strategy, Screen(self.task.candidates)
-        start, evaluations = effort.population, effort.population * (effort.generations + 1)
-        if self.task.request.predictor:
-            start, evaluations = screened_sizes(start, evaluations)
-        total = evaluations if name == CONTROL else 2 * evaluations - start
-
-        def evaluate(architectures: Sequence[Architecture], log: Sequence[Evaluation]) -> Iterator[Score]:
-            for architecture in architectures:
-                yield evaluator.score(architecture, against=self._rival(log, architecture))
-
-        explore(
-            STRATEGIES[name](self.task.space, effort),
-            name,
-            self.task.candidates,
-            history,
-            evaluate,
-            start=start,
-            evaluations=evaluations,
-            seed=self.task.request.seed,
-            gather=screen.gather if self.task.request.predictor else None,
-            on_evaluation=ExplorationProgress(self.listener, history, total),
-        )
+        began, history, name = time.monotonic(), History(self.folder.search_log), self.task.request.strategy
+        with self._scores(supernet) as scores:
+            self._explore(history, scores)
         (winner,) = best(history, 1)
         self.folder.record_once(
             "evolution",
@@ -123,6 +103,40 @@ class Search:
         )
         history.close()
         return winner.architecture
+
+    def _explore(self, history: History, scores: Scores) -> None:
+        """The strategy and its control, until the log holds all of their evaluations."""
+        effort, name, screen = self.task.effort, self.task.request.strategy, Screen(self.task.candidates)
+        start, evaluations = effort.population, effort.population * (effort.generations + 1)
+        if self.task.request.predictor:
+            start, evaluations = screened_sizes(start, evaluations)
+        total = evaluations if name == CONTROL else 2 * evaluations - start
+        explore(
+            STRATEGIES[name](self.task.space, effort),
+            name,
+            self.task.candidates,
+            history,
+            lambda architectures, log: scores([(a, self._rival(log, a)) for a in architectures]),
+            start=start,
+            evaluations=evaluations,
+            seed=self.task.request.seed,
+            gather=screen.gather if self.task.request.predictor else None,
+            on_evaluation=lambda evaluation: self.listener.progress(
+                len(history), total, f"{evaluation.strategy}, best loss {best(history, 1)[0].loss:.4f}"
+            ),
+        )
+
+    @contextmanager
+    def _scores(self, supernet: Supernet) -> Iterator[Scores]:
+        """What scores subnets on validation data, in this process or on Ray."""
+        evaluator = self.task.evaluator(supernet, self.task.splits.validation)
+        if self.workers == 1 or "evolution" in self.folder.read():
+            yield evaluator.scores
+        else:
+            from mcu_nas.search.ray_workers import ray_workers  # Ray is an extra
+
+            with ray_workers(evaluator, self.workers) as workers:
+                yield workers.scores
 
     def _rival(self, log: Sequence[Evaluation], architecture: Architecture) -> Architecture | None:
         """Whom a subnet must not be shown to be worse than, to be evaluated to the end."""
@@ -189,13 +203,3 @@ def trained_supernet(folder: RunFolder, task: SearchTask, listener: Listener) ->
         },
     )
     return supernet
-
-
-def versions() -> dict[str, str]:
-    """What the result depends on besides the request."""
-    return {
-        "mcu_nas": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
