@@ -79,17 +79,13 @@ def _repeated(dataset: Dataset, train_names: Sequence[str], test_names: Sequence
         share = len(seen) / len(test_names)
         yield Finding(
             "warning",
-            f"{len(seen):,} test images ({share:.1%}) are training images, too: accuracy is overstated",
+            f"test images that are training images, too, {share:.1%}: accuracy is overstated",
             tuple(seen),
         )
     if contradicting:
-        yield Finding(
-            "warning", f"{len(contradicting):,} training images occur in two classes", tuple(contradicting)
-        )
+        yield Finding("warning", "training images that occur in two classes", tuple(contradicting))
     if again:
-        yield Finding(
-            "note", f"{len(again):,} training images occur more than once in their class", tuple(again)
-        )
+        yield Finding("note", "training images that occur more than once in their class", tuple(again))
 
 
 def _digests(images: np.ndarray) -> Iterator[bytes]:

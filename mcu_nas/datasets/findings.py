@@ -23,10 +23,10 @@ class Finding:
     names: tuple[str, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
-        """On one line, with the first names."""
+        """On one line, with the number of names and the first of them."""
         shown = ", ".join(self.names[:_NAMES_SHOWN])
         more = f", and {len(self.names) - _NAMES_SHOWN:,} more" if len(self.names) > _NAMES_SHOWN else ""
-        return f"{self.text}: {shown}{more}" if shown else self.text
+        return f"{self.text} ({len(self.names):,}): {shown}{more}" if self.names else self.text
 
     def to_record(self, names: int | None = None) -> dict[str, Any]:
         """As JSON holds it, with at most so many names."""

@@ -29,7 +29,7 @@ def inspect_image_folder(
     pixels = read_pixels(listed, channels, image_px, progress)
     if pixels.broken:
         names = tuple(f"{name} ({reason})" for name, reason in pixels.broken)
-        broken = Finding("error", f"{len(names):,} files are no usable images: remove or replace them", names)
+        broken = Finding("error", "files that are no usable images: remove or replace them", names)
         return Inspection(None, (*listed.findings, broken))
     count = len(listed.train)
     px = pixels.images.shape[1]
@@ -65,7 +65,7 @@ def _sizes(files: Sequence[ImageFile], pixels: Pixels, px: int, asked_px: int | 
         findings.append(
             Finding(
                 "warning" if share <= 1 - FILLED_SHARE else "error",
-                f"{len(too_small):,} images ({share:.1%}) are smaller than {px} px and are enlarged",
+                f"images smaller than {px} px, {share:.1%}, are enlarged",
                 tuple(files[index].name for index in too_small.tolist()),
             )
         )

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _FORMATS = ("PNG", "JPEG", "BMP")
 _GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
-_MAX_PIXELS = 200_000_000
+_MAX_PIXELS = 128_000_000
 # What Pillow raises on damaged files, by what a fuzzer of its formats finds.
 _DAMAGE = (
     OSError,

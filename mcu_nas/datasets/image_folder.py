@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +99,7 @@ def _nothing_found(part: Path, labels: Sequence[str], findings: Sequence[Finding
 def _images(root: Path, part: Path, labels: Sequence[str]) -> tuple[list[ImageFile], list[Finding]]:
     """All images of a part, class by class, each class in alphabetical order."""
     files: list[ImageFile] = []
-    strangers: Counter[str] = Counter()
+    strangers: list[str] = []
     nested: list[str] = []
     folders = _folders(part)
     for label, class_name in enumerate(labels):
@@ -113,11 +112,11 @@ def _images(root: Path, part: Path, labels: Sequence[str]) -> tuple[list[ImageFi
             elif _is_folder(entry):
                 nested.append(name)
             else:
-                strangers[suffix or entry.name] += 1
+                strangers.append(name)
     findings = []
     if strangers:
-        kinds = tuple(f"{count:,} {kind}" for kind, count in strangers.most_common())
-        findings.append(Finding("warning", f"files that are not {', '.join(SUFFIXES)} are not read", kinds))
+        text = f"files that are not {', '.join(SUFFIXES)} are not read"
+        findings.append(Finding("warning", text, tuple(strangers)))
     if nested:
         findings.append(Finding("warning", "folders inside class folders are not read", tuple(nested)))
     return files, findings

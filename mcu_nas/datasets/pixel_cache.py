@@ -66,7 +66,7 @@ def load(place: Entry) -> dict[str, np.ndarray] | None:
 
 
 def store(place: Entry, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keeps arrays. Where nothing can be written, the next load takes as long as this one, and that is all."""
+    """Keeps arrays. Where nothing can be written, the next load takes as long as this one, no more."""
     stored: dict[str, Any] = {"digest": np.array(place.digest), **arrays}
     with suppress(OSError), replacing(place.path) as temporary, temporary.open("wb") as file:
         np.savez(file, **stored)

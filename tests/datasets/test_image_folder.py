@@ -93,15 +93,18 @@ def test_other_files_and_folders_in_a_class_are_counted(tmp_path: Path) -> None:
     (tmp_path / "train" / "b" / "notes.txt").write_text("b")
     write_class(tmp_path / "train" / "b" / "more", 2)
     found = texts(tmp_path, "warning")
-    assert "files that are not .png, .jpg, .jpeg, .bmp are not read: 2 .txt, 1 .gif" in found
-    assert "folders inside class folders are not read: train/b/more" in found
+    assert (
+        "files that are not .png, .jpg, .jpeg, .bmp are not read (3):"
+        " train/a/moving.gif, train/b/labels.txt, train/b/notes.txt"
+    ) in found
+    assert "folders inside class folders are not read (1): train/b/more" in found
     assert len(load_dataset(str(tmp_path)).train_labels) == 4
 
 
 def test_folders_beside_train_and_test_are_named(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a": 2, "b": 2}, {"a": 1, "b": 1})
     write_class(tmp_path / "val" / "a", 1)
-    assert "folders beside train and test are not read: val" in texts(tmp_path, "note")
+    assert "folders beside train and test are not read (1): val" in texts(tmp_path, "note")
 
 
 def test_links_are_followed_and_loops_are_no_images(tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_links_are_followed_and_loops_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "data" / "train" / "self").symlink_to("self")
     data = load_dataset(str(tmp_path / "data"))
     assert np.bincount(data.train_labels).tolist() == [2, 2, 3]
-    assert "folders inside class folders are not read: train/a/up" in texts(tmp_path / "data", "warning")
+    assert "folders inside class folders are not read (1): train/a/up" in texts(tmp_path / "data", "warning")
 
 
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 
 def test_a_class_that_is_only_tested_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a": 2, "b": 2}, {"a": 1, "x": 1, "y": 1})
-    with pytest.raises(DataError, match=r"/test: classes that train has not: x, y"):
+    with pytest.raises(DataError, match=r"/test: classes that train has not \(2\): x, y"):
         load_dataset(str(tmp_path))
 
 
@@ -135,7 +138,7 @@ def test_a_class_that_is_only_tested_is_refused(tmp_path: Path) -> None:
         (lambda folder: write_class(folder, 3), "3 images lie in no class folder"),
         (lambda folder: write_class(folder / "train", 3), "train: no class folders"),
         (lambda folder: (folder / "a").mkdir(), "files in its 1 class folders"),
-        (lambda folder: write_class(folder / "Train" / "a", 3), "not read: Train/a"),
+        (lambda folder: write_class(folder / "Train" / "a", 3), "not read (1): Train/a"),
     ],
     ids=["empty", "loose images", "loose images in train", "empty class", "one level too high"],
 )
