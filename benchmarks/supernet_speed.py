@@ -32,7 +32,7 @@ from mcu_nas.supernet.layers import BATCH_NORM_EPSILON, Layer, crop
 from mcu_nas.supernet.lowering import Step, lower_to_torch
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from mcu_nas.supernet.supernet import Supernet
-from mcu_nas.supernet.torch_network import layer_of
+from mcu_nas.supernet.torch_network import layer_of, to_pixels
 from mcu_nas.supernet.training import train_supernet
 
 RESULTS = Path(__file__).with_suffix(".md")
@@ -94,8 +94,10 @@ class Plain:
     def train(self) -> None:
         """One round."""
         for step in range(STEPS):
-            pixels, labels = self._feed.batch(step, BATCH, SAMPLED.shift, SAMPLED.mirror)
-            pixels = pixels.clone(memory_format=torch.contiguous_format)  # of one channel, both formats fit
+            images, labels = self._feed.batch(step, SAMPLED)
+            pixels = to_pixels(images).clone(
+                memory_format=torch.contiguous_format
+            )  # of one channel, both formats fit
             rng = np.random.default_rng((self._feed.seed, 2, step))  # as training.py draws its subnets
             self._optimizer.zero_grad()
             for x, y in zip(pixels.chunk(SHARES), labels.chunk(SHARES), strict=True):

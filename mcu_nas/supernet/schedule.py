@@ -11,8 +11,13 @@ class Schedule:
     """SGD with momentum under one cosine, after a linear warm-up.
 
     ``learning_rate`` is for a batch of 256 and is scaled to ``batch``. Each batch is dealt out in
-    ``shares`` with batch norms of their own. Images are shifted by up to ``shift`` px in both axes
-    and, with ``mirror``, mirrored at random where the data allow it.
+    ``shares`` with batch norms of their own. ``averaging`` is the decay a step of the moving average of the
+    weights that the training ends with (0: the last weights). ``distillation`` is the weight of a teacher's
+    answers beside the labels, where there is a teacher.
+
+    Images are varied: shifted by up to ``shift`` px in both axes; with ``mirror`` mirrored at random where
+    the data allow it; ``cutout``: a black square of so many px (DeVries & Taylor, arXiv 1708.04552);
+    ``mixup``: blended in pairs with a share from Beta(mixup, mixup) (Zhang et al., ICLR 2018).
     """
 
     steps: int
@@ -21,10 +26,14 @@ class Schedule:
     shares: int = 2
     shift: int = 0
     mirror: bool = False
+    cutout: int = 0
+    mixup: float = 0.0
     warmup_steps: int = 50
     momentum: float = 0.9
     weight_decay: float = 5e-5
     label_smoothing: float = 0.1
+    averaging: float = 0.0
+    distillation: float = 0.0
 
     def rate(self, step: int) -> float:
         """Learning rate of step number ``step``, from 0."""
@@ -37,10 +46,21 @@ class Schedule:
 
 @dataclass(frozen=True)
 class SupernetSchedule:
-    """TinyNAS: the largest network alone, its channels sorted, then sampled subnets.
+    """The largest network alone, its channels sorted, then sampled subnets (TinyNAS's two phases).
 
-    In the second phase each share of a batch goes to an architecture sampled for it.
+    In the second phase each share of a batch goes to one architecture sampled for it, or with ``sandwich``
+    to the largest, the smallest and so many sampled ones (BigNAS, Yu et al., ECCV 2020). Where the second
+    schedule has ``distillation``, the largest network teaches: in the sandwich as it is at that step, else
+    as the first phase left it (Once-for-All). ``progressive``: kernels, depths, expand ratios and widths
+    become free one after the other, a fifth of the phase apart (Once-for-All's progressive shrinking).
     """
 
     largest: Schedule
     sampled: Schedule
+    sandwich: int = 0
+    progressive: bool = False
+
+    @property
+    def phases(self) -> tuple[Schedule, Schedule]:
+        """Both schedules in order."""
+        return self.largest, self.sampled

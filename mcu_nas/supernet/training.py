@@ -1,37 +1,36 @@
 """Training of supernets and of single networks; resumable to the bit, whatever the number of threads.
 
 Everything random derives from (seed, step): the order of images, their augmentation, the subnets sampled.
-A checkpoint therefore holds weights, momentum and the step's number, and nothing else.
+A checkpoint therefore holds weights, their average, momentum and the step's number, and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space
+from mcu_nas.supernet.averaging import MovingAverage
 from mcu_nas.supernet.checkpoint import load_checkpoint, save_checkpoint
 from mcu_nas.supernet.feed import Feed
+from mcu_nas.supernet.losses import Classifier, Loss, dealt_out, label_loss, taught_loss
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
+from mcu_nas.supernet.subnet_losses import Sampler, SubnetLosses, classifier
 from mcu_nas.supernet.supernet import Supernet
-from mcu_nas.supernet.torch_network import TorchNetwork
+from mcu_nas.supernet.torch_network import TorchNetwork, to_pixels
 from mcu_nas.supernet.workers import map_in_threads
 
 CHECKPOINT_EVERY = 100  # steps
 _SUBNETS = 2  # random stream of the sampled subnets, beside those of feed.py
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, that step's loss
-Sampler = Callable[[np.random.Generator], Architecture]
-_Losses = Callable[[int], list[Callable[[], Tensor]]]  # of step number n: one function a share of the batch
+_Losses = Callable[[int], list[Loss]]  # of step number n: one function a share of the batch
 
 
 def train_supernet(
@@ -43,33 +42,32 @@ def train_supernet(
     sample: Sampler | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """TinyNAS's two phases (MCUNet, NeurIPS 2020, §3.1 and supplement), in place.
+    """Trains the supernet in place, in the two phases of its schedule.
 
-    ``sample`` draws the subnets, by default uniformly from the space; it must depend on its generator
-    alone. ``progress`` is called after each step. With ``checkpoint`` a run that was cut off goes on where
-    the file stands.
+    The feed's images have the space's largest resolution; each subnet gets them at its own. ``sample`` draws
+    the subnets, by default uniformly from the space; it must depend on its generator alone. ``progress`` is
+    called after each step. With ``checkpoint`` a run that was cut off goes on where the file stands.
 
     Raises:
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
-    largest, draw = supernet.space.largest(), sample or supernet.space.sample
-    first, second = schedule.largest, schedule.sampled
+    subnets = SubnetLosses(supernet, schedule, sample or supernet.space.sample)
+    first, second = schedule.phases
+    largest = label_loss(classifier(supernet, supernet.space.largest()), first)
 
-    def largest_losses(step: int) -> list[Callable[[], Tensor]]:
-        return _shares(feed, step, first, [partial(supernet, architecture=largest)] * first.shares)
+    def largest_losses(step: int) -> list[Loss]:
+        return dealt_out(feed, step, first, [largest] * first.shares)
 
-    def sampled_losses(step: int) -> list[Callable[[], Tensor]]:
+    def sampled_losses(step: int) -> list[Loss]:
         rng = np.random.default_rng((feed.seed, _SUBNETS, step))
-        subnets = [partial(supernet, architecture=draw(rng)) for _ in range(second.shares)]
-        return _shares(feed, first.steps + step, second, subnets)
+        return dealt_out(feed, first.steps + step, second, subnets.of_step(step, rng))
 
-    identity = supernet_identity(supernet.space, feed, schedule)
-    total = first.steps + second.steps
     phases = (
         _Phase(first, 0, largest_losses, supernet.sort_channels),
         _Phase(second, first.steps, sampled_losses, lambda: None),
     )
-    _run(supernet, phases, total, identity, checkpoint, progress)
+    identity = supernet_identity(supernet.space, feed, schedule)
+    _run(supernet, phases, first.steps + second.steps, identity, checkpoint, progress)
 
 
 def train_network(
@@ -77,18 +75,22 @@ def train_network(
     feed: Feed,
     schedule: Schedule,
     *,
+    teacher: Classifier | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Trains one network in place: from scratch, or on from a supernet's weights.
 
-    Batch-norm statistics are not tracked: recalibrate afterwards.
+    ``teacher`` answers beside the labels with the schedule's weight of distillation; it is called from
+    several threads. Batch-norm statistics are not tracked: recalibrate afterwards.
 
     Raises:
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
     tensors = network.network.tensors
-    train_module(network, "network", tensors, feed, schedule, checkpoint=checkpoint, progress=progress)
+    train_module(
+        network, "network", tensors, feed, schedule, teacher=teacher, checkpoint=checkpoint, progress=progress
+    )
 
 
 def train_module(
@@ -98,10 +100,11 @@ def train_module(
     feed: Feed,
     schedule: Schedule,
     *,
+    teacher: Classifier | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Trains in place whatever maps pixels to logits.
+    """Trains in place whatever maps pixels to logits, taught as train_network's network.
 
     ``name`` and ``what`` tell its checkpoint from those of other trainings with this feed and schedule.
 
@@ -109,10 +112,16 @@ def train_module(
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
 
-    def losses(step: int) -> list[Callable[[], Tensor]]:
-        return _shares(feed, step, schedule, [module] * schedule.shares)
+    def network(images: np.ndarray) -> Tensor:
+        logits: Tensor = module(to_pixels(images))
+        return logits
 
-    identity = _hashed(f"{name} {schedule} {feed.identity} {what}")
+    loss = label_loss(network, schedule) if teacher is None else taught_loss(network, teacher, schedule)
+
+    def losses(step: int) -> list[Loss]:
+        return dealt_out(feed, step, schedule, [loss] * schedule.shares)
+
+    identity = _hashed(f"{name} {schedule} {feed.identity} {what} {teacher is not None}")
     phase = _Phase(schedule, 0, losses, lambda: None)
     _run(module, (phase,), schedule.steps, identity, checkpoint, progress)
 
@@ -153,15 +162,24 @@ def _run(
         if done >= ends and phase.schedule.steps:
             continue
         optimizer = _optimizer(model, phase.schedule)
+        average = MovingAverage(list(model.parameters()), phase.schedule.averaging)
         if state and done > phase.begins:
             optimizer.load_state_dict(state["optimizer"])
+            average.load(state["average"])
         while done < ends:
             loss = _step(optimizer, phase, done - phase.begins)
+            average.update(done - phase.begins)
             done += 1
             if done == ends:
+                average.take_over()
                 phase.finish()
             if checkpoint and (done % CHECKPOINT_EVERY == 0 or done == ends):
-                contents = {"step": done, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                contents = {
+                    "step": done,
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average.values,
+                }
                 save_checkpoint(checkpoint, identity, contents)
             if progress:
                 progress(done, total, loss)
@@ -177,19 +195,6 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
         {"params": others},
     ]
     return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True)
-
-
-def _shares(
-    feed: Feed, step: int, schedule: Schedule, networks: Sequence[Callable[[Tensor], Tensor]]
-) -> list[Callable[[], Tensor]]:
-    """The batch dealt out: per network, a function that returns its share of the step's loss."""
-    pixels, labels = feed.batch(step, schedule.batch, schedule.shift, schedule.mirror)
-
-    def loss(network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(network(x), y, label_smoothing=schedule.label_smoothing) / len(networks)
-
-    parts = zip(networks, pixels.chunk(len(networks)), labels.chunk(len(networks)), strict=True)
-    return [partial(loss, network, x, y) for network, x, y in parts]
 
 
 def _step(optimizer: torch.optim.SGD, phase: _Phase, step: int) -> float:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule
+
+
+def schedule(batch: int, **variation: Any) -> Schedule:
+    return Schedule(steps=1, batch=batch, learning_rate=0.1, **variation)
 
 
 def numbered_feed(seed: int = 0, may_mirror: bool = False) -> Feed:
@@ -18,30 +24,33 @@ def numbered_feed(seed: int = 0, may_mirror: bool = False) -> Feed:
 
 def test_every_epoch_holds_every_image_once() -> None:
     feed = numbered_feed()
-    labels = torch.cat([feed.batch(step, 5)[1] for step in range(4)])
+    labels = torch.cat([feed.batch(step, schedule(5))[1] for step in range(4)])
     assert sorted(labels[:10].tolist()) == sorted(labels[10:].tolist()) == list(range(10))
     assert labels[:10].tolist() != labels[10:].tolist()
 
 
 def test_batch_of_a_step_does_not_depend_on_the_steps_before() -> None:
     one, other = numbered_feed(may_mirror=True), numbered_feed(may_mirror=True)
+    varied = schedule(4, shift=1, mirror=True, cutout=2, mixup=0.5)
     for step in range(7):
-        one.batch(step, 4, shift=1, mirror=True)
-    expected, got = one.batch(7, 4, shift=1, mirror=True), other.batch(7, 4, shift=1, mirror=True)
-    assert torch.equal(got[0], expected[0])
+        one.batch(step, varied)
+    expected, got = one.batch(7, varied), other.batch(7, varied)
+    assert np.array_equal(got[0], expected[0])
     assert torch.equal(got[1], expected[1])
 
 
 def test_images_keep_their_labels() -> None:
-    pixels, labels = numbered_feed().batch(0, 10)
-    assert torch.equal((pixels[:, 0, 3, 3] * 255).round().long(), labels)
+    images, labels = numbered_feed().batch(0, schedule(10))
+    assert images.shape == (10, 6, 6, 1)
+    assert images[:, 3, 3, 0].tolist() == labels.tolist()
 
 
 def test_shift_moves_by_at_most_its_size_and_fills_with_black() -> None:
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 4, 4] = 255
     feed = Feed(image, np.zeros(1, np.int64), seed=0, may_mirror=False)
-    places = {tuple(np.argwhere(feed.batch(step, 1, shift=2)[0][0, 0].numpy())[0]) for step in range(200)}
+    batches = (feed.batch(step, schedule(1, shift=2))[0] for step in range(200))
+    places = {tuple(np.argwhere(images[0, :, :, 0])[0]) for images in batches}
     assert places == {(y, x) for y in range(2, 7) for x in range(2, 7)}
 
 
@@ -51,13 +60,36 @@ def test_only_asymmetric_labels_forbid_mirroring() -> None:
     corners = {}
     for mirror in (False, True):
         feed = Feed(image, np.zeros(1, np.int64), seed=0, may_mirror=mirror)
-        corners[mirror] = {int(feed.batch(step, 1, mirror=True)[0][0, 0, 0].argmax()) for step in range(40)}
+        batches = (feed.batch(step, schedule(1, mirror=True))[0] for step in range(40))
+        corners[mirror] = {int(images[0, 0, :, 0].argmax()) for images in batches}
     assert corners == {False: {0}, True: {0, 3}}
 
 
+@pytest.mark.parametrize("size", [3, 4])
+def test_cutout_blackens_one_square_that_the_edges_may_cut(size: int) -> None:
+    feed = Feed(np.full((1, 9, 9, 1), 200, np.uint8), np.zeros(1, np.int64), seed=0, may_mirror=False)
+    areas = set()
+    for step in range(100):
+        black = feed.batch(step, schedule(1, cutout=size))[0][0, :, :, 0] == 0
+        rows, columns = black.any(1).sum(), black.any(0).sum()
+        assert black.sum() == rows * columns > 0
+        areas.add(int(black.sum()))
+    assert max(areas) == size**2
+    assert min(areas) < size**2
+
+
+def test_mixup_blends_images_and_targets_by_the_same_share() -> None:
+    feed = numbered_feed()
+    for step in range(20):
+        images, targets = feed.batch(step, schedule(10, mixup=1.0))
+        assert torch.allclose(targets.sum(1), torch.ones(10))
+        blended = targets @ torch.arange(10.0)  # image i is i everywhere
+        assert np.abs(images[:, 3, 3, 0] - blended.numpy()).max() <= 0.5 + 1e-5
+
+
 def test_learning_rate_warms_up_then_falls_to_zero() -> None:
-    schedule = Schedule(steps=100, batch=128, learning_rate=0.2, warmup_steps=10)
-    rates = [schedule.rate(step) for step in range(100)]
+    warming = Schedule(steps=100, batch=128, learning_rate=0.2, warmup_steps=10)
+    rates = [warming.rate(step) for step in range(100)]
     assert max(rates) == pytest.approx(0.1)
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
