@@ -102,6 +102,23 @@ class Workers(click.ParamType):
         return int(value)
 
 
+class Names(click.ParamType):
+    """Names separated by commas: ``stm32f746g-disco,qemu-cortex-m4``."""
+
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The names in the order given."""
+        if not isinstance(value, str):
+            return tuple(value)
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"'{value}' is not a list of names separated by commas", param, ctx)
+        return names
+
+
 class Share(click.FloatRange):
     """A number from 0 to 1; not-a-number is none."""
 
@@ -117,6 +134,7 @@ class Share(click.FloatRange):
 
 
 PATH = FilePath()
+NAMES = Names()
 SHARE = Share()
 WORKERS = Workers()
 BYTES = Bytes()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import click
 from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import (
     DATA_HELP,
+    NAMES,
     PATH,
     WORKERS,
     data_options,
@@ -23,46 +25,49 @@ from mcu_nas.cli.options import (
     space_options,
 )
 from mcu_nas.cli.progress import Bars
-from mcu_nas.errors import Interrupted, RunFolderError, UsageError
+from mcu_nas.cli.search_request import board_runs, default_folder, request_from, request_of, resumed
+from mcu_nas.errors import Interrupted, NothingFitsError, RunFolderError
 from mcu_nas.extras import require_ray, require_torch
+from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mcu_nas.search.pipeline import Search
 
-# Option of the command line -> field of the request.
-REQUEST_FIELDS = {
-    "board": "board",
-    "data": "data",
-    "effort": "effort",
-    "seed": "seed",
-    "threads": "threads",
-    "sram": "sram_bytes",
-    "flash": "flash_bytes",
-    "weights": "weights_bytes",
-    "latency": "latency_ms",
-    "resolutions": "resolutions",
-    "widths": "widths",
-    "strategy": "strategy",
-    "predictor": "predictor",
-    "channels": "channels",
-    "image_px": "image_px",
-    "mirror": "mirror",
-}
-_LIMITS = ("sram", "flash", "weights", "latency")
-_OF_THE_SUPERNET = ("data", "seed", "resolutions", "widths", "channels", "image_px", "mirror")
+
+class _Search(click.Command):
+    """Takes `--boards A B C` for `--boards A,B,C`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--boards" in args:
+            first = last = args.index("--boards") + 1
+            while last < len(args) and not args[last].startswith("-"):
+                last += 1
+            if last > first:
+                args = [*args[:first], ",".join(args[first:last]), *args[last:]]
+        return super().parse_args(ctx, args)
 
 
 @click.command(
+    cls=_Search,
     epilog="""\b
 Examples:
   mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 40ms
   mcu-nas search --board stm32f746g-disco --data fashion-mnist --effort standard --run runs/long
   mcu-nas search --run runs/long --resume
-  mcu-nas search --from runs/long --board qemu-cortex-m4 --sram 64KiB --run runs/smaller"""
+  mcu-nas search --from runs/long --board qemu-cortex-m4 --sram 64KiB --run runs/smaller
+  mcu-nas search --boards stm32f746g-disco qemu-cortex-m4 --data fashion-mnist --run runs/two""",
 )
 @click.option("--board", metavar="B", help="Board, see `mcu-nas boards`.")
+@click.option(
+    "--boards",
+    type=NAMES,
+    metavar="A,B,...",
+    help="Several boards from one supernet, each with a run folder DIR/<board>, and a table at the end. The"
+    " supernet is trained for the board whose space serves them all, of equals the first; with --from it is"
+    " there already.",
+)
 @click.option("--data", metavar="D", help=DATA_HELP)
 @data_options
 @click.option(
@@ -138,26 +143,69 @@ def command(
     one with its core. Everything lands in one run folder (docs/run_folder.md); a run that was cut off goes
     on with --resume and ends with the same result.
     """
+    from mcu_nas.cli.winner import winner_summary
+
     require_torch("search")
     if options["workers"] != 1:
         require_ray(f"--workers {options['workers']}")
+    workers = options["workers"]
+    if options["boards"] or (run_dir and BoardRuns.exists(run_dir)):
+        _search_boards(context, board_runs(context, source, run_dir, resume, options), workers, as_json)
+        return
     if resume:
-        request, path = _resumed(context, source, run_dir, options)
+        request, path = resumed(context, source, run_dir, options)
     else:
-        request = _request_from(context, source, options) if source else _request(options)
-        path = run_dir or _default_folder(request.board, request.data)
-    with Bars() as bars:
-        search = replace(_prepared(RunFolder(path), request, bars), workers=options["workers"])
-        if not resume:
-            RunFolder.create(path, request.to_record())
-        try:
-            with search.folder.locked():
-                search.run()
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted: `mcu-nas search --resume --run {shlex.quote(str(path))}` goes on"
-            ) from None
-    _print_result(search.folder, as_json)
+        request = request_from(context, source, options) if source else request_of(options)
+        path = run_dir or default_folder(request.board, request.data)
+    folder = RunFolder(path)
+    with Bars() as bars, _interruptible(path):
+        _run(folder, request, resume, workers, bars)
+    print(json.dumps(folder.read(), indent=2) if as_json else winner_summary(folder))
+
+
+def _search_boards(context: click.Context, runs: BoardRuns, workers: Any, as_json: bool) -> None:
+    """Every board's run in turn, those that are finished left alone; exit code 1 where one gets nothing."""
+    from mcu_nas.cli.board_table import print_board_table
+    from mcu_nas.search.several_boards import request_in
+
+    obstacles = {}
+    with Bars() as bars, _interruptible(runs.path):
+        for request in runs.in_turn():
+            folder = runs.folder(request.board)
+            bars.stage(request.board)
+            bars.note(str(folder.path))
+            begun = folder.is_begun()
+            if begun and "finished" in folder.read():
+                continue
+            try:
+                _run(folder, request_in(runs, request), begun, workers, bars)
+            except NothingFitsError as error:
+                obstacles[request.board] = str(error)
+    print_board_table(runs, obstacles, as_json)
+    context.exit(1 if obstacles else 0)
+
+
+@contextmanager
+def _interruptible(path: Path) -> Iterator[None]:
+    """Ctrl-C says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted: `mcu-nas search --resume --run {shlex.quote(str(path))}` goes on"
+        ) from None
+
+
+def _run(folder: RunFolder, request: SearchRequest, resume: bool, workers: Any, bars: Bars) -> None:
+    """One search, begun or gone on with, to its end and its picture."""
+    from mcu_nas.report.search_picture import write_search_picture
+
+    search = replace(_prepared(folder, request, bars), workers=workers)
+    if not resume:
+        RunFolder.create(folder.path, request.to_record())
+    with folder.locked():
+        search.run()
+    write_search_picture(folder)
 
 
 def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
@@ -179,70 +227,3 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     task.check_supernet(folder)
     task.check()
     return Search(folder, task, Together(bars, ProgressFile(folder.progress)))
-
-
-def _request(options: Mapping[str, Any]) -> SearchRequest:
-    if not (options["board"] and options["data"]):
-        raise UsageError("--board and --data are needed (or --run DIR --resume, or --from RUN)")
-    return SearchRequest(**{field: options[name] for name, field in REQUEST_FIELDS.items()})
-
-
-def _request_from(context: click.Context, source: Path, options: Mapping[str, Any]) -> SearchRequest:
-    """What is asked of the supernet of another run: that run's request, but for the limits, which are those
-    given now, and for whatever else was typed."""
-    from mcu_nas.search.reuse import supernet_source
-
-    folder = RunFolder.open(source)
-    earlier = folder.request()
-    fields: dict[str, Any] = {}
-    for option, field in REQUEST_FIELDS.items():
-        given, before = options[option], getattr(earlier, field)
-        if _typed(context, option):
-            if option in _OF_THE_SUPERNET and given != before:
-                raise UsageError(
-                    f"--{option.replace('_', '-')} {given}: with --from it is that of {source}: leave it out"
-                )
-            fields[field] = given
-        elif option in _LIMITS:
-            fields[field] = None
-    return replace(earlier, **fields, source=supernet_source(folder))
-
-
-def _resumed(
-    context: click.Context, source: Path | None, run_dir: Path | None, options: Mapping[str, Any]
-) -> tuple[SearchRequest, Path]:
-    """The request of a run that is to go on, and its folder."""
-    if source:
-        raise UsageError("--from is part of what the run was asked: leave it out to resume it")
-    path = run_dir or _default_folder(options["board"], options["data"])
-    folder = RunFolder.open(path)
-    if "pick" in folder.read():
-        raise RunFolderError(f"{path} is a pick, not a search: `{folder.going_on}` goes on with it")
-    recorded = folder.request()
-    for option, field in REQUEST_FIELDS.items():
-        before, now = getattr(recorded, field), options[option]
-        if _typed(context, option) and before != now:
-            asked = "without" if before in (None, ()) else f"with {before}"
-            raise RunFolderError(
-                f"--{option.replace('_', '-')} {now}: the run was asked {asked}; leave the option out"
-                " to resume it, or choose another --run"
-            )
-    return recorded, path
-
-
-def _typed(context: click.Context, option: str) -> bool:
-    return context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
-
-
-def _default_folder(board: str | None, data: str | None) -> Path:
-    if not (board and data):
-        raise UsageError("--run DIR, or --board and --data, is needed to find the run folder")
-    return Path("runs") / f"{board}-{Path(data).name}"
-
-
-def _print_result(folder: RunFolder, as_json: bool) -> None:
-    from mcu_nas.cli.winner import winner_summary
-    from mcu_nas.report.search_picture import write_search_picture
-
-    write_search_picture(folder)
-    print(json.dumps(folder.read(), indent=2) if as_json else winner_summary(folder))

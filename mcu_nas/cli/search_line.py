@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from mcu_nas.cli.options import Milliseconds
-from mcu_nas.cli.search import REQUEST_FIELDS
 from mcu_nas.cli.search import command as search
+from mcu_nas.cli.search_request import REQUEST_FIELDS
 from mcu_nas.report.card import searched_in
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder

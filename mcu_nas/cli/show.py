@@ -11,9 +11,11 @@ from typing import Any
 
 import click
 
+from mcu_nas.cli.board_table import print_board_table
 from mcu_nas.cli.options import PATH, json_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.winner import next_command, story
+from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.history import Evaluation
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.search.run_state import RunState, state_of
@@ -33,8 +35,12 @@ Examples:
 def command(run: Path, as_json: bool) -> None:
     """Show how a run stands: what was asked, what it has found, and what it is doing.
 
-    Reads the folder only, so that it can be typed at any time, also while the search is at work.
+    Reads the folder only, so that it can be typed at any time, also while the search is at work. Of a search
+    for several boards, the table of what they have got so far.
     """
+    if BoardRuns.exists(run):
+        print_board_table(BoardRuns.open(run), {}, as_json)
+        return
     folder = RunFolder.open(run)
     folder.request()  # raises where a later command would
     state = state_of(folder)
@@ -99,11 +105,10 @@ def _row(number: int, e: Evaluation) -> tuple[str, ...]:
 
 
 def _next(folder: RunFolder, state: RunState) -> str:
-    typed = shlex.quote(str(folder.path))
     if state.state == "running":
-        return f"mcu-nas show {typed}"
+        return f"mcu-nas show {shlex.quote(str(folder.path))}"
     if state.state == "stopped":
-        return f"mcu-nas search --resume --run {typed}"
+        return folder.going_on
     return next_command(folder, state.run)
 
 

@@ -7,7 +7,6 @@ the checkpoint, so that it can be resumed, moved and searched from again without
 from __future__ import annotations
 
 import hashlib
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,16 +27,19 @@ def supernet_source(folder: RunFolder) -> SupernetSource:
     Raises:
         RunFolderError: the run has no trained supernet, or its checkpoint is gone.
     """
-    request, typed = folder.request(), shlex.quote(str(folder.path))
-    if "supernet" not in folder.read():
-        resume = f"`mcu-nas search --resume --run {typed}` trains it"
-        going_on = "its search is running, wait for it" if folder.is_locked() else resume
+    record = folder.read()
+    if "pick" in record:
+        run = folder.path.parent.parent
+        raise RunFolderError(f"{folder.path} is a pick and has no supernet of its own: {run} has it")
+    if "supernet" not in record:
+        going_on = "its search is running, wait" if folder.is_locked() else f"`{folder.going_on}` trains it"
         raise RunFolderError(f"{folder.path}: its supernet is not trained yet: {going_on}")
     if not folder.supernet.is_file():
         raise RunFolderError(
             f"{folder.supernet} is missing: the supernet cannot be searched again without it;"
-            f" `mcu-nas search --resume --run {typed}` trains it anew"
+            f" `{folder.going_on}` trains it anew"
         )
+    request = folder.request()
     trained = request.source.request if request.source else request
     return SupernetSource(str(folder.path), _sha256(folder.supernet), trained)
 

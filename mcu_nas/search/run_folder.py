@@ -68,6 +68,10 @@ class RunFolder:
             )
         return folder
 
+    def is_begun(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").exists()
+
     def firmware(self, board: str) -> Path:
         """The folder of the images linked for a board."""
         return self.winner / "firmware" / board

@@ -1,0 +1,108 @@
+"""The folder of a search for several boards: a run folder for each, and what was asked for all.
+
+boards.json    the boards in their order, whose run trains the supernet, what each run was asked
+<board>/       that board's run folder
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcu_nas.errors import RunFolderError
+from mcu_nas.files import write_text
+from mcu_nas.search.request import SearchRequest
+from mcu_nas.search.run_folder import RunFolder
+
+SCHEMA = 1
+_FILE = "boards.json"
+
+
+@dataclass(frozen=True)
+class BoardRuns:
+    """``requests`` in the order of the boards, each for its own; ``trainer``: the board whose run trains the
+    supernet that the others take, None where all take it from another run."""
+
+    path: Path
+    requests: tuple[SearchRequest, ...]
+    trainer: str | None
+
+    @staticmethod
+    def create(path: Path, requests: Sequence[SearchRequest], trainer: str | None) -> BoardRuns:
+        """A new folder.
+
+        Raises:
+            RunFolderError: it holds something already.
+        """
+        if BoardRuns.exists(path):
+            raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
+        if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
+            what = "not empty" if path.is_dir() else "not a folder"
+            raise RunFolderError(f"{path} is {what}: --run names a new folder, or an empty one")
+        record = {
+            "schema": SCHEMA,
+            "trainer": trainer,
+            "requests": [request.to_record() for request in requests],
+        }
+        write_text(path / _FILE, json.dumps(record, indent=2) + "\n")
+        return BoardRuns(path, tuple(requests), trainer)
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether a folder is one of a search for several boards."""
+        return (path / _FILE).is_file()
+
+    @staticmethod
+    def open(path: Path) -> BoardRuns:
+        """An existing folder.
+
+        Raises:
+            RunFolderError: boards.json is missing, broken, or of another version.
+        """
+        try:
+            record = json.loads((path / _FILE).read_text(encoding="utf-8"))
+            if record["schema"] != SCHEMA:
+                raise RunFolderError(f"schema {record['schema']!r}, this version reads {SCHEMA}")
+            requests = tuple(SearchRequest.from_record(request) for request in record["requests"])
+            return BoardRuns(path, requests, record["trainer"])
+        except (OSError, ValueError, KeyError, TypeError, RunFolderError) as error:
+            raise RunFolderError(f"{path / _FILE}: {error}: start the search anew") from None
+
+    @property
+    def boards(self) -> tuple[str, ...]:
+        """Their names, in the order given."""
+        return tuple(request.board for request in self.requests)
+
+    @property
+    def supernet_of(self) -> str:
+        """The run folder whose supernet all of them use."""
+        source = self.requests[0].source
+        return source.run if source else str(self.folder(self.trainer or self.boards[0]).path)
+
+    def in_turn(self) -> list[SearchRequest]:
+        """The requests in the order of searching: the trainer's comes first."""
+        return sorted(self.requests, key=lambda request: request.board != self.trainer)
+
+    def folder(self, board: str) -> RunFolder:
+        """The run folder of a board, made or not."""
+        return RunFolder(self.path / board)
+
+
+def board_row(folder: RunFolder, board: str) -> dict[str, Any]:
+    """What a board's run has found so far, with None for what is not yet known; milliseconds are estimated,
+    accuracy is that of the int8 model on the test set."""
+    record = folder.read() if folder.is_begun() else {}
+    winner, accuracy = record.get("winner", {}), record.get("accuracy", {})
+    return {
+        "board": board,
+        "run": str(folder.path),
+        "finished": "finished" in record,
+        "accuracy": accuracy.get("int8"),
+        "latency_ms": winner.get("latency", {}).get("central_ms"),
+        "peak_bytes": winner.get("peak_bytes"),
+        "flash_bytes": winner.get("flash_bytes"),
+        "macs": winner.get("macs"),
+    }
