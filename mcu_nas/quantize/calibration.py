@@ -40,7 +40,6 @@ from mcu_nas.quantize.execution import execute, pixels_of
 from mcu_nas.quantize.float_network import FloatNetwork
 
 NARROWEST = 1e-3  # a tensor of smaller range is dead; its scale must still make a sound multiplier
-FINEST_SCALE = NARROWEST / 255
 _SHRINK = tuple(np.linspace(1.0, 0.5, 26))
 _VALUES = 20_000  # sampled per tensor for the error
 _BATCH = 64
@@ -88,7 +87,7 @@ def calibrate(network: FloatNetwork, images: np.ndarray) -> dict[int, Quantizati
     What requantize_fixed_scales returns is expected.
     """
     graph = network.network
-    leaders = leaders_of(graph)
+    leaders = _leaders(graph)
     found = {leaders[graph.inputs[0]]: input_quantization(network.white)}
     found |= {leaders[op.outputs[0]]: _FIXED[type(op)] for op in graph.ops if type(op) in _FIXED}
     measured: dict[int, list[Op]] = {}
@@ -114,7 +113,7 @@ def quantize_range(low: float, high: float) -> Quantization:
     return Quantization((scale,), (max(-128, min(127, zero_point)),))
 
 
-def leaders_of(graph: Network) -> dict[int, int]:
+def _leaders(graph: Network) -> dict[int, int]:
     """Per activation the first of those that share its range."""
     leaders = {tensor: tensor for tensor in graph.inputs}
     for op in graph.ops:

@@ -5,26 +5,42 @@ Integers are held in floats; the straight-through estimator is Bengio et al., ar
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from mcu_nas.supernet.native.library import check, library, serves
 
 # Rounds ties away from zero where torch rounds them to even: every value moves outwards, by less than what
 # separates two products of int32 and a power of two down to 2^-15.
 _OUTWARDS = 1.0 + 2.0**-22
 
 
+class Factor(NamedTuple):
+    """Multipliers of requantization, (C,) each: ``whole`` = ``fraction`` * ``power``.
+
+    After the product with the fraction there is a rounding of its own; the power of two is that of the right
+    shift.
+    """
+
+    whole: Tensor
+    fraction: Tensor
+    power: Tensor
+
+
+def factor_of(whole: Tensor) -> Factor:
+    """As TFLite's QuantizeMultiplier splits it; a left shift, being exact, goes to the fraction."""
+    _, shift = torch.frexp(whole)
+    power = torch.exp2(shift.clamp(max=0).to(whole.dtype))
+    return Factor(whole, whole / power, power)
+
+
 def rounded(x: Tensor) -> Tensor:
     """The nearest integers."""
-    return straight_through(x, torch.round(x))
-
-
-def straight_through(x: Tensor, instead: Tensor) -> Tensor:
-    """``instead``, with the gradient going to ``x``."""
-    value: Tensor = _Through.apply(x, instead)
-    return value
+    integers: Tensor = _Round.apply(x)
+    return integers
 
 
 def clamped_and_rounded(x: Tensor, low: int, high: int) -> Tensor:
@@ -36,30 +52,26 @@ def clamped_and_rounded(x: Tensor, low: int, high: int) -> Tensor:
     return integers
 
 
-def requantized(
-    sums: Tensor, bias: Tensor, factor: Tensor, parts: tuple[Tensor, Tensor], low: int, high: int
-) -> Tensor:
+def requantized(sums: Tensor, bias: Tensor, factor: Factor, low: int, high: int) -> Tensor:
     """(``sums`` + ``bias``) * ``factor`` in [low, high], rounded by TFLite's MultiplyByQuantizedMultiplier.
 
-    sums (N, C, ...) and bias (C,) are integers. ``parts`` multiply to ``factor``, all (C,): after the product
-    with the first, the multiplier's fraction, comes a rounding of its own; the second is the power of two of
-    the right shift. Products of 32 bits rarely round otherwise than those of a float's 24.
+    sums (N, C) or (N, C, H, W) and bias (C,) are integers. The product of two of 32 bits rarely rounds
+    otherwise than that of floats with 24.
     """
-    shape = (-1, *(1,) * (sums.ndim - 2))
-    columns = (values.reshape(shape) for values in (bias, factor, *parts))
-    integers: Tensor = _Requantize.apply(sums, *columns, low, high)
+    requantize = _RequantizeInC if serves(sums) else _Requantize
+    integers: Tensor = requantize.apply(sums, bias, factor, low, high)
     return integers
 
 
-class _Through(torch.autograd.Function):
+class _Round(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, instead: Tensor) -> Tensor:
-        return instead.detach()
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.round(x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient, None
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
 
 
 class _ClampAndRound(torch.autograd.Function):
@@ -78,34 +90,80 @@ class _ClampAndRound(torch.autograd.Function):
 
 
 class _Requantize(torch.autograd.Function):
+    """Where there is no kernel in C."""
+
     @staticmethod
-    def forward(
-        ctx: Any,
-        sums: Tensor,
-        bias: Tensor,
-        factor: Tensor,
-        fraction: Tensor,
-        power: Tensor,
-        low: int,
-        high: int,
-    ) -> Tensor:
-        clamped = torch.addcmul(bias * fraction, sums, fraction).round_()
+    def forward(ctx: Any, sums: Tensor, bias: Tensor, factor: Factor, low: int, high: int) -> Tensor:
+        shape = (-1, *(1,) * (sums.ndim - 2))
+        whole, fraction, power = (values.reshape(shape) for values in factor)
+        clamped = sums.add(bias.reshape(shape)).mul_(fraction).round_()
         clamped.mul_(power * _OUTWARDS).clamp_(low, high)
-        ctx.save_for_backward(clamped, factor)
+        ctx.save_for_backward(clamped, whole)
         ctx.low, ctx.high = low, high
         return torch.round(clamped)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        clamped, factor = ctx.saved_tensors
-        inside = _inside(gradient, clamped, ctx.low, ctx.high)
-        of_bias = of_factor = None
-        if ctx.needs_input_grad[1]:
-            of_bias = inside.sum_to_size(factor.shape) * factor
-        if ctx.needs_input_grad[2]:  # inside, clamped = (sums + bias) * factor
-            of_factor = (inside * clamped).sum_to_size(factor.shape) / factor
-        return inside.mul_(factor), of_bias, of_factor, None, None, None, None
+        clamped, whole = ctx.saved_tensors
+        of_sums = _inside(gradient, clamped, ctx.low, ctx.high) * whole
+        of_bias = of_sums.sum_to_size(whole.shape).flatten() if ctx.needs_input_grad[1] else None
+        return of_sums, of_bias, None, None, None
+
+
+class _RequantizeInC(torch.autograd.Function):
+    """The same by native/requantize.c, which takes one pass where torch takes six."""
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, bias: Tensor, factor: Factor, low: int, high: int) -> Tensor:
+        sums = _pixel_by_pixel(sums)
+        channels = sums.shape[1]
+        bias, whole, fraction = (values.expand(channels).contiguous() for values in (bias, *factor[:2]))
+        power = (factor.power * _OUTWARDS).expand(channels).contiguous()
+        integers = torch.empty_like(sums)
+        library(sums.dtype).requantize_forward(
+            sums.data_ptr(),
+            sums.numel() // channels,
+            channels,
+            bias.data_ptr(),
+            fraction.data_ptr(),
+            power.data_ptr(),
+            low,
+            high,
+            integers.data_ptr(),
+        )
+        ctx.save_for_backward(sums, bias, whole, fraction, power)
+        ctx.low, ctx.high = low, high
+        return integers
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        sums, bias, whole, fraction, power = ctx.saved_tensors
+        gradient = _pixel_by_pixel(gradient)
+        channels = sums.shape[1]
+        of_sums, of_bias = torch.empty_like(sums), torch.empty_like(bias)
+        status = library(sums.dtype).requantize_backward(
+            sums.data_ptr(),
+            gradient.data_ptr(),
+            sums.numel() // channels,
+            channels,
+            bias.data_ptr(),
+            fraction.data_ptr(),
+            power.data_ptr(),
+            whole.data_ptr(),
+            ctx.low,
+            ctx.high,
+            of_sums.data_ptr(),
+            of_bias.data_ptr(),
+        )
+        check(status)
+        return of_sums, of_bias, None, None, None
+
+
+def _pixel_by_pixel(x: Tensor) -> Tensor:
+    """In memory, the channels of a pixel beside each other."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
 
 
 def _inside(gradient: Tensor, clamped: Tensor, low: int, high: int) -> Tensor:
