@@ -1,0 +1,144 @@
+"""What supernet training trains: sandwiches, teachers, positions that become free one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mcu_nas.spaces.architecture import Architecture
+from mcu_nas.spaces.space import Space, mbconv_space
+from mcu_nas.supernet.losses import blended_loss
+from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
+from mcu_nas.supernet.subnet_losses import SubnetLosses
+from mcu_nas.supernet.supernet import Supernet
+from mcu_nas.supernet.training import train_supernet
+from tests.fashion import needs_fashion_mnist
+from tests.supernet.small_training import digest, small_feed, small_space
+
+SAMPLED = Schedule(steps=100, batch=8, learning_rate=0.1, warmup_steps=2)
+
+
+class Recorded(Supernet):
+    """Remembers the architectures and the image sizes that it is run with."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(space, seed=1)
+        self.seen: list[Architecture] = []
+        self.sizes: list[int] = []
+
+    def forward(self, pixels: torch.Tensor, architecture: Architecture) -> torch.Tensor:
+        self.seen.append(architecture)
+        self.sizes.append(pixels.shape[2])
+        return super().forward(pixels, architecture)
+
+
+def run_step(supernet: Supernet, schedule: SupernetSchedule, step: int = 0) -> list[float]:
+    losses = SubnetLosses(supernet, schedule, supernet.space.sample).of_step(step, np.random.default_rng(3))
+    largest = int(supernet.space.options["resolution"][-1])
+    images = np.random.default_rng(0).integers(0, 256, (4, largest, largest, 1), dtype=np.uint8)
+    return [float(loss(images, torch.arange(4)).detach()) for loss in losses]
+
+
+def test_single_path_trains_one_sampled_subnet_a_share() -> None:
+    supernet = Recorded(small_space())
+    run_step(supernet, SupernetSchedule(SAMPLED, SAMPLED))
+    assert len(supernet.seen) == SAMPLED.shares == len(set(supernet.seen))
+
+
+def test_sandwich_trains_the_largest_the_smallest_and_sampled_subnets_on_each_share() -> None:
+    supernet, space = Recorded(small_space()), small_space()
+    run_step(supernet, SupernetSchedule(SAMPLED, SAMPLED, sandwich=2))
+    assert len(supernet.seen) == SAMPLED.shares * 4
+    assert supernet.seen[:2] == supernet.seen[4:6] == [space.largest(), space.smallest()]
+
+
+def test_teacher_of_single_paths_is_the_largest_network() -> None:
+    supernet = Recorded(small_space())
+    run_step(supernet, SupernetSchedule(SAMPLED, replace(SAMPLED, distillation=0.5)))
+    assert supernet.seen.count(supernet.space.largest()) == SAMPLED.shares
+    assert len(supernet.seen) == 2 * SAMPLED.shares
+
+
+def test_each_subnet_sees_images_at_its_own_resolution() -> None:
+    supernet = Recorded(mbconv_space(28, 1, 10, (12, 16), (0.2,)))
+    run_step(supernet, SupernetSchedule(SAMPLED, SAMPLED, sandwich=3))
+    assert supernet.sizes == [architecture["resolution"] for architecture in supernet.seen]
+    assert set(supernet.sizes) == {12, 16}
+
+
+def test_teacher_does_not_learn() -> None:
+    supernet = Supernet(small_space(), seed=1)
+    schedule = SupernetSchedule(SAMPLED, replace(SAMPLED, distillation=1.0))
+    draw = small_space().smallest()
+    (loss, *_) = SubnetLosses(supernet, schedule, lambda rng: draw).of_step(0, np.random.default_rng(0))
+    loss(np.zeros((4, 12, 12, 1), np.uint8), torch.arange(4)).backward()
+    used = {name for name, p in supernet.named_parameters() if p.grad is not None}
+    assert used
+    assert not any("block3" in name for name in used)  # beyond the smallest's depth
+
+
+@pytest.mark.parametrize(
+    ("share", "free"),
+    [
+        (0.1, {"kernel"}),
+        (0.3, {"kernel", "depth"}),
+        (0.5, {"kernel", "depth", "expand"}),
+        (0.7, {"kernel", "depth", "expand", "width", "ratio"}),
+    ],
+)
+def test_positions_become_free_kind_by_kind(share: float, free: set[str]) -> None:
+    space = mbconv_space(28, 1, 10, (12,), (0.5,))
+    supernet = Recorded(space)
+    schedule = SupernetSchedule(SAMPLED, SAMPLED, sandwich=20, progressive=True)
+    run_step(supernet, schedule, step=int(share * SAMPLED.steps))
+    drawn = [a for a in supernet.seen if a not in (space.largest(), space.smallest())]
+    varied = {
+        name.rpartition(".")[2]
+        for architecture in drawn
+        for name in space.active(architecture)
+        if architecture[name] != space.options[name][-1]
+    }
+    assert varied == free
+
+
+def test_distillation_weighs_the_teacher_against_the_labels() -> None:
+    logits, targets = torch.randn(6, 10), torch.arange(6)
+    answers = torch.randn(6, 10).softmax(1)
+    losses = [
+        float(blended_loss(logits, targets, answers, replace(SAMPLED, distillation=weight)))
+        for weight in (0.0, 0.25, 1.0)
+    ]
+    assert losses[1] == pytest.approx(0.75 * losses[0] + 0.25 * losses[2])
+
+
+@needs_fashion_mnist
+def test_taught_averaged_sandwich_training_is_cut_off_and_resumed_to_the_same_bits(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    first = Schedule(steps=2, batch=8, learning_rate=0.1, warmup_steps=1, averaging=0.9)
+    second = replace(first, steps=4, distillation=1.0, cutout=4, mixup=0.2)
+    schedule = SupernetSchedule(first, second, sandwich=1, progressive=True)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop_at(limit: int):  # type: ignore[no-untyped-def]
+        def progress(step: int, total: int, loss: float) -> None:
+            if step == limit:
+                raise StoppedError
+
+        return progress
+
+    whole, parts = Supernet(small_space(), seed=1), Supernet(small_space(), seed=1)
+    train_supernet(whole, small_feed(), schedule)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mcu_nas.supernet.training.CHECKPOINT_EVERY", 1)
+        for limit in (2, 4):
+            with pytest.raises(StoppedError):
+                train_supernet(
+                    parts, small_feed(), schedule, checkpoint=tmp_path / "s.pt", progress=stop_at(limit)
+                )
+            parts = Supernet(small_space(), seed=1)
+        train_supernet(parts, small_feed(), schedule, checkpoint=tmp_path / "s.pt")
+    assert digest(parts) == digest(whole)
