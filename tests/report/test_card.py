@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -167,10 +168,21 @@ def test_firmware_that_another_version_planned_is_refused(copied: RunFolder) -> 
         card_record(copied, "x", [])
 
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "rebuild_model.py"
+
+
 def rebuilt(folder: Path) -> str:
-    script = Path(__file__).parents[2] / "scripts" / "rebuild_model.py"
-    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def test_rebuilding_goes_on_with_a_search_that_has_begun(finished: RunFolder, tmp_path: Path) -> None:
+    resumed = runpy.run_path(str(SCRIPT))["resumed"]
+    begun = f"mcu-nas search --board b --data d --run {finished.path}"
+    new = f"mcu-nas search --board b --data d --run {tmp_path}/new"
+    assert resumed(begun) == f"mcu-nas search --resume --run {finished.path}"
+    assert resumed(new) == new
+    assert resumed(f"mcu-nas card {finished.path} --out x") == f"mcu-nas card {finished.path} --out x"
 
 
 def test_rebuilding_runs_the_commands_of_the_card_and_compares(card: Path, tmp_path: Path) -> None:
