@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from mcu_nas.operators import FullyConnected
 from mcu_nas.supernet.lowering import Step, activate, convolve
-from mcu_nas.supernet.normalise import normalise
+from mcu_nas.supernet.normalise import Unnormalised
 
 BATCH_NORM_EPSILON = 1e-3  # TensorFlow's default; folded away before the device sees it
 
@@ -51,10 +51,11 @@ class Layer(nn.Module):
         with torch.no_grad():
             self.weight.normal_(0.0, math.sqrt(gain / fan), generator=generator)
 
-    def forward(self, step: Step, x: Tensor) -> Tensor:
+    def forward(self, step: Step, x: Tensor | Unnormalised) -> Tensor | Unnormalised:
         """The step's slice of this layer on ``x``.
 
-        In training mode batch norm uses the batch's statistics and does not record them.
+        In training mode batch norm uses the batch's statistics and does not record them; before a depthwise
+        convolution it is left for that to do.
         """
         weight = crop(self.weight, step.weight_shape)
         if not self.normalised:
@@ -63,7 +64,8 @@ class Layer(nn.Module):
         outputs = step.weight_shape[0]
         gain, shift = _first(self.gain, outputs), _first(self.shift, outputs)
         if self.training:
-            return normalise(x, gain, shift, BATCH_NORM_EPSILON, step.op.activation)  # type: ignore[union-attr]
+            left = Unnormalised(x, gain, shift, BATCH_NORM_EPSILON, step.op.activation)  # type: ignore[union-attr]
+            return left if step.feeds_depthwise else left.done()
         mean, variance = _first(self.mean, outputs), _first(self.variance, outputs)
         x = F.batch_norm(x, mean, variance, gain, shift, False, 0.0, BATCH_NORM_EPSILON)
         return activate(x, step.op.activation)  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from mcu_nas.operators import (
     Op,
 )
 from mcu_nas.supernet.depthwise import depthwise_conv2d
+from mcu_nas.supernet.normalise import Unnormalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Step:
 
     ``layer`` and ``weight_shape`` are set where the operator has weights. ``edges`` is the padding that
     torch cannot express as a symmetric one, in F.pad's order (left, right, top, bottom).
+    ``feeds_depthwise``: the next step, a depthwise convolution, is the only one that reads the output.
     """
 
     op: Op
@@ -46,11 +49,12 @@ class Step:
     groups: int = 1
     padding: tuple[int, int] = (0, 0)
     edges: tuple[int, int, int, int] | None = None
+    feeds_depthwise: bool = False
 
 
 _LOWERED = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mean | AveragePool2D  # what spaces are made of
 
-Weighted = Callable[[Step, Tensor], Tensor]
+Weighted = Callable[[Step, Any], Any]  # of a Tensor; layers.py also passes an Unnormalised to a depthwise
 
 
 def lower_to_torch(network: Network) -> tuple[Step, ...]:
@@ -78,13 +82,15 @@ def run_steps(steps: tuple[Step, ...], pixels: Tensor, input_id: int, weighted: 
     return y
 
 
-def convolve(step: Step, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def convolve(step: Step, x: Tensor | Unnormalised, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The convolution or matrix product of a step, without its activation."""
     if isinstance(step.op, FullyConnected):
-        return F.linear(x.flatten(1), weight, bias)
+        return F.linear(x.flatten(1), weight, bias)  # type: ignore[union-attr]
     assert isinstance(step.op, Conv2D | DepthwiseConv2D)
     if step.groups > 1 and step.groups == weight.shape[0] and bias is None and step.op.dilation == (1, 1):
         return depthwise_conv2d(x, weight, step.op.stride, _edges(step))
+    if isinstance(x, Unnormalised):
+        x = x.done()
     if step.edges is not None:
         x = F.pad(x, step.edges)
     return F.conv2d(x, weight, bias, step.op.stride, step.padding, step.op.dilation, step.groups)
@@ -144,7 +150,16 @@ def _step(network: Network, index: int, op: Op) -> Step:
         shape = (shape[3], 1, shape[1], shape[2])
     elif isinstance(op, Conv2D):
         shape = (shape[0], shape[3], shape[1], shape[2])
-    return Step(op, inputs, op.outputs[0], finished, layer, shape, groups, padding, edges)
+    feeds_depthwise = _feeds_depthwise(network, index)
+    return Step(op, inputs, op.outputs[0], finished, layer, shape, groups, padding, edges, feeds_depthwise)
+
+
+def _feeds_depthwise(network: Network, index: int) -> bool:
+    output = network.ops[index].outputs[0]
+    if network.lifetimes[output][1] != index + 1 or output in network.outputs:
+        return False
+    reader = network.ops[index + 1]
+    return isinstance(reader, DepthwiseConv2D) and reader.inputs[0] == output
 
 
 def _padding(

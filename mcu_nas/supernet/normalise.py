@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,29 @@ _RANGES = {
 }
 
 
+@dataclass(frozen=True)
+class Unnormalised:
+    """A batch norm and its activation that are still to do: its reader does them on the way.
+
+    ``values`` (N, C, H, W); ``gain``, ``shift`` (C,).
+    """
+
+    values: Tensor
+    gain: Tensor
+    shift: Tensor
+    epsilon: float
+    activation: Activation
+
+    @property
+    def clamp(self) -> tuple[float, float]:
+        """The activation as a range."""
+        return _RANGES[self.activation]
+
+    def done(self) -> Tensor:
+        """The activation (N, C, H, W)."""
+        return normalise(self.values, self.gain, self.shift, self.epsilon, self.activation)
+
+
 def normalise(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, activation: Activation) -> Tensor:
     """Batch norm of x (N, C, H, W) by its own statistics, then the activation; gain, shift (C,)."""
     low, high = _RANGES[activation]
@@ -27,6 +51,15 @@ def normalise(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, activation
         return _Normalise.apply(x, gain, shift, epsilon, low, high)
     y = F.batch_norm(x, None, None, gain, shift, True, 0.0, epsilon)
     return y if activation is Activation.NONE else y.clamp(low, high)
+
+
+def statistics(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float) -> Tensor:
+    """``saved`` (4, C) of native/batch_norm.h: what normalises x (N, C, H, W), channels_last."""
+    channels = x.shape[1]
+    saved = x.new_empty((4, channels))
+    pointers = gain.data_ptr(), shift.data_ptr(), epsilon, saved.data_ptr()
+    check(library(x.dtype).batch_norm_statistics(x.data_ptr(), x.numel() // channels, channels, *pointers))
+    return saved
 
 
 class _Normalise(torch.autograd.Function):

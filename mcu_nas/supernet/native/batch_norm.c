@@ -1,13 +1,7 @@
-/* Batch norm by the batch's statistics and the activation after it, for training.
- *
- *   x, y, dx, dy [pixels][channels]   gain, shift, dgain, dshift [channels]
- *   saved [4][channels]: mean, 1 / sqrt(variance + epsilon), and factor and offset of y = x * factor + offset
- *
- * The activation is a clamp to low..high, whose gradient is 0 at both. Sums run over BLOCK pixels in `real`,
- * which stay in the cache for all channels, and over the blocks in double.
+/* Sums run over BLOCK pixels in `real`, which stay in the cache for all channels, and over the blocks in double.
  * Spec: Ioffe and Szegedy, arXiv:1502.03167, algorithm 1 and the gradients in section 3.
  */
-#include "vector.h"
+#include "batch_norm.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,13 +9,6 @@
 /* Pixels between additions in double; pixels whose channels stay in the first-level cache; independent sums,
  * which hide the latency of an addition. */
 enum { BLOCK = 16, NEAR = 4, CHAINS = 4 };
-
-enum { MEAN, INVERSE, FACTOR, OFFSET };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* sums are [2][blocks][LANES]: the second kind's begin, and a channel's place in either. */
 static size_t second(size_t channels)
@@ -68,11 +55,10 @@ static void add_moments(const real *x, size_t pixels, size_t channels, const rea
     }
 }
 
-/* Returns 0, or -1 without memory. */
-int batch_norm_forward(const real *x, size_t pixels, size_t channels, const real *gain, const real *shift,
-                       double epsilon, double low, double high, real *saved, real *y)
+int batch_norm_statistics(const real *x, size_t pixels, size_t channels, const real *gain, const real *shift,
+                          double epsilon, real *saved)
 {
-    double *sums = calloc(2 * blocks(channels) * LANES, sizeof *sums);
+    double *sums = calloc(batch_norm_sums(channels), sizeof *sums);
     if (!sums)
         return -1;
     real *factor = saved + FACTOR * channels, *offset = saved + OFFSET * channels;
@@ -89,6 +75,15 @@ int batch_norm_forward(const real *x, size_t pixels, size_t channels, const real
         offset[c] = (real)((double)shift[c] - mean * (double)gain[c] * inverse);
     }
     free(sums);
+    return 0;
+}
+
+int batch_norm_forward(const real *x, size_t pixels, size_t channels, const real *gain, const real *shift,
+                       double epsilon, double low, double high, real *saved, real *y)
+{
+    if (batch_norm_statistics(x, pixels, channels, gain, shift, epsilon, saved))
+        return -1;
+    const real *factor = saved + FACTOR * channels, *offset = saved + OFFSET * channels;
     const vec lows = all((real)low), highs = all((real)high);
     for (size_t begin = 0; begin < pixels; begin += NEAR)
         for (size_t b = 0; b < blocks(channels); b++) {
@@ -106,10 +101,15 @@ INLINE vec passed(vec y, vec dy, vec lows, vec highs)
     return where((y > lows) & (y < highs), dy, (vec){0});
 }
 
-/* sums[0] of dy as the activation passes it on, sums[1] of that times x - mean. */
-static void add_gradients(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
-                          vec lows, vec highs, double *sums)
+size_t batch_norm_sums(size_t channels)
 {
+    return 2 * second(channels);
+}
+
+void batch_norm_add_gradients(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
+                              double low, double high, double *sums)
+{
+    const vec lows = all((real)low), highs = all((real)high);
     for (size_t begin = 0; begin < pixels; begin += BLOCK) {
         const size_t end = least(begin + BLOCK, pixels);
         for (size_t b = 0; b < blocks(channels); b++) {
@@ -137,23 +137,16 @@ static void add_gradients(const real *x, const real *dy, size_t pixels, size_t c
 }
 
 /* With g = dy as the activation passes it on:
- * dx = factor * (g - mean(g) - (x - mean) * inverse^2 * mean(g * (x - mean))) = factor * g + slope * x + base.
- * Returns 0, or -1 without memory. */
-int batch_norm_backward(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
-                        double low, double high, real *dx, real *dgain, real *dshift)
+ * dx = factor * (g - mean(g) - (x - mean) * inverse^2 * mean(g * (x - mean))) = factor * g + slope * x + base. */
+int batch_norm_finish_gradients(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
+                                double low, double high, const double *sums, real *dx, real *dgain, real *dshift)
 {
-    double *sums = calloc(2 * blocks(channels) * LANES, sizeof *sums);
-    real *line = malloc(2 * channels * sizeof *line);
-    if (!sums || !line) {
-        free(sums);
-        free(line);
-        return -1;
-    }
     const real *mean = saved + MEAN * channels, *inverse = saved + INVERSE * channels;
     const real *factor = saved + FACTOR * channels, *offset = saved + OFFSET * channels;
     const vec lows = all((real)low), highs = all((real)high);
-    real *slope = line, *base = line + channels;
-    add_gradients(x, dy, pixels, channels, saved, lows, highs, sums);
+    real *slope = malloc(2 * channels * sizeof *slope), *base = slope + channels;
+    if (!slope)
+        return -1;
     for (size_t c = 0; c < channels; c++) {
         const double sum = sums[place(c, channels)], products = sums[second(channels) + place(c, channels)];
         const double share = (double)factor[c] / (double)pixels, per_deviation = (double)inverse[c];
@@ -168,13 +161,26 @@ int batch_norm_backward(const real *x, const real *dy, size_t pixels, size_t cha
             const size_t c = first_channel(b, channels);
             const vec factors = load(factor + c), offsets = load(offset + c);
             const vec slopes = load(slope + c), bases = load(base + c);
+            const mask fresh = not_in_block_before(b, channels); /* the others of dx may have been dy */
             for (size_t p = begin; p < least(begin + NEAR, pixels); p++) {
                 const vec value = load(x + p * channels + c), from = load(dy + p * channels + c);
                 const vec g = passed(value * factors + offsets, from, lows, highs);
-                store(dx + p * channels + c, factors * g + (value * slopes + bases));
+                real *to = dx + p * channels + c;
+                store(to, where(fresh, factors * g + (value * slopes + bases), load(to)));
             }
         }
-    free(sums);
-    free(line);
+    free(slope);
     return 0;
+}
+
+int batch_norm_backward(const real *x, const real *dy, size_t pixels, size_t channels, const real *saved,
+                        double low, double high, real *dx, real *dgain, real *dshift)
+{
+    double *sums = calloc(batch_norm_sums(channels), sizeof *sums);
+    if (!sums)
+        return -1;
+    batch_norm_add_gradients(x, dy, pixels, channels, saved, low, high, sums);
+    const int status = batch_norm_finish_gradients(x, dy, pixels, channels, saved, low, high, sums, dx, dgain, dshift);
+    free(sums);
+    return status;
 }

@@ -8,7 +8,7 @@
  * One image at a time is copied into a padded frame [blocks][rows][columns][LANES], which stays in the
  * cache while all of it is computed there.
  */
-#include "vector.h"
+#include "batch_norm.h"
 
 #include <stdlib.h>
 
@@ -22,16 +22,31 @@ struct frame {
     real *values;
 };
 
-/* Writes an image [height][width][channels] into a frame of zeros, as far as it reaches into it. */
-static void fill(struct frame *f, const real *image, size_t height, size_t width, size_t channels)
+/* y = clamp(x * factor + offset, low, high), by batch_norm.h's `saved`. */
+struct norm {
+    const real *saved;
+    double low, high;
+};
+
+/* Writes an image [height][width][channels], normalised where there is a norm, into a frame of zeros, as far
+ * as it reaches into it. */
+INLINE void fill(struct frame *f, const real *image, size_t height, size_t width, size_t channels,
+                 const struct norm *norm)
 {
     const size_t block_size = f->rows * f->columns * LANES;
     for (size_t y = 0; y < height && f->top + y * f->spread < f->rows; y++)
         for (size_t x = 0; x < width && f->left + x * f->spread < f->columns; x++) {
             const real *from = image + (y * width + x) * channels;
             real *to = f->values + ((f->top + y * f->spread) * f->columns + f->left + x * f->spread) * LANES;
-            for (size_t b = 0; b < blocks(channels); b++)
-                store(to + b * block_size, load(from + first_channel(b, channels)));
+            for (size_t b = 0; b < blocks(channels); b++) {
+                const size_t c = first_channel(b, channels);
+                vec value = load(from + c);
+                if (norm) {
+                    value = value * load(norm->saved + FACTOR * channels + c) + load(norm->saved + OFFSET * channels + c);
+                    value = clamp(value, all((real)norm->low), all((real)norm->high));
+                }
+                store(to + b * block_size, value);
+            }
         }
 }
 
@@ -58,6 +73,16 @@ static unsigned meeting_rows(const struct frame *f, size_t first, size_t kernel)
         if (row >= f->top && (row - f->top) % f->spread == 0 && (row - f->top) / f->spread < f->height)
             found |= 1u << (row - first);
     return found;
+}
+
+/* [blocks][kernel][kernel][LANES] -> [channels][kernel][kernel]. */
+static void unpack_taps(const real *taps, const struct shape *s, real *to)
+{
+    const size_t each = s->kernel * s->kernel;
+    for (size_t b = 0; b < blocks(s->channels); b++)
+        for (size_t tap = 0; tap < each; tap++)
+            for (size_t lane = 0; lane < LANES; lane++)
+                to[(first_channel(b, s->channels) + lane) * each + tap] = taps[(b * each + tap) * LANES + lane];
 }
 
 /* `tile_width` neighbouring outputs of one row; `meeting`: the rows of taps that count. */
@@ -180,7 +205,8 @@ static struct frame input_frame(const struct shape *s)
 }
 
 /* Returns 0, or -1 without memory. */
-int depthwise_forward(const struct shape *s, const real *x, const real *weight, const size_t *strides, real *y)
+int depthwise_forward(const struct shape *s, const real *x, const struct norm *norm, const real *weight,
+                      const size_t *strides, real *y)
 {
     struct frame f = input_frame(s);
     const size_t values = frame_size(&f, s->channels), taps = blocks(s->channels) * s->kernel * s->kernel * LANES;
@@ -190,8 +216,12 @@ int depthwise_forward(const struct shape *s, const real *x, const real *weight, 
     f.values = memory;
     pack_taps(weight, strides, s, 0, memory + values);
     for (size_t image = 0; image < s->images; image++) {
-        fill(&f, x + image * s->height * s->width * s->channels, s->height, s->width, s->channels);
+        const real *from = x + image * s->height * s->width * s->channels;
         real *to = y + image * s->out_height * s->out_width * s->channels;
+        if (norm)
+            fill(&f, from, s->height, s->width, s->channels, norm);
+        else
+            fill(&f, from, s->height, s->width, s->channels, NULL);
 #define FORWARD(K, S) convolve(&f, memory + values, K, S, s->out_height, s->out_width, s->channels, to)
         WITH_CONSTANTS(s->kernel, s->stride, FORWARD);
     }
@@ -199,52 +229,54 @@ int depthwise_forward(const struct shape *s, const real *x, const real *weight, 
     return 0;
 }
 
-/* dx: the gradients, a stride apart between zeros, convolved with the flipped taps.
+/* Gradients of the input, unless dx is NULL, and of the weight. With a norm, of batch norm's input, gain and
+ * shift. dx: the gradients dy, a stride apart between zeros, convolved with the flipped taps.
  * Returns 0, or -1 without memory. */
-int depthwise_backward_input(const struct shape *s, const real *dy, const real *weight, const size_t *strides,
-                             real *dx)
-{
-    struct frame f = {s->height + s->kernel - 1, s->width + s->kernel - 1, s->kernel - 1 - s->top,
-                      s->kernel - 1 - s->left, s->stride, s->out_height, NULL};
-    const size_t values = frame_size(&f, s->channels), taps = blocks(s->channels) * s->kernel * s->kernel * LANES;
-    real *memory = calloc(values + taps, sizeof *memory);
-    if (!memory)
-        return -1;
-    f.values = memory;
-    pack_taps(weight, strides, s, 1, memory + values);
-    for (size_t image = 0; image < s->images; image++) {
-        fill(&f, dy + image * s->out_height * s->out_width * s->channels, s->out_height, s->out_width, s->channels);
-        real *to = dx + image * s->height * s->width * s->channels;
-#define BACKWARD(K, S) convolve(&f, memory + values, K, S, s->height, s->width, s->channels, to)
-        WITH_CONSTANTS(s->kernel, 1, BACKWARD);
-    }
-    free(memory);
-    return 0;
-}
-
-/* Returns 0, or -1 without memory. */
-int depthwise_backward_weight(const struct shape *s, const real *x, const real *dy, real *dweight)
+int depthwise_backward(const struct shape *s, const real *x, const struct norm *norm, const real *dy,
+                       const real *weight, const size_t *strides, real *dx, real *dweight, real *dgain,
+                       real *dshift)
 {
     struct frame f = input_frame(s), gradient = {s->out_height, s->out_width, 0, 0, 1, s->out_height, NULL};
+    struct frame spread = {s->height + s->kernel - 1, s->width + s->kernel - 1, s->kernel - 1 - s->top,
+                           s->kernel - 1 - s->left, s->stride, s->out_height, NULL};
     const size_t values = frame_size(&f, s->channels), gradients = frame_size(&gradient, s->channels);
-    const size_t each = s->kernel * s->kernel;
-    real *memory = calloc(values + gradients + blocks(s->channels) * each * LANES, sizeof *memory);
-    if (!memory)
-        return -1;
-    f.values = memory;
-    gradient.values = memory + values;
-    real *sums = gradient.values + gradients;
-    for (size_t image = 0; image < s->images; image++) {
-        fill(&f, x + image * s->height * s->width * s->channels, s->height, s->width, s->channels);
-        fill(&gradient, dy + image * s->out_height * s->out_width * s->channels, s->out_height, s->out_width,
-             s->channels);
+    const size_t spread_values = frame_size(&spread, s->channels), each = s->kernel * s->kernel;
+    const size_t taps = blocks(s->channels) * each * LANES;
+    const size_t in_size = s->height * s->width * s->channels, out_size = s->out_height * s->out_width * s->channels;
+    real *memory = calloc(values + gradients + spread_values + 2 * taps, sizeof *memory);
+    double *norm_sums = calloc(batch_norm_sums(s->channels), sizeof *norm_sums);
+    int status = memory && norm_sums ? 0 : -1;
+    if (status == 0) {
+        f.values = memory;
+        gradient.values = f.values + values;
+        spread.values = gradient.values + gradients;
+        real *flipped = spread.values + spread_values, *sums = flipped + taps;
+        pack_taps(weight, strides, s, 1, flipped);
+        for (size_t image = 0; image < s->images; image++) {
+            const real *from = x + image * in_size, *gradient_from = dy + image * out_size;
+            if (norm)
+                fill(&f, from, s->height, s->width, s->channels, norm);
+            else
+                fill(&f, from, s->height, s->width, s->channels, NULL);
+            fill(&gradient, gradient_from, s->out_height, s->out_width, s->channels, NULL);
 #define ADD_TAPS(K, S) add_taps(&f, &gradient, K, S, s->channels, sums)
-        WITH_CONSTANTS(s->kernel, s->stride, ADD_TAPS);
+            WITH_CONSTANTS(s->kernel, s->stride, ADD_TAPS);
+            if (!dx)
+                continue;
+            real *to = dx + image * in_size;
+            fill(&spread, gradient_from, s->out_height, s->out_width, s->channels, NULL);
+#define BACKWARD(K, S) convolve(&spread, flipped, K, S, s->height, s->width, s->channels, to)
+            WITH_CONSTANTS(s->kernel, 1, BACKWARD);
+            if (norm)
+                batch_norm_add_gradients(from, to, s->height * s->width, s->channels, norm->saved, norm->low,
+                                         norm->high, norm_sums);
+        }
+        unpack_taps(sums, s, dweight);
+        if (dx && norm)
+            status = batch_norm_finish_gradients(x, dx, s->images * s->height * s->width, s->channels, norm->saved,
+                                                 norm->low, norm->high, norm_sums, dx, dgain, dshift);
     }
-    for (size_t b = 0; b < blocks(s->channels); b++)
-        for (size_t tap = 0; tap < each; tap++)
-            for (size_t lane = 0; lane < LANES; lane++)
-                dweight[(first_channel(b, s->channels) + lane) * each + tap] = sums[(b * each + tap) * LANES + lane];
+    free(norm_sums);
     free(memory);
-    return 0;
+    return status;
 }

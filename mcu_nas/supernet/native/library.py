@@ -48,22 +48,21 @@ class Shape(ctypes.Structure):
     )
 
 
+class Norm(ctypes.Structure):
+    """struct norm of depthwise.c."""
+
+    _fields_ = (("saved", ctypes.c_void_p), ("low", ctypes.c_double), ("high", ctypes.c_double))
+
+
 Strides = ctypes.c_size_t * 3  # of a depthwise weight, in elements: channel, row, column
 _TENSOR, _SIZE, _NUMBER = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_double
+_SHAPE, _NORM = ctypes.POINTER(Shape), ctypes.POINTER(Norm)
 _ARGUMENTS = {
+    "batch_norm_statistics": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), _NUMBER, _TENSOR),
     "batch_norm_forward": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), *3 * (_NUMBER,), *2 * (_TENSOR,)),
     "batch_norm_backward": (*2 * (_TENSOR,), *2 * (_SIZE,), _TENSOR, *2 * (_NUMBER,), *3 * (_TENSOR,)),
-    "requantize_forward": (_TENSOR, *2 * (_SIZE,), *3 * (_TENSOR,), *2 * (_NUMBER,), _TENSOR),
-    "requantize_backward": (
-        *2 * (_TENSOR,),
-        *2 * (_SIZE,),
-        *4 * (_TENSOR,),
-        *2 * (_NUMBER,),
-        *2 * (_TENSOR,),
-    ),
-    "depthwise_forward": (ctypes.POINTER(Shape), *2 * (_TENSOR,), Strides, _TENSOR),
-    "depthwise_backward_input": (ctypes.POINTER(Shape), *2 * (_TENSOR,), Strides, _TENSOR),
-    "depthwise_backward_weight": (ctypes.POINTER(Shape), *3 * (_TENSOR,)),
+    "depthwise_forward": (_SHAPE, _TENSOR, _NORM, _TENSOR, Strides, _TENSOR),
+    "depthwise_backward": (_SHAPE, _TENSOR, _NORM, *2 * (_TENSOR,), Strides, *4 * (_TENSOR,)),
 }
 
 
@@ -91,7 +90,7 @@ def _built(real: str) -> ctypes.CDLL:
     folder = tempfile.TemporaryDirectory(prefix="mcu-nas-training-")
     atexit.register(folder.cleanup)
     built = Path(folder.name) / f"{real}.so"
-    command = [gcc, *_FLAGS, f"-DREAL={real}", "-o", built, *_SOURCES]
+    command = [gcc, *_FLAGS, f"-DREAL={real}", "-o", str(built), *map(str, _SOURCES)]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode:
         raise BuildError(f"gcc refused the kernels of training: {result.stderr.strip()}")

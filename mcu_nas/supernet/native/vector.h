@@ -24,6 +24,11 @@ typedef double wide __attribute__((vector_size(LANES * sizeof(double)), aligned(
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 INLINE size_t blocks(size_t channels)
 {
     return (channels + LANES - 1) / LANES;
@@ -59,6 +64,13 @@ INLINE void add(double *sums, vec values)
 INLINE vec where(mask chosen, vec value, vec other)
 {
     return (vec)((chosen & (mask)value) | (~chosen & (mask)other));
+}
+
+/* The lanes of a block that the block before it does not have. */
+INLINE mask not_in_block_before(size_t block, size_t channels)
+{
+    const vec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    return lane >= all((real)(block * LANES - first_channel(block, channels)));
 }
 
 INLINE vec clamp(vec value, vec low, vec high)
