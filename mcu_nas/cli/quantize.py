@@ -11,7 +11,6 @@ from typing import Any
 import click
 import numpy as np
 
-from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import PATH, Numbers, data_option, data_options, json_option, seed_option
 from mcu_nas.datasets import DataOptions, load_dataset
 from mcu_nas.datasets.channels import Channels
@@ -101,7 +100,6 @@ def command(
     if Path(model).exists() and path.exists() and path.samefile(model):
         raise UsageError(f"{path}: is the model itself; give another --out")
     dataset = load_dataset(data, DataOptions(channels, image_px, mirror))
-    print_warnings(dataset.findings)
     task = Task(dataset, samples, seed, float(white), input_shape)
     written = path.absolute()  # the user's file may change the current folder
     result = quantize_model(model, task)

@@ -223,7 +223,7 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     except RunFolderError as error:
         raise RunFolderError(f"{folder.path}/run.json: {error}") from None
     bars.stage("data")
-    print_warnings(task.dataset.findings)
     task.check_supernet(folder)
     task.check()
+    print_warnings(task.dataset.findings)
     return Search(folder, task, Together(bars, ProgressFile(folder.progress)))

@@ -87,12 +87,12 @@ def command(
     """
     constraints = constraints_for(load_board(board), sram, flash, latency, weights)
     dataset = load_dataset(data, DataOptions(channels, image_px, mirror))
-    print_warnings(dataset.findings)
     space = space_for(dataset, resolutions, widths or WIDTHS)
     if count:
         _print_count(space, as_json)
         return
     found = optimize_space(space, constraints, seed, samples, min_share)
+    print_warnings(dataset.findings)
     following = (
         f"mcu-nas search --board {board} --data {shlex.quote(data)}"
         f"{typed_data_options(channels, image_px, mirror)}"
