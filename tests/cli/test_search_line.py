@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_nas.cli.search import command
-from mcu_nas.cli.search_request import REQUEST_FIELDS
 from mcu_nas.cli.search_line import search_lines
+from mcu_nas.cli.search_request import REQUEST_FIELDS
 from mcu_nas.search.effort import EFFORTS
 from mcu_nas.search.request import SearchRequest, SupernetSource
 from mcu_nas.search.strategies.catalogue import STRATEGIES
