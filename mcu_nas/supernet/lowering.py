@@ -114,7 +114,7 @@ def _weightless(step: Step, x: Tensor, live: dict[int, Tensor]) -> Tensor:
 
 
 def average_pool(x: Tensor, op: AveragePool2D, step: Step) -> Tensor:
-    """The averages of a step's windows; of the taps inside the input, as in TFLite: their sum by their number."""
+    """The averages of a step's windows, of the taps inside the input alone, as in TFLite."""
     edges = _edges(step)
     if not any(edges):
         return F.avg_pool2d(x, op.window, op.stride)
