@@ -100,7 +100,7 @@ def ray_workers(evaluator: SharedWeights, workers: int | str) -> Iterator[RayWor
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if isinstance(workers, int):
-            ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
             count = workers
         else:
             ray.init(address=workers, **quiet)

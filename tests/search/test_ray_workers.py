@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mcu_nas.errors import JobError, UsageError
 from mcu_nas.search.evaluator import Race, SharedWeights
+from mcu_nas.search.history import History
+from mcu_nas.search.listener import Silence
+from mcu_nas.search.pipeline import Search
+from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.task import task_of
 from mcu_nas.search.versions import versions
 from mcu_nas.spaces.space import mbconv_space
 from mcu_nas.supernet.supernet import Supernet
 from tests.command_line import mcu_nas
+from tests.fashion import needs_fashion_mnist
+from tests.search.small_search import EFFORTS
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 
@@ -30,6 +39,29 @@ def races(count: int) -> list[Race]:
     space, rng = evaluator().supernet.space, np.random.default_rng(1)
     sampled = [space.sample(rng) for _ in range(count)]
     return [(sampled[0], None), *((architecture, sampled[0]) for architecture in sampled[1:])]
+
+
+class StopAtHoldout(Silence):
+    """Stops a search once its log is complete."""
+
+    def stage(self, name: str) -> None:
+        if name == "holdout":
+            raise StoppedError
+
+
+class StoppedError(Exception):
+    """Thrown by StopAtHoldout."""
+
+
+@needs_fashion_mnist
+def test_search_with_two_workers_writes_the_log_of_one(finished: RunFolder, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", finished.request().to_record())
+    folder.checkpoints.mkdir()
+    shutil.copy(finished.supernet, folder.supernet)
+    search = Search(folder, task_of(finished.request(), EFFORTS), StopAtHoldout(), workers=2)
+    with pytest.raises(StoppedError):
+        search.run()
+    assert list(History(folder.search_log)) == list(History(finished.search_log))
 
 
 @pytest.fixture(scope="module")
