@@ -61,6 +61,14 @@ _ARGUMENTS = {
     "batch_norm_statistics": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), _NUMBER, _TENSOR),
     "batch_norm_forward": (_TENSOR, *2 * (_SIZE,), *2 * (_TENSOR,), *3 * (_NUMBER,), *2 * (_TENSOR,)),
     "batch_norm_backward": (*2 * (_TENSOR,), *2 * (_SIZE,), _TENSOR, *2 * (_NUMBER,), *3 * (_TENSOR,)),
+    "requantize_forward": (_TENSOR, *2 * (_SIZE,), *3 * (_TENSOR,), *2 * (_NUMBER,), _TENSOR),
+    "requantize_backward": (
+        *2 * (_TENSOR,),
+        *2 * (_SIZE,),
+        *4 * (_TENSOR,),
+        *2 * (_NUMBER,),
+        *2 * (_TENSOR,),
+    ),
     "depthwise_forward": (_SHAPE, _TENSOR, _NORM, _TENSOR, Strides, _TENSOR),
     "depthwise_backward": (_SHAPE, _TENSOR, _NORM, *2 * (_TENSOR,), Strides, *4 * (_TENSOR,)),
 }
