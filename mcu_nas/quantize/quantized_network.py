@@ -24,6 +24,7 @@ from mcu_nas.quantize.quantize import quantize_weights, weight_scales
 from mcu_nas.quantize.rounding import Factor, clamped_and_rounded, factor_of, requantized, rounded
 from mcu_nas.quantize.trained import float_network, from_folded
 from mcu_nas.supernet.feed import Feed
+from mcu_nas.supernet.losses import Classifier
 from mcu_nas.supernet.lowering import Step, average_pool, convolve
 from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.torch_network import TorchNetwork, layer_key, to_pixels, weighted_steps
@@ -128,13 +129,24 @@ def train_quantized(
     feed: Feed,
     schedule: Schedule,
     *,
+    teacher: Classifier | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Quantization-aware training, in place. A training that was cut off goes on where ``checkpoint`` stands.
 
+    ``teacher`` answers beside the labels with the schedule's weight of distillation.
+
     Raises:
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
-    what = network.network.tensors
-    train_module(network, "quantized network", what, feed, schedule, checkpoint=checkpoint, progress=progress)
+    train_module(
+        network,
+        "quantized network",
+        network.network.tensors,
+        feed,
+        schedule,
+        teacher=teacher,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
