@@ -49,10 +49,10 @@ class SupernetSchedule:
     """The largest network alone, its channels sorted, then sampled subnets (TinyNAS's two phases).
 
     In the second phase each share of a batch goes to one architecture sampled for it, or with ``sandwich``
-    to the largest, the smallest and so many sampled ones (BigNAS, Yu et al., ECCV 2020). Where the second
-    schedule has ``distillation``, the largest network teaches: in the sandwich as it is at that step, else
-    as the first phase left it (Once-for-All). ``progressive``: kernels, depths, expand ratios and widths
-    become free one after the other, a fifth of the phase apart (Once-for-All's progressive shrinking).
+    to a large one, a small one and so many others (supernet/subnet_losses.py). Where the second schedule has
+    ``distillation``, the sandwich's large one teaches the others, else the space's largest. ``progressive``:
+    kernels, depths, expand ratios and widths become free one after the other, a fifth of the phase apart
+    (Once-for-All's progressive shrinking).
     """
 
     largest: Schedule

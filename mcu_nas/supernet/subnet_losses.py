@@ -1,8 +1,10 @@
 """Which subnets a step of supernet training trains, and on what.
 
 Single path: each share of the batch trains one sampled subnet (TinyNAS, MCUNet, NeurIPS 2020). Sandwich:
-each share trains the largest, the smallest and some sampled subnets, the largest teaching the others (BigNAS,
-Yu et al., ECCV 2020). What was measured of them is in benchmarks/supernet_training.py.
+each share trains a large, a small and some other subnets, the large one teaching the others (BigNAS, Yu et
+al., ECCV 2020). There, the large one is the space's largest; here it is the largest of POOL sampled ones:
+where limits bind, the space's largest is many times what fits, and would take most of the computation to
+train what is never used. What was measured is in benchmarks/supernet_training.py.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import to_pixels
 
 Sampler = Callable[[np.random.Generator], Architecture]
+
+POOL = 8  # subnets that a sandwich's largest and smallest are taken from
 
 # Progressive shrinking (Once-for-All, Cai et al., ICLR 2020, section 3.3): the share of the phase after which
 # the positions of a kind are free; before, they take their largest option.
@@ -53,16 +57,18 @@ class SubnetLosses:
         return [rule(step, rng) for _ in range(self.schedule.sampled.shares)]
 
     def _single(self, step: int, rng: np.random.Generator) -> BatchLoss:
-        subnet, schedule = classifier(self.supernet, self._draw(step, rng)), self.schedule.sampled
+        subnet, schedule = classifier(self.supernet, self.draw(step, rng)), self.schedule.sampled
         if not schedule.distillation:
             return label_loss(subnet, schedule)
         return taught_loss(subnet, classifier(self.supernet, self.supernet.space.largest()), schedule)
 
     def _sandwich(self, step: int, rng: np.random.Generator) -> BatchLoss:
-        space, schedule = self.supernet.space, self.schedule.sampled
-        drawn = [self._draw(step, rng) for _ in range(self.schedule.sandwich)]
-        largest = classifier(self.supernet, space.largest())
-        others = [classifier(self.supernet, architecture) for architecture in (space.smallest(), *drawn)]
+        schedule = self.schedule.sampled
+        pool = [self.draw(step, rng) for _ in range(POOL)]
+        by_macs = sorted(range(POOL), key=lambda number: self.supernet.macs(pool[number]))
+        middle = sorted(by_macs[1:-1])[: self.schedule.sandwich]  # in the order of drawing, hence at random
+        largest = classifier(self.supernet, pool[by_macs[-1]])
+        others = [classifier(self.supernet, pool[number]) for number in (by_macs[0], *middle)]
 
         def loss(images: np.ndarray, targets: Tensor) -> Tensor:
             logits = largest(images)
@@ -74,7 +80,7 @@ class SubnetLosses:
 
         return loss
 
-    def _draw(self, step: int, rng: np.random.Generator) -> Architecture:
+    def draw(self, step: int, rng: np.random.Generator) -> Architecture:
         """A sampled subnet; with progressive shrinking, the positions that are not free yet at their
         largest."""
         drawn = self.sample(rng)

@@ -12,6 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from mcu_nas.cost.macs import network_macs
 from mcu_nas.operators import Conv2D, DepthwiseConv2D
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space
@@ -33,11 +34,16 @@ class Supernet(nn.Module):
         self.largest_steps = lower_to_torch(space.lower(space.largest()))
         self.layers = build_layers(self.largest_steps, seed)
         self._steps = lru_cache(maxsize=4096)(self._lower)
+        self._macs = lru_cache(maxsize=4096)(lambda architecture: network_macs(space.lower(architecture)))
 
     def forward(self, pixels: Tensor, architecture: Architecture) -> Tensor:
         """Logits (N, classes) of one subnet on pixels / 255, float (N, C, H, W)."""
         steps, entry = self._steps(architecture)
         return run_steps(steps, pixels, entry, self._weighted)
+
+    def macs(self, architecture: Architecture) -> int:
+        """MACs of one subnet."""
+        return self._macs(architecture)
 
     def subnet(self, architecture: Architecture) -> TorchNetwork:
         """A network with copies of the architecture's slices, statistics included."""

@@ -12,7 +12,7 @@ from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space, mbconv_space
 from mcu_nas.supernet.losses import blended_loss
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
-from mcu_nas.supernet.subnet_losses import SubnetLosses
+from mcu_nas.supernet.subnet_losses import POOL, SubnetLosses
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.training import train_supernet
 from tests.fashion import needs_fashion_mnist
@@ -48,11 +48,23 @@ def test_single_path_trains_one_sampled_subnet_a_share() -> None:
     assert len(supernet.seen) == SAMPLED.shares == len(set(supernet.seen))
 
 
-def test_sandwich_trains_the_largest_the_smallest_and_sampled_subnets_on_each_share() -> None:
+def test_sandwich_trains_the_largest_and_the_smallest_of_a_pool_and_others_of_it() -> None:
     supernet, space = Recorded(small_space()), small_space()
-    run_step(supernet, SupernetSchedule(SAMPLED, SAMPLED, sandwich=2))
-    assert len(supernet.seen) == SAMPLED.shares * 4
-    assert supernet.seen[:2] == supernet.seen[4:6] == [space.largest(), space.smallest()]
+    drawn: list[Architecture] = []
+
+    def sample(rng: np.random.Generator) -> Architecture:
+        drawn.append(space.sample(rng))
+        return drawn[-1]
+
+    schedule = SupernetSchedule(SAMPLED, SAMPLED, sandwich=2)
+    losses = SubnetLosses(supernet, schedule, sample).of_step(0, np.random.default_rng(3))
+    for share, loss in enumerate(losses):
+        loss(np.zeros((4, 12, 12, 1), np.uint8), torch.arange(4))
+        pool, trained = drawn[share * POOL : (share + 1) * POOL], supernet.seen[share * 4 : (share + 1) * 4]
+        assert supernet.macs(trained[0]) == max(map(supernet.macs, pool))
+        assert supernet.macs(trained[1]) == min(map(supernet.macs, pool))
+        assert set(trained) <= set(pool)
+        assert len(set(trained)) == 4
 
 
 def test_teacher_of_single_paths_is_the_largest_network() -> None:
@@ -92,12 +104,12 @@ def test_teacher_does_not_learn() -> None:
 def test_positions_become_free_kind_by_kind(share: float, free: set[str]) -> None:
     space = mbconv_space(28, 1, 10, (12,), (0.5,))
     supernet = Recorded(space)
-    schedule = SupernetSchedule(SAMPLED, SAMPLED, sandwich=20, progressive=True)
+    schedule = SupernetSchedule(SAMPLED, SAMPLED, sandwich=6, progressive=True)
     run_step(supernet, schedule, step=int(share * SAMPLED.steps))
-    drawn = [a for a in supernet.seen if a not in (space.largest(), space.smallest())]
+    assert len(supernet.seen) == SAMPLED.shares * POOL
     varied = {
         name.rpartition(".")[2]
-        for architecture in drawn
+        for architecture in supernet.seen
         for name in space.active(architecture)
         if architecture[name] != space.options[name][-1]
     }
