@@ -22,7 +22,9 @@ from benchmarks.search_quality.searched import network_figures
 from benchmarks.search_quality.study import SearchQualityStudy
 from mcu_nas.datasets.images import resize
 from mcu_nas.files import replacing, write_bytes
+from mcu_nas.graph import Graph
 from mcu_nas.quantize.quantize import quantize_network
+from mcu_nas.quantize.quantized_network import QuantizedNetwork, train_quantized
 from mcu_nas.search.evaluator import accuracy
 from mcu_nas.search.task import SearchTask
 from mcu_nas.search.verification import verify_accuracy
@@ -69,24 +71,38 @@ class ScaledArm:
 
     def run_last(self, chosen: int) -> dict[str, Any]:
         """Trains the winner on with half of the budget, exports and tests it; its row."""
-        candidate, px = self.study.scaled[chosen], self.study.scaled[chosen].scaled.resolution
+        candidate = self.study.scaled[chosen]
+        px, aware = candidate.scaled.resolution, self.study.effort.quantization_aware
+        aware_macs = TRAINING * candidate.needs.macs * aware.steps * aware.batch if aware else 0
         network, steps = self._train(
             candidate,
             self._before(self.study.rounds, chosen),
-            self.budget // 2,
+            self.budget // 2 - aware_macs,
             self.work / "last.pt",
         )
         recalibrate(network, self.task.statistics_images(px))
-        graph = quantize_network(network, self.task.calibration_images(px), self.task.dataset.labels)
         model = self.work / "scaled.tflite"
-        write_bytes(model, serialize_tflite(graph))
+        write_bytes(model, serialize_tflite(self._quantized(network, px)))
         return {
             "accuracy": verify_accuracy(network, model, self.task.dataset, self.task.request.seed),
             **self._description(candidate),
-            "compute": {"training": self._training_macs(candidate, steps)},
+            "compute": {"training": self._training_macs(candidate, steps), "quantization-aware": aware_macs},
             "steps": steps,
             "scratch": asdict(self.study.scratch),
         }
+
+    def _quantized(self, network: TorchNetwork, px: int) -> Graph:
+        """The int8 model, as the search makes its own (search/finishing.py)."""
+        images, labels = self.task.calibration_images(px), self.task.dataset.labels
+        schedule = self.study.effort.quantization_aware
+        if schedule is None:
+            return quantize_network(network, images, labels)
+        quantized = QuantizedNetwork(network, images)
+        checkpoint = self.work / "quantized.pt"
+        train_quantized(
+            quantized, self.task.feed(px), schedule, checkpoint=checkpoint, progress=progress_line()
+        )
+        return quantized.graph(labels)
 
     def _train(
         self, candidate: Candidate, weights: Path | None, budget: int, checkpoint: Path

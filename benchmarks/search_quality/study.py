@@ -138,6 +138,7 @@ def smoke(study: SearchQualityStudy) -> SearchQualityStudy:
         validation_images=100,
         holdout_images=100,
         fine_tune=schedule,
+        quantization_aware=schedule,
     )
     return replace(
         study,
