@@ -24,9 +24,11 @@ def choose_trainer(requests: Sequence[SearchRequest], efforts: Mapping[str, Effo
     """The board whose run is to train the supernet.
 
     Raises:
+        UsageError: a board that is unknown, or that has less than a limit.
         NothingFitsError: no board has a space in which anything fits.
     """
     tasks = [task_of(request, efforts) for request in requests]
+    _ = [task.constraints for task in tasks]  # raises at an unknown board before anything takes time
     candidates, refusals = [], []
     for task in tasks:
         try:
