@@ -20,6 +20,7 @@ import torch
 from mcu_nas.search import early_rejection
 from mcu_nas.search.early_rejection import Needs
 from mcu_nas.search.evaluator import Scores
+from mcu_nas.search.exploration_progress import ExplorationProgress
 from mcu_nas.search.exploration_record import exploration_record, front_record
 from mcu_nas.search.feasible import feasible_sampler
 from mcu_nas.search.finishing import Finishing, winner_record
@@ -121,9 +122,7 @@ class Search:
             evaluations=evaluations,
             seed=self.task.request.seed,
             gather=screen.gather if self.task.request.predictor else None,
-            on_evaluation=lambda evaluation: self.listener.progress(
-                len(history), total, f"{evaluation.strategy}, best loss {best(history, 1)[0].loss:.4f}"
-            ),
+            on_evaluation=ExplorationProgress(self.listener, history, total),
         )
 
     @contextmanager
