@@ -60,12 +60,32 @@ def _supernet(run: Mapping[str, Any]) -> Iterator[str]:
 
 def _evolution(run: Mapping[str, Any]) -> Iterator[str]:
     evolution = run["evolution"]
+    control, curve = evolution["control"], evolution["fitness_curve"]
+    beside = f" and {control['subnets_evaluated'] - evolution['start']} of its control" if control else ""
     yield (
-        f"Evolution: {evolution['subnets_evaluated']} subnets evaluated in {evolution['seconds']:.0f} s,"
-        f" {evolution['rejected']:,} rejected unevaluated because they do not fit"
+        f"Search ({evolution['strategy']}): {evolution['subnets_evaluated']} subnets{beside} evaluated"
+        f" in {evolution['seconds']:.0f} s, {evolution['rejected']:,} rejected before that as they do not fit"
     )
-    curve = evolution["fitness_curve"]
     yield "best validation loss by generation: " + " ".join(f"{point['best_loss']:.4f}" for point in curve)
+    if control:
+        yield from _control(evolution, control)
+
+
+def _control(evolution: Mapping[str, Any], control: Mapping[str, Any]) -> Iterator[str]:
+    after = control["matched_after"]
+    if after is None:
+        matched = "which the search did not reach"
+    elif after <= evolution["start"]:
+        matched = "found in the random start that both share"
+    else:
+        matched = f"which the search reached after {after}"
+    yield f"random search with as many evaluations: {control['best_loss']:.4f}, {matched}"
+    yield (
+        f"of random search's front the search's dominates {control['front_dominated']:.0%},"
+        f" and is dominated in {control['front_dominates']:.0%} of its own"
+    )
+    if evolution["winner_by"] == "random":
+        yield "the winner was found by random search, not by the strategy"
 
 
 def _holdout(run: Mapping[str, Any]) -> Iterator[str]:

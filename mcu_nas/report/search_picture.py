@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 
 from mcu_nas.files import replacing
 from mcu_nas.search.history import Evaluation, History
+from mcu_nas.search.loop import CONTROL, START
+from mcu_nas.search.pareto import front, knee
 from mcu_nas.search.run_folder import RunFolder
 
 _GREY, _BLUE, _RED = "#9aa5b1", "#2563eb", "#dc2626"
@@ -21,8 +24,8 @@ def write_search_picture(folder: RunFolder) -> Path:
     """Draws report/search.svg of a finished run; returns its path.
 
     Left: cumulative distribution of the MACs of the networks that fit, a line a space (MCUNet, figure 3).
-    Middle: validation loss, which is the fitness, against estimated instructions of every evaluated subnet.
-    Right: best and mean loss by generation.
+    Middle: validation loss, which is the fitness, against estimated instructions of every evaluated subnet;
+    their front, and its knee. Right: best loss against evaluations, beside random search.
     """
     run = folder.read()
     history = History(folder.search_log)
@@ -30,7 +33,7 @@ def write_search_picture(folder: RunFolder) -> Path:
     axes = figure.subplots(1, 3)
     _spaces(axes[0], run["stage_one"])
     _subnets(axes[1], list(history), run["winner"])
-    _generations(axes[2], run["evolution"]["fitness_curve"])
+    _generations(axes[2], run["evolution"])
     request, accuracy = run["request"], run["accuracy"]
     figure.suptitle(
         f"{request['data']} on {request['board']}: int8 test accuracy {accuracy['int8']:.2%},"
@@ -58,9 +61,19 @@ def _spaces(axes: Axes, stage_one: Mapping[str, Any]) -> None:
 
 
 def _subnets(axes: Axes, history: Sequence[Evaluation], winner: Mapping[str, Any]) -> None:
-    instructions = [e.instructions / 1e6 for e in history]
-    losses = [e.loss for e in history]
-    points = axes.scatter(instructions, losses, c=[e.generation for e in history], s=14, cmap="viridis")
+    random = [e for e in history if e.strategy in (START, CONTROL)]
+    searched = [e for e in history if e.strategy not in (START, CONTROL)]
+    for shown, colour, label in ((random, _GREY, "random"), (searched, _BLUE, "searched")):
+        axes.scatter(
+            [e.instructions / 1e6 for e in shown], [e.loss for e in shown], s=10, c=colour, label=label
+        )
+    curve = front([replace(e, peak_bytes=0, flash_bytes=0) for e in history])
+    line = sorted((e.instructions / 1e6, e.loss) for _, e in curve)
+    axes.step(*zip(*line, strict=True), where="post", color="black", lw=1, label="front")
+    _, bend = knee(front(history))
+    axes.scatter(
+        [bend.instructions / 1e6], [bend.loss], marker="D", s=50, color="black", label="knee", zorder=3
+    )
     axes.scatter(
         [winner["instructions"] / 1e6],
         [winner["validation_loss"]],
@@ -68,16 +81,20 @@ def _subnets(axes: Axes, history: Sequence[Evaluation], winner: Mapping[str, Any
         s=180,
         color=_RED,
         label="winner",
-        zorder=3,
+        zorder=4,
     )
     axes.set(xlabel="M instructions (estimated)", ylabel="validation loss", title=f"{len(history)} subnets")
-    axes.figure.colorbar(points, ax=axes, label="generation")
     axes.legend(loc="upper right")
 
 
-def _generations(axes: Axes, curve: Sequence[Mapping[str, float]]) -> None:
-    numbers = [point["generation"] for point in curve]
-    axes.plot(numbers, [point["best_loss"] for point in curve], color=_RED, marker="o", label="best so far")
-    axes.plot(numbers, [point["mean_loss"] for point in curve], color=_BLUE, marker="o", label="mean")
-    axes.set(xlabel="generation", ylabel="validation loss", title="evolution")
+def _generations(axes: Axes, evolution: Mapping[str, Any]) -> None:
+    curves = [(evolution["strategy"], evolution["fitness_curve"], _RED)]
+    if evolution["control"]:
+        curves.append(("random search", evolution["control"]["fitness_curve"], _GREY))
+    for name, curve, colour in curves:
+        evaluations = [point["evaluations"] for point in curve]
+        axes.plot(evaluations, [point["best_loss"] for point in curve], color=colour, marker="o", label=name)
+        means = [point["mean_loss"] for point in curve]
+        axes.plot(evaluations, means, color=colour, lw=0.8, ls="--", label=f"{name}, mean of a generation")
+    axes.set(xlabel="evaluations", ylabel="validation loss", title="best so far")
     axes.legend(loc="upper right")

@@ -8,7 +8,7 @@ from typing import Any
 from mcu_nas.cost.estimate import latency
 from mcu_nas.search.history import Evaluation, best
 from mcu_nas.search.loop import CONTROL, START, fitness_curve, seen_by
-from mcu_nas.search.pareto import Numbered
+from mcu_nas.search.pareto import Numbered, dominated_share, front, objectives
 from mcu_nas.search.task import SearchTask
 
 
@@ -22,19 +22,25 @@ def exploration_record(name: str, log: Sequence[Evaluation]) -> dict[str, Any]:
         "subnets_evaluated": len(own),
         "rejected_early": sum(e.partial for e in own),
         "fitness_curve": fitness_curve(own),
-        "control": _control(log) if name != CONTROL else None,
+        "control": _control(own, seen_by(CONTROL, log)) if name != CONTROL else None,
         "winner_by": best(log, 1)[0].strategy,
     }
 
 
-def _control(log: Sequence[Evaluation]) -> dict[str, Any]:
-    own = seen_by(CONTROL, log)
-    (leader,) = best(own, 1)
+def _control(own: Sequence[Evaluation], control: Sequence[Evaluation]) -> dict[str, Any]:
+    """What random search found beside a strategy; ``matched_after``: the strategy's evaluations until one was
+    as good as the best of random search, None where none was."""
+    (leader,) = best(control, 1)
+    better = (number for number, e in enumerate(own, 1) if not e.partial and e.loss <= leader.loss)
+    fronts = [objectives([e for _, e in front(log)]) for log in (own, control)]
     return {
-        "subnets_evaluated": len(own),
+        "subnets_evaluated": len(control),
         "best_loss": leader.loss,
         "best_accuracy": leader.accuracy,
-        "fitness_curve": fitness_curve(own),
+        "fitness_curve": fitness_curve(control),
+        "matched_after": next(better, None),
+        "front_dominated": dominated_share(fronts[1], by=fronts[0]),
+        "front_dominates": dominated_share(fronts[0], by=fronts[1]),
     }
 
 

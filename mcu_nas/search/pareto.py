@@ -33,6 +33,14 @@ def non_dominated(values: np.ndarray) -> np.ndarray:
     return np.array(sorted(found), dtype=np.int64)
 
 
+def dominated_share(values: np.ndarray, by: np.ndarray) -> float:
+    """The share of rows (N, M), N at least 1, that some row of ``by`` (K, M) equals or beats everywhere and
+    beats somewhere: the coverage of two fronts (Zitzler & Thiele, IEEE Trans. Evol. Comp. 3(4), 1999), but
+    that what both hold counts for neither."""
+    dominated = [((by <= row).all(1) & (by < row).any(1)).any() for row in values]
+    return float(np.mean(dominated))
+
+
 def front(log: Sequence[Evaluation]) -> list[Numbered]:
     """The members of the log's front with their numbers, by rising loss.
 

@@ -12,7 +12,7 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from mcu_nas.errors import UsageError
 from mcu_nas.search.history import Evaluation
-from mcu_nas.search.pareto import fastest, front, knee, non_dominated, picked, smallest
+from mcu_nas.search.pareto import dominated_share, fastest, front, knee, non_dominated, picked, smallest
 from tests.search.synthetic import space
 
 EVALUATION = Evaluation(
@@ -83,6 +83,11 @@ def test_front_without_a_bend_has_its_knee_at_the_least_loss(log: list[Evaluatio
 
 def test_knee_of_a_front_that_bulges_outwards_is_its_least_loss() -> None:
     assert knee(front([of(0.3, 100), of(0.8, 90), of(0.9, 10)]))[0] == 0
+
+
+def test_share_of_a_front_that_another_dominates_leaves_out_what_both_hold() -> None:
+    shared, worse, apart = [1.0, 1.0], [3.0, 2.0], [0.0, 9.0]
+    assert dominated_share(np.array([shared, worse, apart, apart]), by=np.array([shared])) == 0.25
 
 
 def test_any_number_in_the_log_can_be_picked() -> None:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from mcu_nas.boards import load_board
+from mcu_nas.cli.winner import winner_summary
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.cost.board_program import load_program_for
+from mcu_nas.report.search_picture import write_search_picture
 from mcu_nas.search.history import History
 from mcu_nas.search.run_folder import RunFolder
 from mcu_nas.tflite.reader import read_tflite
@@ -48,6 +50,27 @@ def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
     assert [point["images"] for point in record["curve"]] == [32 * step for step in range(1, 7)]
     assert record["fine_tune"]["images"] == 192
     assert record["fine_tune"]["seconds"] == record["curve"][-1]["seconds"]
+
+
+def test_run_json_sets_the_search_beside_random_search(finished: RunFolder) -> None:
+    evolution, front = finished.section("evolution"), finished.section("front")
+    assert evolution["strategy"] == "evolution"
+    assert evolution["control"]["subnets_evaluated"] == evolution["subnets_evaluated"]
+    assert front[0]["loss"] == finished.section("winner")["validation_loss"]
+    assert "random search with as many evaluations" in winner_summary(finished)
+
+
+def test_front_lists_numbers_of_the_log(finished: RunFolder) -> None:
+    history = History(finished.search_log)
+    for member in finished.section("front"):
+        assert history[member["number"]].loss == member["loss"]
+        assert history[member["number"]].peak_bytes == member["peak_bytes"]
+    history.close()
+
+
+def test_picture_of_a_search_can_be_drawn(finished: RunFolder) -> None:
+    text = write_search_picture(finished).read_text()
+    assert text.count("<svg") == 1
 
 
 def test_log_holds_every_evaluation_and_only_feasible_ones(finished: RunFolder) -> None:
