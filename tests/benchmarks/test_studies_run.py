@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cells import Results
+from benchmarks.quantization import run as quantization
+from benchmarks.quantization import summary as quantization_summary
+from benchmarks.quantization.networks import NETWORKS
 from benchmarks.ranking import run as ranking
 from benchmarks.ranking import summary as ranking_summary
 from benchmarks.ranking.study import SETS, SMOKE
@@ -58,3 +61,18 @@ def test_search_quality_study(data: str, tmp_path: Path, monkeypatch: pytest.Mon
         assert arm["accuracy"]["differing"] == 0
     search_quality_summary.main(["--results", str(tmp_path / "results.jsonl")])
     assert "| best scaled MobileNetV2 | 1 |" in (tmp_path / "summary.md").read_text()
+
+
+def test_quantization_study(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(quantization.SMOKE, data=data, statistics_images=128, calibration_images=64)
+    monkeypatch.setattr(quantization, "SMOKE", small)
+    monkeypatch.setattr(quantization, "NETWORKS", {"mobile-5k-relu": NETWORKS["mobile-5k-relu"]})
+    options = ["--smoke", "--work", str(tmp_path), "--threads", "1"]
+    quantization.main(options)
+    rows = Results(tmp_path / "results.jsonl").rows()
+    assert list(rows) == [f"mobile-5k-relu/{method}" for method in quantization.METHODS]
+    assert rows["mobile-5k-relu/aware"]["loss"] != rows["mobile-5k-relu/least-error"]["loss"]
+    equalized, exact = (rows[f"mobile-5k-relu/{method}"] for method in ("equalization", "float"))
+    assert equalized["squared_difference"] < 0.1 * exact["loss"] ** 2
+    quantization_summary.main(["--results", str(tmp_path / "results.jsonl")])
+    assert "| aware-taught | " in (tmp_path / "summary.md").read_text()
