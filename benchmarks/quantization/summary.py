@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
 def summary(rows: Mapping[str, Row]) -> Iterator[str]:
     """Lines of Markdown: a table for each network that was trained."""
     yield "Accuracy on the test images; points: less the float network's accuracy; error: mean squared"
-    yield "difference of the logits to the float network's. By chance alone the accuracies of two networks that"
-    yield "disagree on 1 % of 10,000 images differ by 0.1 points (one standard deviation)."
+    yield "difference of the logits to the float network's. By chance alone the accuracies of two networks"
+    yield "that disagree on 1 % of 10,000 images differ by 0.1 points (one standard deviation)."
     for name in NETWORKS:
         if f"{name}/float" in rows:
             yield ""
