@@ -10,6 +10,7 @@ import click
 
 from mcu_nas.cli.options import data_options, json_option, typed_data_options
 from mcu_nas.cli.progress import Bars
+from mcu_nas.cli.reading import reading
 from mcu_nas.cli.table import text_table
 from mcu_nas.datasets.catalogue import DataOptions, inspect_dataset
 from mcu_nas.datasets.channels import Channels
@@ -40,12 +41,7 @@ def command(
     fashion-mnist.
     """
     with Bars() as bars:
-        bars.stage("reading")
-        found = inspect_dataset(
-            data,
-            DataOptions(channels, image_px, mirror),
-            lambda done, total: bars.progress(done, total, "images"),
-        )
+        found = inspect_dataset(data, DataOptions(channels, image_px, mirror), reading(bars))
     following = (
         f"mcu-nas search --board {_NEXT_BOARD} --data {shlex.quote(data)}"
         f"{typed_data_options(channels, image_px, mirror)}"

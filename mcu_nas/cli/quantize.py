@@ -12,6 +12,8 @@ import click
 import numpy as np
 
 from mcu_nas.cli.options import PATH, Numbers, data_option, data_options, json_option, seed_option
+from mcu_nas.cli.progress import Bars
+from mcu_nas.cli.reading import reading
 from mcu_nas.datasets import DataOptions, load_dataset
 from mcu_nas.datasets.channels import Channels
 from mcu_nas.devices.host_accuracy import host_outputs
@@ -99,7 +101,8 @@ def command(
     path = out or Path(f"{Path(model.rpartition(':')[0] or model).stem}_int8.tflite")
     if Path(model).exists() and path.exists() and path.samefile(model):
         raise UsageError(f"{path}: is the model itself; give another --out")
-    dataset = load_dataset(data, DataOptions(channels, image_px, mirror))
+    with Bars() as bars:
+        dataset = load_dataset(data, DataOptions(channels, image_px, mirror), reading(bars))
     task = Task(dataset, samples, seed, float(white), input_shape)
     written = path.absolute()  # the user's file may change the current folder
     result = quantize_model(model, task)

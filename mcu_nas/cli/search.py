@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import (
     DATA_HELP,
     NAMES,
@@ -25,6 +24,7 @@ from mcu_nas.cli.options import (
     space_options,
 )
 from mcu_nas.cli.progress import Bars
+from mcu_nas.cli.reading import print_warnings, reading
 from mcu_nas.cli.search_request import board_runs, default_folder, request_from, request_of, resumed
 from mcu_nas.errors import Interrupted, NothingFitsError, RunFolderError
 from mcu_nas.extras import require_ray, require_torch
@@ -219,10 +219,9 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     from mcu_nas.search.task import task_of
 
     try:
-        task = task_of(request)
+        task = task_of(request, on_reading=reading(bars))
     except RunFolderError as error:
         raise RunFolderError(f"{folder.path}/run.json: {error}") from None
-    bars.stage("data")
     task.check_supernet(folder)
     task.check()
     print_warnings(task.dataset.findings)

@@ -10,7 +10,6 @@ from dataclasses import asdict
 import click
 
 from mcu_nas.boards import load_board
-from mcu_nas.cli.data_warnings import print_warnings
 from mcu_nas.cli.options import (
     SHARE,
     board_option,
@@ -22,6 +21,8 @@ from mcu_nas.cli.options import (
     space_options,
     typed_data_options,
 )
+from mcu_nas.cli.progress import Bars
+from mcu_nas.cli.reading import print_warnings, reading
 from mcu_nas.cli.table import text_table
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.datasets import DataOptions, load_dataset
@@ -86,7 +87,8 @@ def command(
     within the limits have the most MACs wins, among those in which enough of them are within.
     """
     constraints = constraints_for(load_board(board), sram, flash, latency, weights)
-    dataset = load_dataset(data, DataOptions(channels, image_px, mirror))
+    with Bars() as bars:
+        dataset = load_dataset(data, DataOptions(channels, image_px, mirror), reading(bars))
     space = space_for(dataset, resolutions, widths or WIDTHS)
     if count:
         _print_count(space, as_json)

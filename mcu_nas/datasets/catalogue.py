@@ -10,10 +10,10 @@ from mcu_nas.datasets import fashion_mnist, npz
 from mcu_nas.datasets.channels import Channels, to_channels
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.inspection import Inspection, inspect
+from mcu_nas.datasets.progress import Progress, unseen
 from mcu_nas.errors import DataError, did_you_mean
 
 _LOADERS: dict[str, Callable[[], Dataset]] = {fashion_mnist.NAME: fashion_mnist.load}
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def dataset_names() -> list[str]:
 
 
 def load_dataset(
-    name_or_path: str, options: DataOptions = DataOptions(), progress: Progress = lambda done, total: None
+    name_or_path: str, options: DataOptions = DataOptions(), progress: Progress = unseen
 ) -> Dataset:
     """A data set by its name; or a folder of images, a folder with MNIST's four IDX files, or an .npz file.
 
@@ -46,7 +46,7 @@ def load_dataset(
 
 
 def inspect_dataset(
-    name_or_path: str, options: DataOptions = DataOptions(), progress: Progress = lambda done, total: None
+    name_or_path: str, options: DataOptions = DataOptions(), progress: Progress = unseen
 ) -> Inspection:
     """As load_dataset, but errors in the data are findings beside the others.
 

@@ -25,6 +25,7 @@ from mcu_nas.datasets.channels import COUNT, Channels
 from mcu_nas.datasets.image_files import ImageHeader, UnreadableImageError, decode, read_header
 from mcu_nas.datasets.image_folder import ImageFile, ImageFolder
 from mcu_nas.datasets.images import square
+from mcu_nas.datasets.progress import Progress
 
 LARGEST_PX = 224
 LARGEST_BYTES = 2 << 30
@@ -32,7 +33,6 @@ FILLED_SHARE = 0.95
 _BATCH = 64  # files a task of a thread
 _THREADS = 4
 
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 

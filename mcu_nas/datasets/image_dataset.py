@@ -10,9 +10,10 @@ import numpy as np
 from mcu_nas.datasets.channels import Channels
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.findings import Finding
-from mcu_nas.datasets.folder_pixels import FILLED_SHARE, Pixels, Progress, read_pixels
+from mcu_nas.datasets.folder_pixels import FILLED_SHARE, Pixels, read_pixels
 from mcu_nas.datasets.image_folder import ImageFile, list_images
 from mcu_nas.datasets.inspection import Inspection, inspect
+from mcu_nas.datasets.progress import Progress
 
 
 def inspect_image_folder(

@@ -7,7 +7,7 @@ stages (search/pipeline.py) take from here what they work on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.datasets.catalogue import load_dataset
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.images import resize
+from mcu_nas.datasets.progress import Progress, unseen
 from mcu_nas.datasets.search_space import space_for
 from mcu_nas.datasets.splits import Splits, at_most, split
 from mcu_nas.devices.session import emulated_counterpart
@@ -43,12 +44,13 @@ class SearchTask:
     """A request at an effort, and all that follows from the two.
 
     ``origin`` is the task for which the supernet was trained, where that was another: its data, splits and
-    space are this task's as well.
+    space are this task's as well. ``on_reading`` is told (images read, images) where reading takes a while.
     """
 
     request: SearchRequest
     effort: Effort
     origin: SearchTask | None = None
+    on_reading: Progress = field(default=unseen, repr=False)
 
     @cached_property
     def board(self) -> Board:
@@ -60,7 +62,7 @@ class SearchTask:
         """The data, at its own size."""
         if self.origin:
             return self.origin.dataset
-        return load_dataset(self.request.data, self.request.data_options)
+        return load_dataset(self.request.data, self.request.data_options, self.on_reading)
 
     @cached_property
     def splits(self) -> Splits:
@@ -170,7 +172,9 @@ class SearchTask:
         )
 
 
-def task_of(request: SearchRequest, efforts: Mapping[str, Effort] = EFFORTS) -> SearchTask:
+def task_of(
+    request: SearchRequest, efforts: Mapping[str, Effort] = EFFORTS, on_reading: Progress = unseen
+) -> SearchTask:
     """The task that a request stands for, with the one that its supernet was trained for.
 
     Raises:
@@ -179,5 +183,5 @@ def task_of(request: SearchRequest, efforts: Mapping[str, Effort] = EFFORTS) -> 
     if request.effort not in efforts:
         known = ", ".join(efforts)
         raise RunFolderError(f"effort '{request.effort}' is none of {known}: start the search anew")
-    origin = task_of(request.source.request, efforts) if request.source else None
-    return SearchTask(request, efforts[request.effort], origin)
+    origin = task_of(request.source.request, efforts, on_reading) if request.source else None
+    return SearchTask(request, efforts[request.effort], origin, on_reading)

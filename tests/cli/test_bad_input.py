@@ -151,7 +151,7 @@ def test_absurd_limit_is_refused(refused: Callable, options: str, code: int, mes
         ("../gone", "unknown data set '../gone'"),
         ("m.tflite", "unknown data set 'm.tflite'"),
         ("two\nlines", "unknown data set 'two lines'"),
-        ("full", "full/train-images-idx3-ubyte.gz: cannot be read (No such file or directory)"),
+        ("full", "full: no class folders: images belong into train/<class>/ and test/<class>/, or <class>/"),
     ],
 )
 def test_data_that_is_not_there_is_refused(refused: Callable, data: str, message: str) -> None:
