@@ -65,12 +65,14 @@ class SubnetLosses:
     def _sandwich(self, step: int, rng: np.random.Generator) -> BatchLoss:
         schedule = self.schedule.sampled
         pool = [self.draw(step, rng) for _ in range(POOL)]
-        by_macs = sorted(range(POOL), key=lambda number: self.supernet.macs(pool[number]))
-        middle = sorted(by_macs[1:-1])[: self.schedule.sandwich]  # in the order of drawing, hence at random
-        largest = classifier(self.supernet, pool[by_macs[-1]])
-        others = [classifier(self.supernet, pool[number]) for number in (by_macs[0], *middle)]
 
         def loss(images: np.ndarray, targets: Tensor) -> Tensor:
+            by_macs = sorted(range(POOL), key=lambda number: self.supernet.macs(pool[number]))
+            middle = sorted(by_macs[1:-1])[
+                : self.schedule.sandwich
+            ]  # in the order of drawing, hence at random
+            largest = classifier(self.supernet, pool[by_macs[-1]])
+            others = [classifier(self.supernet, pool[number]) for number in (by_macs[0], *middle)]
             logits = largest(images)
             total = F.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
             answers = logits.detach().softmax(1)

@@ -194,7 +194,7 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
         {"params": weights, "weight_decay": schedule.weight_decay},
         {"params": others},
     ]
-    return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True)
+    return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True, fused=True)
 
 
 def _step(optimizer: torch.optim.SGD, phase: _Phase, step: int) -> float:
