@@ -25,6 +25,7 @@ Plan = Callable[[Mapping[str, Row]], Sequence[str]]  # rows by cell -> cells who
 
 SAY_EVERY_S = 30.0  # between two lines of a training's progress
 _POLL_S = 0.2
+_HANDFUL = 4  # cells a process
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Results:
 def study_parser(description: str) -> argparse.ArgumentParser:
     """The options that every study has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--cell", help="run this cell alone, whether or not its row is there")
+    parser.add_argument("--cell", help="run this cell alone, or several, separated by commas")
     parser.add_argument("--list", action="store_true", help="name the cells that can run now, run none")
     parser.add_argument("--smoke", action="store_true", help="seconds instead of hours: proves nothing")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time; 1: in this process")
@@ -79,7 +80,8 @@ def run_study(
     if options.list:
         print("\n".join(_missing(plan, results)))
     elif options.cell:
-        _run_here(options.cell, results, run)
+        for cell in options.cell.split(","):
+            _run_here(cell, results, run)
     elif options.jobs == 1:
         while missing := _missing(plan, results):
             _run_here(missing[0], results, run)
@@ -115,21 +117,25 @@ def _run_here(cell: str, results: Results, run: Callable[[str], Row]) -> None:
 
 
 def _run_in_processes(plan: Plan, results: Results, again: Sequence[str], jobs: int, threads: int) -> None:
-    """Each cell in a process; a cell that runs alone, as others wait for it, has all threads."""
-    running: dict[str, subprocess.Popen[bytes]] = {}
+    """A handful of cells in each process, which then starts up once for all of them; a cell that runs alone,
+    as others wait for it, has all threads."""
+    running: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
     try:
         while True:
-            ready = [cell for cell in _missing(plan, results) if cell not in running]
+            begun = {cell for cells in running for cell in cells}
+            ready = [cell for cell in _missing(plan, results) if cell not in begun]
             share = max(1, threads // max(1, min(jobs, len(ready) + len(running))))
-            for cell in ready[: jobs - len(running)]:
-                command = [sys.executable, *again, "--cell", cell, "--threads", str(share)]
-                running[cell] = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": str(share)})
+            handful = max(1, min(_HANDFUL, len(ready) // jobs))
+            while ready and len(running) < jobs:
+                cells, ready = tuple(ready[:handful]), ready[handful:]
+                command = [sys.executable, *again, "--cell", ",".join(cells), "--threads", str(share)]
+                running[cells] = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": str(share)})
             if not running:
                 return
             time.sleep(_POLL_S)
-            for cell in [cell for cell, process in running.items() if process.poll() is not None]:
-                if running.pop(cell).returncode:
-                    sys.exit(f"{cell} failed: the same command continues once its cause is gone")
+            for cells in [cells for cells, process in running.items() if process.poll() is not None]:
+                if running.pop(cells).returncode:
+                    sys.exit(f"{', '.join(cells)}: failed; the same command continues once its cause is gone")
     finally:
         for process in running.values():
             process.terminate()
