@@ -75,8 +75,8 @@ Examples:
     "source",
     type=PATH,
     metavar="RUN",
-    help="Search the trained supernet of RUN again, for another board or other limits, on RUN's data; limits"
-    " that are not given are the board's own.",
+    help="Search the trained supernet of RUN again, for another board or other limits, on RUN's data. Limits"
+    " that are not given are the board's own. --predictor is the default then.",
 )
 @limit_options
 @space_options

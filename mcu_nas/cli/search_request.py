@@ -50,7 +50,8 @@ def request_of(options: Mapping[str, Any]) -> SearchRequest:
 
 def request_from(context: click.Context, source: Path, options: Mapping[str, Any]) -> SearchRequest:
     """What is asked of the supernet of another run: that run's request, but for the limits, which are those
-    given now, and for whatever else was typed.
+    given now, and for whatever else was typed. A predictor screens unless it is declined: with the supernet
+    there already, evaluations are what takes time.
 
     Raises:
         RunFolderError: the run has no trained supernet.
@@ -71,6 +72,8 @@ def request_from(context: click.Context, source: Path, options: Mapping[str, Any
             fields[field] = given
         elif option in _LIMITS:
             fields[field] = None
+    if not _typed(context, "predictor"):
+        fields["predictor"] = True
     return replace(earlier, **fields, source=supernet_source(folder))
 
 

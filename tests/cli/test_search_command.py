@@ -117,6 +117,7 @@ def test_run_from_another_is_an_ordinary_run(several: Outcome) -> None:
     assert done.out.splitlines()[-1] == "next: mcu-nas measure tight --board qemu-cortex-m4"
     request = RunFolder(Path("tight")).request()
     assert (request.board, request.seed, request.sram_bytes) == ("qemu-cortex-m4", 3, 1300)
+    assert request.predictor
     assert mcu_nas("export", "tight", "--out", "out").code == 0
     assert mcu_nas("compile", "tight", "--board", "qemu-cortex-m4", "--out", "c").code == 0
     assert mcu_nas("measure", "tight", "--board", "qemu-cortex-m4", "--images", "3", "--runs", "2").code == 0
