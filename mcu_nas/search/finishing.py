@@ -14,6 +14,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from mcu_nas.compiler.export import write_exports
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.estimate import latency
@@ -111,10 +114,15 @@ class Finishing:
         self.listener.stage("quantization-aware")
         began, epoch = time.monotonic(), len(self.task.splits.train)
         quantized = QuantizedNetwork(network, images)
+
+        def float_logits(batch: np.ndarray) -> Tensor:
+            return predict(network, batch, len(batch))
+
         train_quantized(
             quantized,
             self.task.feed(resolution),
             schedule,
+            teacher=float_logits if schedule.distillation else None,
             checkpoint=self.folder.checkpoints / "quantized.pt",
             progress=TrainingProgress(self.listener, [(schedule.steps, schedule.batch)], epoch),
         )

@@ -42,7 +42,7 @@ TINY = Effort(
     validation_images=100,
     holdout_images=100,
     fine_tune=Schedule(steps=6, batch=32, learning_rate=0.05, warmup_steps=1),
-    quantization_aware=Schedule(steps=4, batch=32, learning_rate=0.01, warmup_steps=1),
+    quantization_aware=Schedule(steps=4, batch=32, learning_rate=0.01, warmup_steps=1, distillation=0.5),
 )
 
 EFFORTS = {TINY.name: TINY}

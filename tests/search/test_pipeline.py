@@ -49,6 +49,7 @@ def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
     assert record["accuracy"]["images"] == 120
     assert [point["images"] for point in record["curve"]] == [32 * step for step in range(1, 7)]
     assert record["fine_tune"]["images"] == 192
+    assert record["quantization_aware"]["images"] == 128
     assert record["fine_tune"]["seconds"] == record["curve"][-1]["seconds"]
 
 
