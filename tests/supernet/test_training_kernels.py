@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -94,3 +96,14 @@ def test_missing_compiler_is_named_with_its_package(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolError, match="apt install gcc"):
         library.library(torch.float32)
+
+
+def test_kernels_are_built_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    times = []
+    for _ in range(2):
+        library._built.cache_clear()
+        library.library(torch.float32)
+        (kept,) = (tmp_path / "mcu-nas" / "kernels").iterdir()
+        times.append(kept.stat().st_mtime_ns)
+    assert times[0] == times[1]

@@ -7,11 +7,12 @@ interpreter's lock and runs on the calling thread alone.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
+import hashlib
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -20,10 +21,12 @@ import torch
 from torch import Tensor
 
 from mcu_nas.errors import BuildError, ToolError
+from mcu_nas.files import replacing
+from mcu_nas.resources import cache_folder
 
 LANES = 8  # vector.h
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("batch_norm.c", "depthwise.c", "requantize.c"))
-_FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared")
+_FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC")
 _C_TYPES = {torch.float32: "float", torch.float64: "double"}
 _building = Lock()
 
@@ -80,7 +83,8 @@ def serves(x: Tensor) -> bool:
 
 
 def library(dtype: torch.dtype) -> ctypes.CDLL:
-    """The kernels for tensors of ``dtype``, float32 or float64; built at the process's first call.
+    """The kernels for tensors of ``dtype``, float32 or float64; built at the first call and
+    kept in the cache folder.
 
     Raises:
         ToolError: gcc is missing.
@@ -92,17 +96,40 @@ def library(dtype: torch.dtype) -> ctypes.CDLL:
 
 @cache
 def _built(real: str) -> ctypes.CDLL:
+    kept = cache_folder() / "kernels" / f"{real}-{_fingerprint()}.so"
+    if kept.exists():
+        return _loaded(kept)
+    with tempfile.TemporaryDirectory(prefix="mcu-nas-kernels-") as folder:
+        built = Path(folder) / kept.name
+        result = _gcc(f"-DREAL={real}", "-shared", "-o", str(built), *map(str, _SOURCES))
+        if result.returncode:
+            raise BuildError(f"gcc refused the kernels of training: {result.stderr.strip()}")
+        with suppress(OSError), replacing(kept) as temporary:  # a cache that cannot be written costs seconds
+            shutil.copyfile(built, temporary)
+        return _loaded(built)
+
+
+def _fingerprint() -> str:
+    """Of all that the machine code depends on: sources, flags, gcc, and the processor as gcc sees it."""
+    found = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.[ch]")):
+        found.update(path.read_bytes())
+    for told in (_gcc("--version"), _gcc("-Q", "--help=target")):
+        found.update(told.stdout.encode())
+    found.update(" ".join(_FLAGS).encode())
+    return found.hexdigest()[:16]
+
+
+def _gcc(*arguments: str) -> subprocess.CompletedProcess[str]:
     gcc = shutil.which("gcc")
     if gcc is None:
         raise ToolError("gcc is not installed: `apt install gcc libc6-dev` brings it on Debian")
-    folder = tempfile.TemporaryDirectory(prefix="mcu-nas-training-")
-    atexit.register(folder.cleanup)
-    built = Path(folder.name) / f"{real}.so"
-    command = [gcc, *_FLAGS, f"-DREAL={real}", "-o", str(built), *map(str, _SOURCES)]
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if result.returncode:
-        raise BuildError(f"gcc refused the kernels of training: {result.stderr.strip()}")
-    kernels = ctypes.CDLL(str(built))
+    command = [gcc, *_FLAGS, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def _loaded(path: Path) -> ctypes.CDLL:
+    kernels = ctypes.CDLL(str(path))
     for name, arguments in _ARGUMENTS.items():
         getattr(kernels, name).argtypes = arguments
     return kernels
