@@ -194,7 +194,11 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
         {"params": weights, "weight_decay": schedule.weight_decay},
         {"params": others},
     ]
-    return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True, fused=True)
+    optimizer = torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, nesterov=True, fused=True)
+    for parameter in (*weights, *others):
+        # Fused steps want all or none of these; a block that the first subnets leave out would lack its own.
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def _step(optimizer: torch.optim.SGD, phase: _Phase, step: int) -> float:
