@@ -46,6 +46,7 @@ RULES: dict[str, SupernetSchedule] = {
     "largest first, single": SupernetSchedule(replace(BASE, steps=1), BASE),
     "single, averaged": SupernetSchedule(BASE, replace(BASE, averaging=0.99)),
     "single, progressive": SupernetSchedule(BASE, BASE, progressive=True),
+    "sandwich, quarter of the batch": SupernetSchedule(BASE, replace(TAUGHT, batch=64), sandwich=2),
     "sandwich, no teacher": SupernetSchedule(BASE, BASE, sandwich=2),
     "single, half the batch": SupernetSchedule(BASE, replace(BASE, batch=128)),
 }

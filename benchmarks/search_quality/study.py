@@ -78,27 +78,33 @@ class SearchQualityStudy:
         return tuple(max(1, self.trials // self.keep**number) for number in range(self.rounds))
 
 
+# From a supernet's weights and from scratch alike: about ten epochs, or what the budget pays for.
+_SCRATCH = Schedule(
+    steps=0,
+    batch=128,
+    learning_rate=0.4,
+    shift=2,
+    mirror=True,
+    weight_decay=5e-4,
+    label_smoothing=0.05,
+    averaging=0.998,
+)
 _EFFORT = replace(
     QUICK,
     name="search-quality",
     largest_macs=None,
     supernet=SupernetSchedule(
-        largest=Schedule(steps=300, batch=256, learning_rate=0.8, weight_decay=5e-4),
-        sampled=Schedule(steps=3000, batch=256, learning_rate=0.8, weight_decay=5e-4, mirror=True),
+        largest=Schedule(steps=0, batch=256, learning_rate=0.8),
+        sampled=Schedule(
+            steps=2400, batch=256, learning_rate=0.8, weight_decay=5e-4, mirror=True, averaging=0.99
+        ),
     ),
+    population=50,
+    parents=12,
+    generations=9,
+    validation_images=4000,
     holdout_images=1000,
-    fine_tune=Schedule(
-        steps=8000,
-        batch=128,
-        learning_rate=0.4,
-        shift=2,
-        mirror=True,
-        weight_decay=5e-4,
-        label_smoothing=0.05,
-    ),
-)
-_SCRATCH = Schedule(
-    steps=0, batch=128, learning_rate=0.4, shift=2, mirror=True, weight_decay=5e-4, label_smoothing=0.05
+    fine_tune=replace(_SCRATCH, steps=4000),
 )
 
 FASHION = SearchQualityStudy(
