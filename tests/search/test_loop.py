@@ -78,7 +78,7 @@ def test_same_seed_same_log_and_other_seed_other_log(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_log_cut_off_anywhere_is_completed_to_the_same_log(name: str, tmp_path: Path) -> None:
     whole = list(explored(tmp_path / "whole", name))
-    for kept in range(0, len(whole) + 1, 9):
+    for kept in range(0, len(whole) + 1, 13):
         cut = History(tmp_path / f"cut{kept}")
         for evaluation in whole[:kept]:
             cut.append(evaluation)
@@ -113,17 +113,32 @@ def test_log_with_other_columns_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_small_space_ends_instead_of_asking_forever(name: str, tmp_path: Path) -> None:
+def test_small_space_ends_instead_of_asking_forever(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcu_nas.search.feasible.ASKS", 50)
     tiny = space().restricted({name: options[:1] for name, options in space().options.items()})
     log = explored(tmp_path / "log", name, candidates=FeasibleCandidates(tiny, constraints(100)))
     assert len(log) == 1
 
 
-def test_nothing_feasible_is_an_error_that_names_the_limit() -> None:
+def test_nothing_feasible_is_an_error_that_names_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcu_nas.search.feasible.ASKS", 50)
     candidates = FeasibleCandidates(space(), constraints(latency_ms=0.5))
     rng = np.random.default_rng(0)
     with pytest.raises(NothingFitsError, match=r"smallest needs .* ms estimated \(limit 0.5 ms\)"):
         candidates.gather(lambda n: [space().sample(rng) for _ in range(n)], 4)
+
+
+def test_limit_that_the_smallest_meets_is_named_by_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcu_nas.search.feasible.ASKS", 50)
+    candidates = FeasibleCandidates(space(), constraints(latency_ms=4.0))
+    assert candidates.fits(space().smallest())
+    message = r"none of 50 architectures that were asked for fits, .* needs .* ms estimated \(limit 4.0 ms\)"
+    with pytest.raises(NothingFitsError, match=message):
+        candidates.gather(lambda n: [space().largest()], 1)
 
 
 def test_of_equals_the_cheaper_is_best(tmp_path: Path) -> None:
