@@ -1,16 +1,18 @@
 """Images per second of supernet training and of the same supernet in plain PyTorch; where the time goes.
 
-    python benchmarks/supernet_speed.py              # about two minutes on two cores; writes supernet_speed.md
+    python benchmarks/supernet_speed.py     # about two minutes on two cores; writes supernet_speed.md
 
 Plain is what one would write first: NCHW float32 in eager mode, F.conv2d, F.batch_norm, F.relu6,
-loss.backward() and torch.optim.SGD, each operator spread over torch's two threads. Both train the same
+loss.backward() and torch.optim.SGD, each operator spread over torch's threads. Both train the same
 weights on the same batches and subnets. Rounds of the two alternate, so that what else the machine does
-meets both; the figures are medians of the rounds.
+meets both; the figures are medians of the rounds. On a busy machine, threads of one operator wait for each
+other: there, compare with --threads 1, by processor time.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -36,7 +38,7 @@ from mcu_nas.supernet.torch_network import layer_of, to_pixels
 from mcu_nas.supernet.training import train_supernet
 
 RESULTS = Path(__file__).with_suffix(".md")
-BATCH, SHARES, STEPS = 256, 2, 4  # images a step, subnets a step, steps a round
+BATCH, SHARES, STEPS = 256, 2, 2  # images a step, subnets a step, steps a round
 NONE = Schedule(steps=0, batch=BATCH, learning_rate=0.0)
 SAMPLED = Schedule(steps=STEPS, batch=BATCH, learning_rate=0.01, shares=SHARES, shift=1, mirror=True)
 
@@ -52,8 +54,9 @@ OTHER = "all else"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=SHARES)
     options = parser.parse_args()
-    torch.set_num_threads(SHARES)
+    torch.set_num_threads(options.threads)
     data = load_dataset("fashion-mnist")
     space = mbconv_space(28, 1, 10, (28,), (0.5,))
     feed = Feed(data.train_images, data.train_labels, seed=0, may_mirror=True)
@@ -64,7 +67,7 @@ def main() -> None:
     for _ in range(options.rounds):
         for way, train in ways.items():
             rates[way].append(timed(train))
-    text = report(rates, {way: classes(train) for way, train in ways.items()})
+    text = report(rates, {way: classes(train) for way, train in ways.items()}, options.threads)
     print(text)
     RESULTS.write_text(text)
 
@@ -76,7 +79,7 @@ class Ours:
         self._supernet, self._feed = Supernet(space, seed=0), feed
 
     def train(self) -> None:
-        """One round."""
+        """One round of STEPS steps."""
         train_supernet(self._supernet, self._feed, SupernetSchedule(NONE, SAMPLED))
 
 
@@ -92,7 +95,7 @@ class Plain:
         )
 
     def train(self) -> None:
-        """One round."""
+        """One round of STEPS steps."""
         for step in range(STEPS):
             images, labels = self._feed.batch(step, SAMPLED)
             pixels = to_pixels(images).clone(
@@ -141,10 +144,8 @@ def timed(train: Callable[[], None]) -> tuple[float, float]:
 def classes(train: Callable[[], None]) -> dict[str, float]:
     """Milliseconds a step by class of operator, on one thread, as the profiler sees but the caller's."""
     torch.set_num_threads(1)
-    train()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         train()
-    torch.set_num_threads(SHARES)
     found: dict[str, float] = defaultdict(float)
     for event in profiler.key_averages():
         found[_class(event.key)] += event.self_cpu_time_total / 1000 / STEPS
@@ -155,28 +156,33 @@ def _class(event: str) -> str:
     return next((name for name, starts in CLASSES.items() if event.startswith(starts)), OTHER)
 
 
-def report(rates: dict[str, list[tuple[float, float]]], profiles: dict[str, dict[str, float]]) -> str:
+def report(
+    rates: dict[str, list[tuple[float, float]]], profiles: dict[str, dict[str, float]], threads: int
+) -> str:
     """The results file."""
     wall = {way: statistics.median(rate for rate, _ in found) for way, found in rates.items()}
     cpu = {way: statistics.median(rate for _, rate in found) for way, found in rates.items()}
     ratios = [ours / plain for (ours, _), (plain, _) in zip(rates["mcu_nas"], rates["plain"], strict=True)]
+    plain, ours = (profiles[way] for way in ("plain", "mcu_nas"))
+    whole = sum(plain.values())
     rows = "".join(
-        f"| {name} | {profiles['plain'].get(name, 0.0):.0f} | {profiles['mcu_nas'].get(name, 0.0):.0f} |\n"
+        f"| {name} | {plain.get(name, 0.0) / whole:.0%} | {ours.get(name, 0.0) / whole:.0%} |\n"
         for name in (*CLASSES, OTHER)
     )
     spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     ratio = cpu["mcu_nas"] / cpu["plain"]
     return f"""# Supernet training: images per second
 
-`python benchmarks/supernet_speed.py` on two x86-64 cores ({platform.machine()}), torch {torch.__version__}:
-{len(ratios)} rounds each, alternating, of {STEPS} steps of {BATCH} images in {SHARES} subnets.
+`python benchmarks/supernet_speed.py --threads {threads}`: torch {torch.__version__} on {os.cpu_count()} cores
+({platform.machine()}), load {os.getloadavg()[0]:.0f} of which this is {threads}. {len(ratios)} rounds each,
+alternating, of {STEPS} steps of {BATCH} images in {SHARES} subnets.
 
 | | plain NCHW float32 eager | mcu_nas | ratio |
 |---|---|---|---|
 | images per second | {wall["plain"]:.0f} | {wall["mcu_nas"]:.0f} | {spread} |
 | images per processor second | {cpu["plain"]:.0f} | {cpu["mcu_nas"]:.0f} | {ratio:.2f} |
 
-Where a step's milliseconds go, on one thread, by the profiler:
+Where a step's time goes, in shares of the plain step's, on one thread:
 
 | | plain | mcu_nas |
 |---|---|---|
