@@ -45,3 +45,13 @@ def require_ray(what: str) -> None:
     """
     if find_spec("ray") is None:
         raise ToolError(f"{what} needs Ray, which is not installed: pip install 'mcu-nas[search,ray]'")
+
+
+def require_pymoo(what: str) -> None:
+    """Before a search whose sorting is pymoo's.
+
+    Raises:
+        ToolError: pymoo is not installed.
+    """
+    if find_spec("pymoo") is None:
+        raise ToolError(f"{what} needs pymoo, which is not installed: pip install 'mcu-nas[search]'")

@@ -27,7 +27,7 @@ from mcu_nas.cli.progress import Bars
 from mcu_nas.cli.reading import print_warnings, reading
 from mcu_nas.cli.search_request import board_runs, default_folder, request_from, request_of, resumed
 from mcu_nas.errors import Interrupted, NothingFitsError, RunFolderError
-from mcu_nas.extras import require_ray, require_torch
+from mcu_nas.extras import require_pymoo, require_ray, require_torch
 from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run_folder import RunFolder
@@ -181,7 +181,7 @@ def _search_boards(context: click.Context, runs: BoardRuns, workers: Any, as_jso
                 _run(folder, request_in(runs, request), begun, workers, bars)
             except NothingFitsError as error:
                 obstacles[request.board] = str(error)
-    print_board_table(runs, obstacles, as_json)
+    print_board_table(runs.facing(obstacles), as_json)
     context.exit(1 if obstacles else 0)
 
 
@@ -218,6 +218,8 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     from mcu_nas.search.progress_file import ProgressFile
     from mcu_nas.search.task import task_of
 
+    if request.strategy == "nsga2":
+        require_pymoo("--strategy nsga2")
     try:
         task = task_of(request, on_reading=reading(bars))
     except RunFolderError as error:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mcu_nas.errors import UsageError
 from mcu_nas.search.history import Evaluation
+from mcu_nas.spaces.architecture import Architecture
 
 Numbered = tuple[int, Evaluation]  # with its number in the log
 
@@ -42,11 +43,15 @@ def dominated_share(values: np.ndarray, by: np.ndarray) -> float:
 
 
 def front(log: Sequence[Evaluation]) -> list[Numbered]:
-    """The members of the log's front with their numbers, by rising loss.
+    """The members of the log's front with their numbers, by rising loss; each network once.
 
     Those that were rejected early, which a small network's loss may well be, count with their estimates.
     """
-    members = [(int(number), log[number]) for number in non_dominated(objectives(log))]
+    first: dict[Architecture, Numbered] = {}  # strategy and control may both have asked for one
+    for number, evaluation in sorted(enumerate(log), key=lambda member: member[1].partial):
+        first.setdefault(evaluation.architecture, (number, evaluation))
+    networks = list(first.values())
+    members = [networks[i] for i in non_dominated(objectives([e for _, e in networks]))]
     return sorted(members, key=lambda member: (member[1].loss, member[1].instructions, member[0]))
 
 

@@ -13,12 +13,12 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from mcu_nas.errors import UsageError
 from mcu_nas.search.history import Evaluation
 from mcu_nas.search.pareto import dominated_share, fastest, front, knee, non_dominated, picked, smallest
-from tests.search.synthetic import space
+from mcu_nas.spaces.architecture import Architecture
 
 EVALUATION = Evaluation(
     strategy="start",
     generation=0,
-    architecture=space().smallest(),
+    architecture=Architecture(()),
     loss=1.0,
     accuracy=0.5,
     partial=False,
@@ -31,7 +31,10 @@ EVALUATION = Evaluation(
 
 
 def of(loss: float, instructions: int, peak: int = 1, flash: int = 1) -> Evaluation:
-    return replace(EVALUATION, loss=loss, instructions=instructions, peak_bytes=peak, flash_bytes=flash)
+    """An evaluation of an architecture that these figures tell from all others."""
+    architecture = Architecture((("figures", hash((loss, instructions, peak, flash))),))
+    evaluation = replace(EVALUATION, architecture=architecture)
+    return replace(evaluation, loss=loss, instructions=instructions, peak_bytes=peak, flash_bytes=flash)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=40))
@@ -54,6 +57,13 @@ def test_each_of_four_objectives_can_put_a_member_on_the_front() -> None:
 def test_small_network_that_was_rejected_early_is_on_the_front() -> None:
     log = [of(0.3, 100), replace(of(0.9, 10), partial=True)]
     assert len(front(log)) == 2
+
+
+def test_network_that_two_asked_for_is_on_the_front_once_and_as_evaluated_to_the_end() -> None:
+    complete = of(0.3, 10)
+    estimated = replace(complete, loss=0.31, partial=True)
+    assert [number for number, _ in front([estimated, complete])] == [1]
+    assert [number for number, _ in front([complete, complete])] == [0]
 
 
 def test_front_of_nothing_is_empty() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from mcu_nas.cli.target import model_path
 from mcu_nas.errors import RunFolderError, UsageError
 from mcu_nas.network import Network
+from mcu_nas.search import effort
 from mcu_nas.search.listener import Figures, Silence
 from mcu_nas.search.pick import finish_pick, is_winner, pick_folder, pick_from
 from mcu_nas.search.run_folder import RunFolder
@@ -143,3 +145,23 @@ def test_export_of_the_winner_by_its_number_exports_the_winner(finished: RunFold
     assert is_winner(finished, Architecture(tuple(architecture.items())))
     assert (tmp_path / "out" / "model.tflite").read_bytes() == finished.model.read_bytes()
     assert "the winner: int8 test accuracy" in done.out
+
+
+def test_export_of_a_pick_says_what_it_is_worth(
+    picked: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(effort.EFFORTS, "tiny", EFFORTS["tiny"])
+    run, number = picked.path.parent.parent, picked.path.name
+    done = mcu_nas("export", str(run), "--pick", number, "--out", str(tmp_path / "out"), "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert record["number"] == int(number)
+    assert record["run"] == str(picked.path)
+    assert record["accuracy"] == picked.section("accuracy")
+    assert (tmp_path / "out" / "model.tflite").read_bytes() == picked.model.read_bytes()
+
+
+def test_export_of_a_pick_that_is_not_there_names_what_is(finished: RunFolder) -> None:
+    done = mcu_nas("export", str(finished.path), "--pick", "best")
+    assert done.code == 2
+    assert "--pick best: knee, fastest, smallest, or the number of an evaluation" in done.err

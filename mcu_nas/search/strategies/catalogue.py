@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from mcu_nas.search.effort import Effort
 from mcu_nas.search.strategies.aging import AgingEvolution
 from mcu_nas.search.strategies.evolution import Evolution
-from mcu_nas.search.strategies.nsga2 import Nsga2
 from mcu_nas.search.strategies.random import Random
 from mcu_nas.search.strategies.strategy import Strategy
 from mcu_nas.spaces.space import Space
@@ -23,9 +22,15 @@ def _aging(space: Space, effort: Effort) -> Strategy:
     )
 
 
+def _nsga2(space: Space, effort: Effort) -> Strategy:
+    from mcu_nas.search.strategies.nsga2 import Nsga2  # the only one that needs pymoo
+
+    return Nsga2(space, effort.population)
+
+
 STRATEGIES: Mapping[str, Callable[[Space, Effort], Strategy]] = {
     "evolution": lambda space, effort: Evolution(space, effort.population, effort.parents),
     "aging": _aging,
-    "nsga2": lambda space, effort: Nsga2(space, effort.population),
+    "nsga2": _nsga2,
     "random": lambda space, effort: Random(space, effort.population),
 }
