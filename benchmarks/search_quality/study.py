@@ -69,6 +69,7 @@ class SearchQualityStudy:
             weights_bytes=self.weights_bytes,
             resolutions=self.resolutions,
             widths=self.widths,
+            predictor=True,
         )
         return SearchTask(request, self.effort)
 
