@@ -107,7 +107,9 @@ class _Requantize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         clamped, whole = ctx.saved_tensors
         of_sums = _inside(gradient, clamped, ctx.low, ctx.high) * whole
-        of_bias = of_sums.sum_to_size(whole.shape).flatten() if ctx.needs_input_grad[1] else None
+        # Not in the factor's shape: a fully connected layer has one factor and a bias for each output.
+        axes = (0, *range(2, of_sums.ndim))
+        of_bias = of_sums.sum(axes) if ctx.needs_input_grad[1] else None
         return of_sums, of_bias, None, None, None
 
 
