@@ -14,19 +14,16 @@ from mcu_nas.search.board_runs import BoardRuns, board_row
 _HEAD = ("board", "int8 accuracy", "ms estimated", "arena B", "flash B", "M MACs", "run")
 
 
-def print_board_table(runs: BoardRuns, obstacles: Mapping[str, str], as_json: bool) -> None:
-    """A row a board, as far as its run has come; below it the next command.
-
-    ``obstacles``: why a board gets nothing, by its name.
-    """
-    rows = [{**board_row(runs.folder(b), b), "obstacle": obstacles.get(b)} for b in runs.boards]
+def print_board_table(runs: BoardRuns, as_json: bool) -> None:
+    """A row a board, as far as its run has come; below it why a board gets nothing, and the next command."""
+    rows = [{**board_row(runs.folder(b), b), "obstacle": runs.obstacles.get(b)} for b in runs.boards]
     following = _next(runs, rows)
     if as_json:
         print(json.dumps({"boards": rows, "supernet_of": runs.supernet_of, "next": following}, indent=2))
         return
     print(text_table(_HEAD, [_cells(row) for row in rows], right=range(1, 6)))
     print(f"\none supernet for all, that of {runs.supernet_of}; accuracy on the test set")
-    for board, obstacle in obstacles.items():
+    for board, obstacle in runs.obstacles.items():
         print(f"{board}: {obstacle}")
     print(f"next: {following}")
 

@@ -39,7 +39,7 @@ def command(run: Path, as_json: bool) -> None:
     for several boards, the table of what they have got so far.
     """
     if BoardRuns.exists(run):
-        print_board_table(BoardRuns.open(run), {}, as_json)
+        print_board_table(BoardRuns.open(run), as_json)
         return
     folder = RunFolder.open(run)
     folder.request()  # raises where a later command would

@@ -7,8 +7,8 @@ boards.json    the boards in their order, whose run trains the supernet, what ea
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,14 @@ _FILE = "boards.json"
 @dataclass(frozen=True)
 class BoardRuns:
     """``requests`` in the order of the boards, each for its own; ``trainer``: the board whose run trains the
-    supernet that the others take, None where all take it from another run."""
+    supernet that the others take, None where all take it from another run; ``obstacles``: why a board gets
+    nothing, by its name, for those that were found to.
+    """
 
     path: Path
     requests: tuple[SearchRequest, ...]
     trainer: str | None
+    obstacles: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def create(path: Path, requests: Sequence[SearchRequest], trainer: str | None) -> BoardRuns:
@@ -42,13 +45,9 @@ class BoardRuns:
         if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
             what = "not empty" if path.is_dir() else "not a folder"
             raise RunFolderError(f"{path} is {what}: --run names a new folder, or an empty one")
-        record = {
-            "schema": SCHEMA,
-            "trainer": trainer,
-            "requests": [request.to_record() for request in requests],
-        }
-        write_text(path / _FILE, json.dumps(record, indent=2) + "\n")
-        return BoardRuns(path, tuple(requests), trainer)
+        runs = BoardRuns(path, tuple(requests), trainer)
+        runs._write()
+        return runs
 
     @staticmethod
     def exists(path: Path) -> bool:
@@ -67,9 +66,24 @@ class BoardRuns:
             if record["schema"] != SCHEMA:
                 raise RunFolderError(f"schema {record['schema']!r}, this version reads {SCHEMA}")
             requests = tuple(SearchRequest.from_record(request) for request in record["requests"])
-            return BoardRuns(path, requests, record["trainer"])
+            return BoardRuns(path, requests, record["trainer"], record["obstacles"])
         except (OSError, ValueError, KeyError, TypeError, RunFolderError) as error:
             raise RunFolderError(f"{path / _FILE}: {error}: start the search anew") from None
+
+    def facing(self, obstacles: Mapping[str, str]) -> BoardRuns:
+        """The same with these obstacles, and so in the file."""
+        runs = replace(self, obstacles=dict(obstacles))
+        runs._write()
+        return runs
+
+    def _write(self) -> None:
+        record = {
+            "schema": SCHEMA,
+            "trainer": self.trainer,
+            "requests": [request.to_record() for request in self.requests],
+            "obstacles": self.obstacles,
+        }
+        write_text(self.path / _FILE, json.dumps(record, indent=2) + "\n")
 
     @property
     def boards(self) -> tuple[str, ...]:

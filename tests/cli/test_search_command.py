@@ -91,14 +91,15 @@ def test_finished_boards_are_left_alone_and_the_table_is_the_same(several: Outco
     before = {path: path.read_bytes() for path in Path("two").rglob("run.json")}
     again = search("--resume", "--run", "two")
     assert (again.code, again.out) == (several.code, several.out)
+    assert mcu_nas("show", "two").out == several.out
     assert {path: path.read_bytes() for path in Path("two").rglob("run.json")} == before
 
 
 def test_board_whose_run_is_missing_is_searched_on_resume(several: Outcome, tmp_path: Path) -> None:
     Path("again").mkdir()
-    for name in ("boards.json", "qemu-cortex-m4"):
-        copy = shutil.copytree if (Path("two") / name).is_dir() else shutil.copy
-        copy(Path("two") / name, Path("again") / name)
+    shutil.copytree(Path("two") / "qemu-cortex-m4", Path("again") / "qemu-cortex-m4")
+    kept = BoardRuns.open(Path("two"))
+    BoardRuns(Path("again"), kept.requests, kept.trainer).facing({})
     shown = json.loads(mcu_nas("show", "again", "--json").out)
     assert shown["next"] == "mcu-nas search --resume --run again"
     assert [row["finished"] for row in shown["boards"]] == [False, True, False]
