@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -25,21 +25,18 @@ from mcu_nas.spaces.space import Space
 
 IMAGINED = "imagined"  # the strategy's name in the log of what was not evaluated
 FEWER = 5  # how many times fewer evaluations find the same front (benchmarks/predictor.py)
-BATCH, ROUNDS, FEWEST = 10, 20, 8
+BATCH, ROUNDS, FEWEST = 6, 20, 8
 _SEEDS = 2**31
 
 
-class _Needs(Protocol):
-    """What Cost and Evaluation both say."""
+class _Costs(NamedTuple):
+    """What an Evaluation says besides its scores."""
 
-    @property
-    def macs(self) -> int: ...
-    @property
-    def weights_bytes(self) -> int: ...
-    @property
-    def peak_bytes(self) -> int: ...
-    @property
-    def instructions(self) -> int: ...
+    macs: int
+    weights_bytes: int
+    peak_bytes: int
+    flash_bytes: int
+    instructions: int
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,10 @@ class Screen:
         return self.candidates.gather(lambda n: strategy.ask(log, n, rng), count, known)
 
     def _imagined(self, predictor: Predictor, asked: Sequence[Architecture]) -> list[Evaluation]:
-        costs = [self.candidates.cost(architecture) for architecture in asked]
+        needs = self.candidates.network_costs(asked)
+        columns = (needs.macs, needs.weights_bytes, needs.peak_bytes, needs.flash_bytes, needs.instructions)
+        costs = [_Costs(*map(int, row)) for row in zip(*columns, strict=True)]
         rows = [features(self.candidates.space, a, c) for a, c in zip(asked, costs, strict=True)]
-        losses = predictor.predict(np.array(rows))
         return [
             Evaluation(
                 strategy=IMAGINED,
@@ -94,13 +92,9 @@ class Screen:
                 loss=float(loss),
                 accuracy=0.0,
                 partial=False,
-                macs=needs.macs,
-                weights_bytes=needs.weights_bytes,
-                peak_bytes=needs.peak_bytes,
-                flash_bytes=needs.flash_bytes(self.candidates.constraints.profile),
-                instructions=needs.instructions,
+                **own._asdict(),
             )
-            for architecture, needs, loss in zip(asked, costs, losses, strict=True)
+            for architecture, own, loss in zip(asked, costs, predictor.predict(np.array(rows)), strict=True)
         ]
 
 
@@ -111,7 +105,7 @@ def screened_sizes(population: int, evaluations: int) -> tuple[int, int]:
     return start, min(max(evaluations // FEWER, start + BATCH), evaluations)
 
 
-def features(space: Space, architecture: Architecture, needs: _Needs) -> np.ndarray:
+def features(space: Space, architecture: Architecture, needs: _Costs | Evaluation) -> np.ndarray:
     """What the predictor reads of an architecture: its encoding and the logarithms of what it needs, float64
     (F,)."""
     costs = (needs.macs, needs.weights_bytes, needs.peak_bytes, needs.instructions)
