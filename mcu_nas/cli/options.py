@@ -150,7 +150,7 @@ DATA_HELP = (
     " or an .npz file; see `mcu-nas data`."
 )
 data_option = click.option("--data", required=True, metavar="D", help=DATA_HELP)
-_DATA = (
+_IMAGES = (
     click.option(
         "--channels",
         type=click.Choice(["grey", "rgb"]),
@@ -162,11 +162,11 @@ _DATA = (
         metavar="PX",
         help="Size to bring image files to; by default the largest, up to 224, that 95 % of them fill.",
     ),
-    click.option(
-        "--mirror/--no-mirror",
-        default=None,
-        help="Whether an image mirrored left to right stays in its class; by default in colour, not in grey.",
-    ),
+)
+_MIRROR = click.option(
+    "--mirror/--no-mirror",
+    default=None,
+    help="Whether an image mirrored left to right stays in its class; by default in colour, not in grey.",
 )
 optimize_option = click.option(
     "--optimize",
@@ -215,9 +215,14 @@ def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _decorated(command, _SPACE)
 
 
+def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--channels and --image-px, None where not given: the fields of DataOptions for who trains nothing."""
+    return _decorated(command, _IMAGES)
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--channels, --image-px and --mirror, None where not given: the fields of DataOptions."""
-    return _decorated(command, _DATA)
+    return _decorated(command, (*_IMAGES, _MIRROR))
 
 
 def typed_data_options(channels: str | None, image_px: int | None, mirror: bool | None) -> str:

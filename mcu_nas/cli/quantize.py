@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from mcu_nas.cli.options import PATH, Numbers, data_option, data_options, json_option, seed_option
+from mcu_nas.cli.options import PATH, Numbers, data_option, image_options, json_option, seed_option
 from mcu_nas.cli.progress import Bars
 from mcu_nas.cli.reading import reading
 from mcu_nas.datasets import DataOptions, load_dataset
@@ -44,7 +44,7 @@ Examples:
 )
 @click.argument("model", metavar="MODEL")
 @data_option
-@data_options
+@image_options
 @click.option("--out", type=PATH, metavar="FILE", help="File to write; <MODEL>_int8.tflite by default.")
 @click.option(
     "--samples",
@@ -82,7 +82,6 @@ def command(
     data: str,
     channels: Channels | None,
     image_px: int | None,
-    mirror: bool | None,
     out: Path | None,
     samples: int,
     seed: int,
@@ -102,7 +101,7 @@ def command(
     if Path(model).exists() and path.exists() and path.samefile(model):
         raise UsageError(f"{path}: is the model itself; give another --out")
     with Bars() as bars:
-        dataset = load_dataset(data, DataOptions(channels, image_px, mirror), reading(bars))
+        dataset = load_dataset(data, DataOptions(channels, image_px), reading(bars))
     task = Task(dataset, samples, seed, float(white), input_shape)
     written = path.absolute()  # the user's file may change the current folder
     result = quantize_model(model, task)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_nas.datasets import resize, split
+from mcu_nas.datasets.splits import at_most, hold_out
 from mcu_nas.errors import DataError
 
 
@@ -58,3 +59,26 @@ def test_splits_follow_the_seed() -> None:
 def test_splits_that_leave_nothing_to_train_are_refused() -> None:
     with pytest.raises(DataError, match="leave 0 of 100 to train"):
         split(np.arange(100) % 10, recalibration=10, validation=60, holdout=40, seed=0)
+
+
+@given(images=st.integers(8, 100_000))
+def test_few_images_are_shared_out_so_that_most_train(images: int) -> None:
+    sizes = at_most(images, recalibration=512, validation=3000, holdout=3000)
+    assert 1 <= sizes["validation"] == sizes["holdout"] == min(3000, images // 8)
+    labels = np.arange(images) % 2
+    assert len(split(labels, **sizes, seed=0).train) >= 3 * images // 4
+
+
+def test_fewer_images_than_shares_are_refused() -> None:
+    with pytest.raises(DataError, match="7 images to train on: a search needs 8 at the very least"):
+        at_most(7, recalibration=512, validation=3000, holdout=3000)
+
+
+@given(labels=st.lists(st.integers(0, 4), max_size=60), seed=st.integers(0, 9))
+def test_what_is_held_out_is_some_of_each_class_and_never_its_last(labels: list[int], seed: int) -> None:
+    values = np.array(labels, np.int64)
+    chosen = hold_out(values, 0.2, seed)
+    assert np.array_equal(chosen, np.unique(chosen))
+    for label in set(labels):
+        count = labels.count(label)
+        assert np.count_nonzero(values[chosen] == label) == min(max(round(count * 0.2), 1), count - 1)
