@@ -97,7 +97,7 @@ _EFFORT = replace(
     supernet=SupernetSchedule(
         largest=Schedule(steps=0, batch=256, learning_rate=0.8),
         sampled=Schedule(
-            steps=2400, batch=256, learning_rate=0.8, weight_decay=5e-4, mirror=True, averaging=0.99
+            steps=4800, batch=128, learning_rate=0.8, weight_decay=5e-4, mirror=True, averaging=0.995
         ),
     ),
     population=50,
