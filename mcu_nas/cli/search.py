@@ -82,10 +82,11 @@ Examples:
 @space_options
 @click.option(
     "--effort",
-    type=click.Choice(["quick", "standard"]),
+    type=click.Choice(["quick", "thorough", "standard"]),
     default="quick",
     show_default=True,
-    help="quick: some minutes on two cores. standard: the papers' numbers, many hours.",
+    help="quick: some minutes on two cores. thorough: two and a half hours. standard: the papers' numbers,"
+    " many hours.",
 )
 @click.option(
     "--strategy",
