@@ -57,7 +57,7 @@ def command(
         for finding in found.findings:
             print(f"{finding.level}: {finding}")
     if wrong:
-        raise DataError(f"{data}: has errors ({len(wrong)}): nothing can be trained on these data as they are")
+        raise DataError(f"{data}: has errors ({len(wrong)}): nothing can be trained on these data")
     if not as_json:
         print(f"next: {following}")
 

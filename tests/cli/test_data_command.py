@@ -57,7 +57,7 @@ def test_all_broken_files_are_listed_and_the_exit_code_is_2(pets: Path) -> None:
     assert record["findings"][0]["names"] == [f"train/cat/{index}.png (empty file)" for index in range(9)]
     assert record["next"] is None
     assert done.code == 2
-    assert done.err.endswith("nothing can be trained on these data as they are\n")
+    assert done.err.endswith("nothing can be trained on these data\n")
 
 
 def test_space_takes_a_folder_and_warns_on_stderr(pets: Path) -> None:
