@@ -82,17 +82,6 @@ STANDARD = Effort(
     holdout_images=5000,
     fine_tune=Schedule(steps=10_000, batch=128, learning_rate=0.1, shift=1, mirror=True),
     emulated_samples=200,
-    # Folded weights need a far lower rate than batch-normalised ones (docs/quantize.md).
-    quantization_aware=Schedule(
-        steps=500,
-        batch=128,
-        learning_rate=0.005,
-        shift=1,
-        mirror=True,
-        warmup_steps=20,
-        label_smoothing=0.0,
-        distillation=0.5,
-    ),
     quantization_aware=_QUANTIZATION_AWARE,
 )
 
