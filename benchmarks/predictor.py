@@ -36,7 +36,7 @@ from mcu_nas.search.loop import explore, seen_by
 from mcu_nas.search.pareto import non_dominated
 from mcu_nas.search.screen import Screen, predictor_record
 from mcu_nas.search.strategies.evolution import Evolution
-from mcu_nas.search.strategies.nsga2 import Nsga2, survivors
+from mcu_nas.search.strategies.nsga2 import Nsga2
 from mcu_nas.search.strategies.strategy import Strategy
 from mcu_nas.spaces.space import Space, mbconv_space
 from mcu_nas.supernet.feed import Feed
@@ -87,9 +87,9 @@ def plan(rows: Mapping[str, Row]) -> Sequence[str]:
 class TwoObjectives(Nsga2):
     """NSGA-II over loss and instructions alone, the two that are measured here."""
 
-    def preferred(self, evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
-        """By rank, within a rank by crowding distance."""
-        return [evaluations[i] for i in survivors(_plane(evaluations), count)]
+    def values(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
+        """Float64 (N, 2)."""
+        return _plane(evaluations)
 
 
 class Cells:

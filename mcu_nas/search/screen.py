@@ -18,7 +18,9 @@ from numpy.random import Generator
 
 from mcu_nas.search.feasible import FeasibleCandidates
 from mcu_nas.search.history import Evaluation
+from mcu_nas.search.pareto import non_dominated
 from mcu_nas.search.predictor import FOLDS, Predictor, cross_validated, fit, kendall_tau
+from mcu_nas.search.strategies.nsga2 import Nsga2
 from mcu_nas.search.strategies.strategy import Strategy
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space
@@ -26,6 +28,7 @@ from mcu_nas.spaces.space import Space
 IMAGINED = "imagined"  # the strategy's name in the log of what was not evaluated
 FEWER = 5  # how many times fewer evaluations find the same front (benchmarks/predictor.py)
 BATCH, ROUNDS, FEWEST = 6, 20, 8
+POINTS, MARGIN = 4096, 0.1  # that measure a volume, and its share beyond the front's ends
 _SEEDS = 2**31
 
 
@@ -71,6 +74,9 @@ class Screen:
             if not asked:
                 break
             imagined.extend(self._imagined(predictor, asked))
+        if isinstance(strategy, Nsga2):
+            known, new = strategy.values(log), strategy.values(imagined)
+            return [imagined[i].architecture for i in widening(known, new, count, rng)]
         return [e.architecture for e in strategy.preferred(imagined, count)]
 
     def _ask(
@@ -96,6 +102,28 @@ class Screen:
             )
             for architecture, own, loss in zip(asked, costs, predictor.predict(np.array(rows)), strict=True)
         ]
+
+
+def widening(known: np.ndarray, new: np.ndarray, count: int, rng: Generator) -> list[int]:
+    """Which ``count`` of ``new`` widen what ``known`` dominates the most, one after the other; objectives
+    (N, M) and (K, M), all to be minimised.
+
+    The dominated volume is that of random points between the best and the worst of the front. A crowding
+    distance would choose the ends of a front again and again, whatever is known of them.
+    """
+    together = np.concatenate([known, new])
+    front = together[non_dominated(together)]
+    ideal, nadir = front.min(0), front.max(0)
+    points = rng.uniform(ideal, nadir + MARGIN * (nadir - ideal), size=(POINTS, new.shape[1]))
+    free = ~np.array([(row <= points).all(1) for row in known]).any(0)  # (POINTS,)
+    covers = np.array([(row <= points).all(1) for row in new])  # (K, POINTS)
+    chosen: list[int] = []
+    for _ in range(min(count, len(new))):
+        gains = (covers & free).sum(1)
+        gains[chosen] = -1
+        chosen.append(int(np.argmax(gains)))
+        free &= ~covers[chosen[-1]]
+    return chosen
 
 
 def screened_sizes(population: int, evaluations: int) -> tuple[int, int]:

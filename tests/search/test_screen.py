@@ -10,7 +10,8 @@ import pytest
 
 from mcu_nas.search.history import Evaluation, History, Score, best
 from mcu_nas.search.loop import CONTROL, START, explore, seen_by
-from mcu_nas.search.screen import Screen, predictor_record, screened_sizes
+from mcu_nas.search.pareto import objectives
+from mcu_nas.search.screen import Screen, predictor_record, screened_sizes, widening
 from mcu_nas.spaces.architecture import Architecture
 from tests.search.synthetic import expand_sum, shared_candidates, space, strategy
 
@@ -104,3 +105,23 @@ def test_record_says_how_well_held_out_losses_are_foretold(tmp_path: Path) -> No
 )
 def test_screened_search_evaluates_a_fifth(population: int, evaluations: int, sizes: tuple[int, int]) -> None:
     assert screened_sizes(population, evaluations) == sizes
+
+
+def test_what_widens_the_front_is_chosen_and_nothing_twice() -> None:
+    known = np.array([[0.0, 1.0], [1.0, 0.0]])
+    new = np.array([[0.5, 0.9], [0.4, 0.4], [0.41, 0.41], [1.0, 1.0], [0.1, 0.7]])
+    assert widening(known, new, 2, np.random.default_rng(0)) == [1, 4]
+    assert sorted(widening(known, new, 9, np.random.default_rng(0))) == [0, 1, 2, 3, 4]
+
+
+def test_front_of_a_screened_nsga2_dominates_more_than_an_unscreened_one(tmp_path: Path) -> None:
+    def front_of(screen: Screen | None) -> np.ndarray:
+        return objectives(seen_by("nsga2", screened(tmp_path / str(bool(screen)), "nsga2", screen)))
+
+    with_predictor, without = front_of(SCREEN), front_of(None)
+    assert dominated(with_predictor, without) > dominated(without, with_predictor)
+
+
+def dominated(by: np.ndarray, rows: np.ndarray) -> float:
+    """Share of the rows that some row of ``by`` beats or equals everywhere, and beats somewhere."""
+    return float(np.mean([((by <= row).all(1) & (by < row).any(1)).any() for row in rows]))

@@ -46,7 +46,11 @@ class Nsga2:
 
     def preferred(self, evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
         """By rank, within a rank by crowding distance."""
-        return [evaluations[i] for i in survivors(objectives(evaluations), count)]
+        return [evaluations[i] for i in survivors(self.values(evaluations), count)]
+
+    def values(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
+        """What is minimised, float64 (N, M)."""
+        return objectives(evaluations)
 
     def _child(self, parents: Sequence[Architecture], rng: Generator) -> Architecture:
         one, other = (parents[rng.integers(len(parents), size=2).min()] for _ in range(2))
