@@ -67,8 +67,18 @@ def _evolution(run: Mapping[str, Any]) -> Iterator[str]:
         f" in {evolution['seconds']:.0f} s, {evolution['rejected']:,} rejected before that as they do not fit"
     )
     yield "best validation loss by generation: " + " ".join(f"{point['best_loss']:.4f}" for point in curve)
+    if run.get("predictor"):
+        yield _predictor(run["predictor"])
     if control:
         yield from _control(evolution, control)
+
+
+def _predictor(quality: Mapping[str, Any]) -> str:
+    return (
+        f"the predictor that chose them ranks held-out ones with Kendall's tau {quality['kendall_tau']:.2f}"
+        f" (MACs: {quality['kendall_tau_of_macs']:.2f}), mean error {quality['mean_absolute_error']:.4f}"
+        f" (of the mean: {quality['error_of_mean']:.4f})"
+    )
 
 
 def _control(evolution: Mapping[str, Any], control: Mapping[str, Any]) -> Iterator[str]:
