@@ -31,7 +31,9 @@ from tests.supernet.small_training import digest
 
 pytestmark = needs_fashion_mnist
 
-SCHEDULE = Schedule(steps=30, batch=64, learning_rate=0.02, warmup_steps=3, label_smoothing=0.0)
+SCHEDULE = Schedule(
+    steps=30, batch=64, learning_rate=0.02, warmup_steps=3, label_smoothing=0.0, averaging=0.8
+)
 
 
 def reference(graph: Graph, pixels: np.ndarray) -> np.ndarray:
