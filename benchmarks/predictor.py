@@ -66,6 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = study_parser(__doc__.splitlines()[0])
     parser.add_argument("--table", action="store_true", help="print the table of what is there, run nothing")
     options = parser.parse_args(arguments)
+    if options.smoke:
+        parser.error("there is no short version: a cell takes about a minute")
     results = Results(options.results or RESULTS)
     if not options.table:
         work = options.work or WORK
