@@ -61,7 +61,7 @@ class QuantizedNetwork(nn.Module):
             self._run(to_pixels(images[start : start + _BATCH])) + zero_point
             for start in range(0, len(images), _BATCH)
         ]
-        return torch.cat(parts).numpy().astype(np.int8)
+        return torch.cat(parts).cpu().numpy().astype(np.int8)
 
     def graph(self, labels: tuple[str, ...] = ()) -> Graph:
         """The int8 Graph with these weights: what ``outputs`` computes."""
@@ -98,9 +98,9 @@ class QuantizedNetwork(nn.Module):
                 pixels = x.shape[2] * x.shape[3]
                 multiplier = mean_multiplier(source, output, pixels)
                 parts = multiplier.value * 2.0**-31, 2.0**multiplier.shift
-                factor = Factor(*(torch.tensor([value]) for value in (parts[0] * parts[1], *parts)))
+                factor = Factor(*(x.new_tensor([value]) for value in (parts[0] * parts[1], *parts)))
                 sums = x.sum((2, 3), keepdim=step.op.keep_dims)
-                return requantized(sums, torch.zeros(1), factor, low, high)
+                return requantized(sums, x.new_zeros(1), factor, low, high)
             case _:
                 sums, bias, unit = self._sums(step, x, source.scale)
                 return requantized(sums, bias, factor_of(unit / output.scale), low, high)
@@ -113,8 +113,9 @@ class QuantizedNetwork(nn.Module):
         assert step.layer is not None
         assert isinstance(step.op, Weighted)
         weight, bias = self._layer(step.layer)
-        values = [tensor.detach().numpy().astype(np.float64) for tensor in (weight, bias)]
-        scales = torch.from_numpy(weight_scales(step.op, values[0], values[1], scale))  # (O,) or (1,)
+        values = [tensor.detach().cpu().numpy().astype(np.float64) for tensor in (weight, bias)]
+        found = weight_scales(step.op, values[0], values[1], scale)  # (O,) or (1,)
+        scales = torch.from_numpy(found).to(weight.device)
         sums = convolve(step, x, rounded(weight / scales.reshape(-1, *(1,) * (weight.ndim - 1))))
         unit = scale * scales
         return sums, rounded(bias / unit), unit

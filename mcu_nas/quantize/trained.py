@@ -26,7 +26,7 @@ def from_folded(
     constants: dict[int, np.ndarray] = {}
     for step in weighted_steps(steps):
         assert step.layer is not None
-        weight, bias = (np.asarray(tensor.detach(), np.float32) for tensor in folded[step.layer])
+        weight, bias = (np.asarray(tensor.detach().cpu(), np.float32) for tensor in folded[step.layer])
         _, weights_id, bias_id = step.op.inputs
         constants[weights_id] = _to_tflite_layout(step, weight)
         constants[bias_id] = bias

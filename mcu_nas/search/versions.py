@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mcu_nas import __version__
+from mcu_nas.supernet.device import compute_device
 
 
 def versions() -> dict[str, str]:
@@ -16,5 +17,6 @@ def versions() -> dict[str, str]:
         "mcu_nas": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "device": compute_device().type,
         "numpy": np.__version__,
     }

@@ -46,7 +46,7 @@ def checkpoint_identity(path: Path) -> str | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise RunFolderError(f"{path}: is not a readable checkpoint: delete it to train again") from error
     return state

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mcu_nas.supernet.device import compute_device
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule
 
@@ -52,6 +53,7 @@ def dealt_out(feed: Feed, step: int, schedule: Schedule, losses: Sequence[BatchL
     """Step number ``step``'s batch in equal shares: per loss, a function that computes it on its share,
     divided by their number."""
     images, targets = feed.batch(step, schedule)
+    targets = targets.to(compute_device())
     parts = zip(losses, np.array_split(images, len(losses)), targets.tensor_split(len(losses)), strict=True)
     return [partial(_share, loss, x, y, len(losses)) for loss, x, y in parts]
 

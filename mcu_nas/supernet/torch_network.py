@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mcu_nas.network import Network
 from mcu_nas.operators import Add
+from mcu_nas.supernet.device import compute_device
 from mcu_nas.supernet.layers import Layer, run_folded
 from mcu_nas.supernet.lowering import Step, lower_to_torch, run_steps
 from mcu_nas.supernet.workers import map_in_threads
@@ -52,7 +53,8 @@ def weighted_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
 
 
 def build_layers(steps: tuple[Step, ...], seed: int | None) -> nn.ModuleDict:
-    """A layer for each step that has weights, freshly initialised where there is a seed."""
+    """A layer for each step that has weights, freshly initialised where there is a seed, on the compute
+    device."""
     layers = {layer_key(step.layer): Layer(step) for step in weighted_steps(steps)}
     if seed is not None:
         generator = torch.Generator().manual_seed(seed)
@@ -60,7 +62,7 @@ def build_layers(steps: tuple[Step, ...], seed: int | None) -> nn.ModuleDict:
             layer.initialise(generator)
         for step in _residual_branches(steps):
             nn.init.constant_(layers[layer_key(step.layer)].gain, RESIDUAL_GAIN)
-    return nn.ModuleDict(layers)
+    return nn.ModuleDict(layers).to(compute_device())
 
 
 def _residual_branches(steps: tuple[Step, ...]) -> Iterator[Step]:
@@ -82,14 +84,15 @@ def layer_key(layer: str | None) -> str:
 
 
 def to_pixels(images: np.ndarray) -> Tensor:
-    """uint8 (N, H, W, C) to float pixels / 255 (N, C, H, W) in channels_last memory."""
+    """uint8 (N, H, W, C) to float pixels / 255 (N, C, H, W) in channels_last memory, on the compute
+    device."""
     writable = np.require(images, requirements="W")  # torch warns of others, though nothing is written
-    pixels = torch.from_numpy(writable).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(writable).to(compute_device()).permute(0, 3, 1, 2)
     return pixels.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
 
 
 def predict(network: TorchNetwork, images: np.ndarray, batch: int = 250) -> Tensor:
-    """Logits (N, classes) of uint8 images (N, H, W, C), batch norms folded for speed."""
+    """Logits (N, classes), on the CPU, of uint8 images (N, H, W, C), batch norms folded for speed."""
     weighted = run_folded(network.folded())
     entry = network.network.inputs[0]
 
@@ -97,4 +100,4 @@ def predict(network: TorchNetwork, images: np.ndarray, batch: int = 250) -> Tens
     def logits(start: int) -> Tensor:
         return run_steps(network.steps, to_pixels(images[start : start + batch]), entry, weighted)
 
-    return torch.cat(map_in_threads(logits, range(0, len(images), batch)))
+    return torch.cat(map_in_threads(logits, range(0, len(images), batch))).cpu()
