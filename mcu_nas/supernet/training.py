@@ -159,7 +159,7 @@ def _run(
     model.train()
     for phase in phases:
         ends = phase.begins + phase.schedule.steps
-        if done >= ends and phase.schedule.steps:
+        if done >= ends:
             continue
         optimizer = _optimizer(model, phase.schedule)
         average = MovingAverage(list(model.parameters()), phase.schedule.averaging)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,7 +129,7 @@ def test_distillation_weighs_the_teacher_against_the_labels() -> None:
 
 
 @needs_fashion_mnist
-def test_taught_averaged_sandwich_training_is_cut_off_and_resumed_to_the_same_bits(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_taught_averaged_sandwich_training_is_cut_off_and_resumed_to_the_same_bits(tmp_path: Path) -> None:
     first = Schedule(steps=2, batch=8, learning_rate=0.1, warmup_steps=1, averaging=0.9)
     second = replace(first, steps=4, distillation=1.0, cutout=4, mixup=0.2)
     schedule = SupernetSchedule(first, second, sandwich=1, progressive=True)
@@ -135,7 +137,7 @@ def test_taught_averaged_sandwich_training_is_cut_off_and_resumed_to_the_same_bi
     class StoppedError(Exception):
         pass
 
-    def stop_at(limit: int):  # type: ignore[no-untyped-def]
+    def stop_at(limit: int) -> Callable[[int, int, float], None]:
         def progress(step: int, total: int, loss: float) -> None:
             if step == limit:
                 raise StoppedError
@@ -154,3 +156,13 @@ def test_taught_averaged_sandwich_training_is_cut_off_and_resumed_to_the_same_bi
             parts = Supernet(small_space(), seed=1)
         train_supernet(parts, small_feed(), schedule, checkpoint=tmp_path / "s.pt")
     assert digest(parts) == digest(whole)
+
+
+@needs_fashion_mnist
+def test_finished_training_without_a_first_phase_is_loaded_with_its_average(tmp_path: Path) -> None:
+    none = Schedule(steps=0, batch=8, learning_rate=0.1)
+    schedule = SupernetSchedule(none, replace(none, steps=3, averaging=0.9))
+    first, again = Supernet(small_space(), seed=1), Supernet(small_space(), seed=2)
+    for supernet in (first, again):
+        train_supernet(supernet, small_feed(), schedule, checkpoint=tmp_path / "s.pt")
+    assert digest(again) == digest(first)
