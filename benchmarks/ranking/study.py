@@ -116,10 +116,14 @@ class RankingStudy:
 
 FULL = RankingStudy(
     supernet=SupernetSchedule(
-        largest=Schedule(steps=300, batch=256, learning_rate=0.8, weight_decay=5e-4),
-        sampled=Schedule(steps=5000, batch=256, learning_rate=0.8, weight_decay=5e-4, mirror=True),
+        largest=Schedule(steps=0, batch=128, learning_rate=0.8),
+        sampled=Schedule(
+            steps=10_000, batch=128, learning_rate=0.8, weight_decay=2e-4, mirror=True, averaging=0.998
+        ),
     ),
-    alone=Schedule(steps=600, batch=128, learning_rate=0.8, weight_decay=5e-4, label_smoothing=0.0),
+    alone=Schedule(
+        steps=600, batch=128, learning_rate=0.8, weight_decay=5e-4, label_smoothing=0.0, averaging=0.98
+    ),
 )
 SMOKE = RankingStudy(
     supernet=SupernetSchedule(
