@@ -1,0 +1,45 @@
+"""What a generator gives: one function in assembly with its constants, or the reason why it gives none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class GeneratedKernel:
+    """A kernel for one layer, as an AAPCS function without state:
+
+        void symbol(const void *in, void *out, const void *constants, void *scratch);
+
+    Attributes:
+        symbol: the function's global name.
+        assembly: GNU as source, unified syntax: one ``.S`` file with its ``.text`` section.
+        constants: uint32, in the order in which the code reads it; 8-byte aligned in flash.
+        scratch_bytes: memory the function may write while it runs, 8-byte aligned; 0: it reads no pointer.
+        stack_bytes: the most stack the function uses, its saved registers included.
+    """
+
+    symbol: str
+    assembly: str
+    constants: np.ndarray
+    scratch_bytes: int
+    stack_bytes: int
+
+    def __post_init__(self) -> None:
+        assert self.constants.dtype == np.uint32
+        assert self.constants.ndim == 1
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A layer that a generator does not serve: another kernel must.
+
+    Attributes:
+        reason: which condition fails, with the figure, for a person who asks why a kernel was not chosen.
+        channel: the first output channel that breaks it, where the condition is a channel's.
+    """
+
+    reason: str
+    channel: int | None = None
