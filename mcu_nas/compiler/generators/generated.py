@@ -32,14 +32,9 @@ class GeneratedKernel:
         assert self.constants.ndim == 1
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A layer that a generator does not serve: another kernel must.
+class Refusal(Exception):  # noqa: N818 - a result, not an error: the catalogue takes another kernel
+    """A layer that a generator does not serve. No user meets it.
 
-    Attributes:
-        reason: which condition fails, with the figure, for a person who asks why a kernel was not chosen.
-        channel: the first output channel that breaks it, where the condition is a channel's.
+    The message says which condition fails, of which output channel and by which figure, for a person who asks
+    why a kernel was not chosen.
     """
-
-    reason: str
-    channel: int | None = None
