@@ -60,7 +60,7 @@ def inspect_dataset(
 
 
 def _inspect(name_or_path: str, options: DataOptions, progress: Progress) -> Inspection:
-    path = Path(name_or_path).expanduser()
+    path = _path(name_or_path)
     if name_or_path and name_or_path not in _LOADERS and path.is_dir() and not fashion_mnist.holds_idx(path):
         from mcu_nas.datasets.image_dataset import inspect_image_folder  # brings Pillow
 
@@ -84,13 +84,21 @@ def _inspect(name_or_path: str, options: DataOptions, progress: Progress) -> Ins
     return inspect(dataset, *names)
 
 
+def _path(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # ~somebody who has no account here
+        return path
+
+
 def _arrays(name_or_path: str, path: Path) -> Dataset:
     """A data set that is stored as arrays."""
     if name_or_path in _LOADERS:
         return _LOADERS[name_or_path]()
     if name_or_path and path.is_dir():
         return fashion_mnist.load_idx_folder(path, path.resolve().name)
-    if path.is_file() and path.suffix == ".npz":
+    if path.is_file() and path.suffix.lower() == ".npz":
         return npz.load_npz(path)
     raise DataError(
         f"unknown data set '{name_or_path}': {did_you_mean(name_or_path, _LOADERS)}"

@@ -6,6 +6,7 @@ what is transparent lies on black (as padding does), and a camera's orientation 
 
 from __future__ import annotations
 
+import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ def decode(path: Path, grey: bool) -> np.ndarray:
 
 
 def _opened(path: Path) -> Image.Image:
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for who writes to it
+        raise ValueError("no regular file")
     try:
         image = Image.open(path, formats=_FORMATS)
     except Image.UnidentifiedImageError:

@@ -7,8 +7,11 @@ and y (images and labels) alone is split. ``class_names`` may name the classes.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ import numpy as np
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.findings import Finding
 from mcu_nas.datasets.image_folder import SPLIT_SEED, TEST_SHARE
+from mcu_nas.datasets.memory import require_memory
 from mcu_nas.datasets.splits import hold_out
 from mcu_nas.errors import DataError
 
@@ -25,6 +29,19 @@ _WITH_TEST = (
 )
 _ALONE = (("x", "y"), ("images", "labels"))
 _CLASS_NAMES = "class_names"
+# What NumPy raises on damaged files, by what flipping their bits finds; RuntimeError: an encrypted member.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_npz(path: Path) -> Dataset:
@@ -33,13 +50,7 @@ def load_npz(path: Path) -> Dataset:
     Raises:
         DataError: not an .npz file, or arrays that are missing or of another kind.
     """
-    arrays = _arrays(path)
-    keys = next((keys for keys in (*_WITH_TEST, *_ALONE) if all(key in arrays for key in keys)), None)
-    if keys is None:
-        raise DataError(
-            f"{path}: holds {', '.join(sorted(arrays)) or 'nothing'}: it needs "
-            f"{', or '.join(', '.join(keys) for keys in (*_WITH_TEST, *_ALONE))}"
-        )
+    keys, arrays = _arrays(path)
     images = [_images(path, key, arrays[key]) for key in keys[::2]]
     labels = [_plain_labels(path, key, arrays[key]) for key in keys[1::2]]
     for key, some, classes in zip(keys[::2], images, labels, strict=True):
@@ -70,16 +81,38 @@ def load_npz(path: Path) -> Dataset:
     )
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _arrays(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """The keys of images and labels by turns, and the arrays under them; of others but the classes' names
+    none is read."""
     try:
-        loaded = np.load(path, allow_pickle=False)
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)  # a single array would be mapped
         if isinstance(loaded, np.ndarray):
             raise DataError(f"{path}: a single array, no .npz file: save images and labels with numpy.savez")
         with loaded as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            keys = _keys(path, stored.files)
+            read = [key for key in (*keys, _CLASS_NAMES) if key in stored.files]
+            sizes = {
+                member.filename.removesuffix(".npy"): member.file_size for member in stored.zip.infolist()
+            }
+            require_memory(sum(sizes[key] for key in read), str(path))
+            arrays = {key: stored[key] for key in read}
+    except _DAMAGE as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DataError(f"{path}: cannot be read as .npz ({reason})") from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
+            raise DataError(f"{path}: {key} is no array: save images and labels with numpy.savez")
+    return keys, arrays
+
+
+def _keys(path: Path, found: Sequence[str]) -> tuple[str, ...]:
+    keys = next((keys for keys in (*_WITH_TEST, *_ALONE) if all(key in found for key in keys)), None)
+    if keys is None:
+        raise DataError(
+            f"{path}: holds {', '.join(sorted(found)) or 'nothing'}: it needs "
+            f"{', or '.join(', '.join(keys) for keys in (*_WITH_TEST, *_ALONE))}"
+        )
+    return keys
 
 
 def _images(path: Path, key: str, array: np.ndarray) -> np.ndarray:
@@ -88,7 +121,7 @@ def _images(path: Path, key: str, array: np.ndarray) -> np.ndarray:
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or 0 in array.shape[1:]:
-        sizes = "×".join(map(str, array.shape))
+        sizes = "×".join(map(str, array.shape)) or "a single number"
         raise DataError(
             f"{path}: {key} is {sizes}: images are (N, height, width) or (N, height, width, channels)"
         )
@@ -117,17 +150,22 @@ def _numbered(
         found = sorted({str(label) for part in labels for label in part.tolist()})
         number = {label: index for index, label in enumerate(found)}
         return [np.array([number[str(label)] for label in part], np.int64) for part in labels], tuple(found)
-    everything = np.concatenate(labels).astype(np.int64)
-    if len(everything) == 0:
+    images = sum(map(len, labels))
+    if images == 0:
         raise DataError(f"{path}: no images")
-    if everything.min() < 0:
-        raise DataError(f"{path}: label {everything.min()}: labels count from 0")
-    classes = int(everything.max()) + 1
-    if names is None and classes > len(everything):
+    # As Python's numbers: the largest of NumPy's unsigned ones are none of its signed ones.
+    lowest = min(int(part.min()) for part in labels if len(part))
+    if lowest < 0:
+        raise DataError(f"{path}: label {lowest}: labels count from 0")
+    classes = 1 + max(int(part.max()) for part in labels if len(part))
+    if names is None and classes > images:
         raise DataError(
-            f"{path}: label {classes - 1} among {len(everything):,} images: labels count from 0 without gaps"
+            f"{path}: label {classes - 1} among {images:,} images: labels count from 0 without gaps"
         )
     called = tuple(map(str, range(classes))) if names is None else tuple(map(str, names.reshape(-1).tolist()))
     if classes > len(called):
         raise DataError(f"{path}: label {classes - 1} found, {_CLASS_NAMES} has {len(called)}")
+    if len(set(called)) < len(called):
+        twice = next(name for name, times in Counter(called).items() if times > 1)
+        raise DataError(f"{path}: {_CLASS_NAMES} calls two classes '{twice}'")
     return [part.astype(np.int64) for part in labels], called

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import shutil
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_nas.datasets import fashion_mnist, load_dataset
-from mcu_nas.datasets.idx import parse_idx
+from mcu_nas.datasets.idx import parse_idx, read_idx
 from mcu_nas.errors import DataError
 from tests.fashion import fashion, needs_fashion_mnist
 
@@ -126,17 +128,46 @@ def test_images_without_labels_are_refused(tmp_path: Path) -> None:
 @given(shape=st.lists(st.integers(0, 4), min_size=1, max_size=3), seed=st.integers(0, 99))
 def test_idx_round_trip(shape: list[int], seed: int) -> None:
     values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    np.testing.assert_array_equal(parse_idx(idx_bytes(values), len(shape), "x"), values)
+    np.testing.assert_array_equal(parse_idx(io.BytesIO(idx_bytes(values)), len(shape), "x"), values)
 
 
 @given(data=st.binary(max_size=40))
 def test_idx_of_any_bytes_is_an_array_or_a_data_error(data: bytes) -> None:
     with contextlib.suppress(DataError):
-        assert parse_idx(data, 1, "x").ndim == 1
+        assert parse_idx(io.BytesIO(data), 1, "x").ndim == 1
 
 
 @given(cut=st.integers(1, 40))
 def test_truncated_idx_is_refused(cut: int) -> None:
     whole = idx_bytes(np.arange(36, dtype=np.uint8).reshape(4, 3, 3))
     with pytest.raises(DataError):
-        parse_idx(whole[:-cut], 3, "x")
+        parse_idx(io.BytesIO(whole[:-cut]), 3, "x")
+
+
+def test_idx_that_is_longer_than_its_header_says_is_read_no_further(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    header = struct.pack(">HBBI", 0, 8, 1, 3)
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header)
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(DataError) as error:
+        read_idx(path, 1)
+    assert str(error.value) == f"{path}: the header says 3 values, the file holds more: broken file"
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_idx_that_promises_more_than_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(struct.pack(">HBB2I", 0, 8, 2, 2**31, 2**30))
+    with pytest.raises(
+        DataError, match=r"x: holds 2,147,483,648\.0 GiB by its own account, the memory of this"
+    ):
+        read_idx(path, 2)
+
+
+def test_folder_of_an_unknown_account_is_unknown_data() -> None:
+    with pytest.raises(DataError, match="unknown data set '~nobody-at-all/x'"):
+        load_dataset("~nobody-at-all/x")

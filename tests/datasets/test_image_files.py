@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +185,10 @@ def test_grey_in_colour_has_three_equal_channels() -> None:
 def test_two_channels_are_neither_grey_nor_colour() -> None:
     with pytest.raises(DataError, match="x: --channels grey needs images of 1 or 3 channels, these have 2"):
         to_channels(np.zeros((1, 3, 3, 2), np.uint8), "grey", "x")
+
+
+@pytest.mark.parametrize("read", [read_header, lambda path: decode(path, grey=False)])
+def test_a_pipe_is_no_image_and_nobody_waits_for_it(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(UnreadableImageError, match="no regular file"):
+        read(tmp_path / "x.png")

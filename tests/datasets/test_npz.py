@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +29,14 @@ def keras(**changes: object) -> dict[str, object]:
     """Keras's keys, with some arrays exchanged."""
     whole = {"x_train": IMAGES[:40], "y_train": CLASSES[:40], "x_test": IMAGES[40:], "y_test": CLASSES[40:]}
     return {**whole, **changes}
+
+
+def zipped(folder: Path, members: dict[str, bytes]) -> Path:
+    path = folder / "mine.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return path
 
 
 def refusal(folder: Path, **arrays: object) -> str:
@@ -107,6 +119,9 @@ def test_channels_and_mirroring_follow_the_user(tmp_path: Path) -> None:
         ),
         ({"y_train": np.array([None] * 40)}, "cannot be read as .npz (Object arrays cannot be loaded"),
         ({"class_names": np.array(["a", "b"])}, "label 2 found, class_names has 2"),
+        ({"class_names": np.array(["a", "b", "a"])}, "class_names calls two classes 'a'"),
+        ({"y_test": np.full(20, 2**64 - 1, np.uint64)}, "label 18446744073709551615 among 60 images"),
+        ({"x_train": np.uint8(3)}, "x_train is a single number: images are (N, height, width) or"),
         ({"y_train": CLASSES[:40] * 0, "y_test": CLASSES[40:] * 0}, "fewer than two classes"),
         (
             {"x_train": IMAGES[:0], "y_train": CLASSES[:0]},
@@ -146,3 +161,47 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(DataError, match=r"cannot be read as \.npz"):
         load_dataset(str(path))
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (1000, 10**5, 10**5)])
+def test_a_header_that_promises_terabytes_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    path = zipped(tmp_path, {"x.npy": header.getvalue(), "y.npy": b""})
+    with pytest.raises(DataError, match=r"mine\.npz: cannot be read as \.npz"):
+        load_dataset(str(path))
+
+
+def test_arrays_larger_than_the_memory_are_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2}.__getitem__)
+    with pytest.raises(DataError, match=r"holds 0\.0 GiB by its own account, the memory of this computer is"):
+        load_dataset(written(tmp_path, **keras()))
+
+
+def test_only_the_arrays_that_are_needed_are_read(tmp_path: Path) -> None:
+    data = load_dataset(written(tmp_path, **keras(x_val=np.array([{}], object))))
+    assert len(data.train_images) == 40
+
+
+def test_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {"x": b"hello", "y": b"\x80\x04."})
+    with pytest.raises(
+        DataError, match=r"mine\.npz: x is no array: save images and labels with numpy\.savez"
+    ):
+        load_dataset(str(path))
+
+
+def test_any_flipped_byte_gives_data_or_one_error(tmp_path: Path) -> None:
+    path = Path(written(tmp_path, x=IMAGES[:, :2, :2], y=CLASSES))
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with contextlib.suppress(DataError):
+            assert load_dataset(str(path)).image_shape[2] == 3
+
+
+def test_the_suffix_may_be_in_capitals(tmp_path: Path) -> None:
+    path = Path(written(tmp_path, **keras())).rename(tmp_path / "MINE.NPZ")
+    assert load_dataset(str(path)).name == "MINE"
