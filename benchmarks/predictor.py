@@ -29,12 +29,12 @@ from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.datasets.catalogue import load_dataset
 from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.splits import Splits, split
-from mcu_nas.search.evaluator import SharedWeights
-from mcu_nas.search.feasible import FeasibleCandidates, feasible_sampler
-from mcu_nas.search.history import Evaluation, History, best
-from mcu_nas.search.loop import explore, seen_by
-from mcu_nas.search.pareto import non_dominated
-from mcu_nas.search.screen import Screen, predictor_record
+from mcu_nas.search.evaluation.evaluator import SharedWeights
+from mcu_nas.search.exploration.feasible import FeasibleCandidates, feasible_sampler
+from mcu_nas.search.exploration.history import Evaluation, History, best
+from mcu_nas.search.exploration.loop import explore, seen_by
+from mcu_nas.search.exploration.pareto import non_dominated
+from mcu_nas.search.exploration.screen import Screen, predictor_record
 from mcu_nas.search.strategies.evolution import Evolution
 from mcu_nas.search.strategies.nsga2 import Nsga2
 from mcu_nas.search.strategies.strategy import Strategy

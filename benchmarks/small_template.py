@@ -22,7 +22,7 @@ from mcu_nas.cost.constraints import constraints_for
 from mcu_nas.cost.estimate import cost
 from mcu_nas.datasets.catalogue import load_dataset
 from mcu_nas.datasets.images import resize
-from mcu_nas.search.evaluator import accuracy
+from mcu_nas.search.evaluation.evaluator import accuracy
 from mcu_nas.spaces.mbconv import SMALL, Template, positions
 from mcu_nas.spaces.space import Space
 from mcu_nas.supernet.batch_norm import recalibrate

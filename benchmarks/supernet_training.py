@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.cells import Results, Row, progress_line
 from mcu_nas.search.effort import QUICK
-from mcu_nas.search.feasible import feasible_sampler
+from mcu_nas.search.exploration.feasible import feasible_sampler
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.task import SearchTask
 from mcu_nas.spaces.architecture import Architecture

@@ -35,7 +35,7 @@ from benchmarks.quantization.post_training import (
 from mcu_nas.datasets.catalogue import load_dataset
 from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.quantize.quantized_network import QuantizedNetwork, train_quantized
-from mcu_nas.search.evaluator import accuracy
+from mcu_nas.search.evaluation.evaluator import accuracy
 from mcu_nas.supernet.batch_norm import recalibrate
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.losses import Classifier

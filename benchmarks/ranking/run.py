@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from benchmarks.cells import Results, Row, progress_line, run_study, study_parser
 from benchmarks.ranking.study import FULL, SETS, SMOKE, RankingStudy
 from mcu_nas.datasets.images import resize
-from mcu_nas.search.evaluator import SharedWeights, accuracy
+from mcu_nas.search.evaluation.evaluator import SharedWeights, accuracy
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
 from mcu_nas.supernet.supernet import Supernet

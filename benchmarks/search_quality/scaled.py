@@ -25,7 +25,7 @@ from mcu_nas.files import replacing, write_bytes
 from mcu_nas.graph import Graph
 from mcu_nas.quantize.quantize import quantize_network
 from mcu_nas.quantize.quantized_network import QuantizedNetwork, train_quantized
-from mcu_nas.search.evaluator import accuracy
+from mcu_nas.search.evaluation.evaluator import accuracy
 from mcu_nas.search.task import SearchTask
 from mcu_nas.search.verification import verify_accuracy
 from mcu_nas.supernet.batch_norm import recalibrate

@@ -18,12 +18,12 @@ from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.constraints import Constraints
 from mcu_nas.cost.estimate import cost
 from mcu_nas.network import Network
+from mcu_nas.search.exploration.history import History, best
+from mcu_nas.search.exploration.loop import CONTROL, explore
 from mcu_nas.search.finishing import Finishing, winner_record
-from mcu_nas.search.history import History, best
 from mcu_nas.search.listener import Figures, Silence, Together
-from mcu_nas.search.loop import CONTROL, explore
 from mcu_nas.search.pipeline import Search, trained_supernet
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.search.strategies.random import Random
 from mcu_nas.search.task import SearchTask
 from mcu_nas.spaces.architecture import Architecture

@@ -9,7 +9,7 @@ from typing import Any
 
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.winner import next_command
-from mcu_nas.search.board_runs import BoardRuns, board_row
+from mcu_nas.search.run.board_runs import BoardRuns, board_row
 
 _HEAD = ("board", "int8 accuracy", "ms estimated", "arena B", "flash B", "M MACs", "run")
 

@@ -12,7 +12,7 @@ from mcu_nas.cli.options import PATH, json_option
 from mcu_nas.cli.search_line import run_lines
 from mcu_nas.cli.target import model_path
 from mcu_nas.report.card import FILES, write_card
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 @click.command(

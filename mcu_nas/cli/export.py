@@ -19,7 +19,7 @@ from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.errors import Interrupted, UsageError
 from mcu_nas.extras import require_torch
 from mcu_nas.files import staging, write_bytes
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 @click.command(

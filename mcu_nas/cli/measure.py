@@ -26,7 +26,7 @@ from mcu_nas.devices.measurement import (
     measure_latency,
 )
 from mcu_nas.errors import UsageError
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 @click.command(

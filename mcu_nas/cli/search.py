@@ -28,9 +28,9 @@ from mcu_nas.cli.reading import print_warnings, reading
 from mcu_nas.cli.search_request import board_runs, default_folder, request_from, request_of, resumed
 from mcu_nas.errors import Interrupted, NothingFitsError, RunFolderError
 from mcu_nas.extras import require_pymoo, require_ray, require_torch
-from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.board_runs import BoardRuns
+from mcu_nas.search.run.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mcu_nas.search.pipeline import Search
@@ -216,7 +216,7 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     """
     from mcu_nas.search.listener import Together
     from mcu_nas.search.pipeline import Search
-    from mcu_nas.search.progress_file import ProgressFile
+    from mcu_nas.search.run.progress_file import ProgressFile
     from mcu_nas.search.task import task_of
 
     if request.strategy == "nsga2":

@@ -13,7 +13,7 @@ from mcu_nas.cli.search import command as search
 from mcu_nas.cli.search_request import REQUEST_FIELDS
 from mcu_nas.report.card import searched_in
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 def run_lines(folder: RunFolder) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from mcu_nas.errors import RunFolderError, UsageError
-from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.board_runs import BoardRuns
+from mcu_nas.search.run.run_folder import RunFolder
 
 # Option of the command line -> field of the request.
 REQUEST_FIELDS = {

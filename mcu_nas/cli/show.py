@@ -15,10 +15,10 @@ from mcu_nas.cli.board_table import print_board_table
 from mcu_nas.cli.options import PATH, json_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.winner import next_command, story
-from mcu_nas.search.board_runs import BoardRuns
-from mcu_nas.search.history import Evaluation
-from mcu_nas.search.run_folder import RunFolder
-from mcu_nas.search.run_state import RunState, state_of
+from mcu_nas.search.exploration.history import Evaluation
+from mcu_nas.search.run.board_runs import BoardRuns
+from mcu_nas.search.run.run_folder import RunFolder
+from mcu_nas.search.run.run_state import RunState, state_of
 from mcu_nas.units import format_duration
 
 _MOST_ROWS = 12  # of the front

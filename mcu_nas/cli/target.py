@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mcu_nas.errors import UsageError
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 def model_path(target: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mcu_nas.cli.space import statistics_grid
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.spaces.stage_one import SpaceStatistics
 
 

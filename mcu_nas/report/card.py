@@ -18,7 +18,7 @@ from mcu_nas.files import staging
 from mcu_nas.report.card_text import card_markdown
 from mcu_nas.report.model_figures import model_figures
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 SCHEMA = 1
 FILES = ("model.tflite", "architecture.json", "card.json", "card.md")

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mcu_nas.files import replacing
-from mcu_nas.search.history import Evaluation, History
-from mcu_nas.search.loop import CONTROL, START
-from mcu_nas.search.pareto import front, knee
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.exploration.history import Evaluation, History
+from mcu_nas.search.exploration.loop import CONTROL, START
+from mcu_nas.search.exploration.pareto import front, knee
+from mcu_nas.search.run.run_folder import RunFolder
 
 _GREY, _BLUE, _RED = "#9aa5b1", "#2563eb", "#dc2626"
 

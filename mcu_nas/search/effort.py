@@ -9,8 +9,8 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 
 @dataclass(frozen=True)
 class Effort:
-    """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the supernet's largest subnet
-    (None: no bound); ``stage_one_samples`` are networks a space; ``emulated_samples`` are the test images
+    """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the networks that are
+    considered (None: no bound), as their MACs are what training costs; ``stage_one_samples`` are networks a space; ``emulated_samples`` are the test images
     whose outputs over serial are compared with the host's. Without ``quantization_aware`` training the winner
     is quantized after its training."""
 

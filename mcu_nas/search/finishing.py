@@ -26,11 +26,11 @@ from mcu_nas.files import write_bytes, write_text
 from mcu_nas.graph import Graph
 from mcu_nas.quantize.quantize import quantize_network
 from mcu_nas.quantize.quantized_network import QuantizedNetwork, train_quantized
-from mcu_nas.search.curve import Curve
-from mcu_nas.search.evaluator import accuracy
-from mcu_nas.search.history import Evaluation
+from mcu_nas.search.evaluation.evaluator import accuracy
+from mcu_nas.search.exploration.history import Evaluation
 from mcu_nas.search.listener import Listener, TrainingProgress
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.curve import Curve
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.search.task import SearchTask
 from mcu_nas.search.verification import build_for, image_record, run_emulated, verify_accuracy
 from mcu_nas.spaces.architecture import Architecture

@@ -13,15 +13,15 @@ from dataclasses import asdict
 import torch
 
 from mcu_nas.search.effort import EFFORTS, Effort
+from mcu_nas.search.exploration.history import History
+from mcu_nas.search.exploration.pareto import Numbered, picked
 from mcu_nas.search.finishing import Finishing, winner_record
-from mcu_nas.search.history import History
 from mcu_nas.search.listener import Listener
-from mcu_nas.search.pareto import Numbered, picked
 from mcu_nas.search.pipeline import trained_supernet
 from mcu_nas.search.reuse import supernet_source
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
+from mcu_nas.search.run.versions import versions
 from mcu_nas.search.task import task_of
-from mcu_nas.search.versions import versions
 from mcu_nas.spaces.architecture import Architecture
 
 

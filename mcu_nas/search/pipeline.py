@@ -17,23 +17,23 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from mcu_nas.search import early_rejection
-from mcu_nas.search.early_rejection import Needs
-from mcu_nas.search.evaluator import Scores
-from mcu_nas.search.exploration_progress import ExplorationProgress
-from mcu_nas.search.exploration_record import exploration_record, front_record
-from mcu_nas.search.feasible import feasible_sampler
+from mcu_nas.search.evaluation import early_rejection
+from mcu_nas.search.evaluation.early_rejection import Needs
+from mcu_nas.search.evaluation.evaluator import Scores
+from mcu_nas.search.exploration.feasible import feasible_sampler
+from mcu_nas.search.exploration.history import Evaluation, History, best
+from mcu_nas.search.exploration.loop import CONTROL, explore, seen_by
+from mcu_nas.search.exploration.pareto import front
+from mcu_nas.search.exploration.progress import ExplorationProgress
+from mcu_nas.search.exploration.record import exploration_record, front_record
+from mcu_nas.search.exploration.screen import Screen, predictor_record, screened_sizes
 from mcu_nas.search.finishing import Finishing, winner_record
-from mcu_nas.search.history import Evaluation, History, best
 from mcu_nas.search.listener import Listener, TrainingProgress
-from mcu_nas.search.loop import CONTROL, explore, seen_by
-from mcu_nas.search.pareto import front
 from mcu_nas.search.reuse import take_supernet
-from mcu_nas.search.run_folder import RunFolder
-from mcu_nas.search.screen import Screen, predictor_record, screened_sizes
+from mcu_nas.search.run.run_folder import RunFolder
+from mcu_nas.search.run.versions import versions
 from mcu_nas.search.strategies.catalogue import STRATEGIES
 from mcu_nas.search.task import SearchTask
-from mcu_nas.search.versions import versions
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.training import train_supernet
@@ -132,7 +132,7 @@ class Search:
         if self.workers == 1 or "evolution" in self.folder.read():
             yield evaluator.scores
         else:
-            from mcu_nas.search.ray_workers import ray_workers  # Ray is an extra
+            from mcu_nas.search.evaluation.ray_workers import ray_workers  # Ray is an extra
 
             with ray_workers(evaluator, self.workers) as workers:
                 yield workers.scores

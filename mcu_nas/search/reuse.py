@@ -15,7 +15,7 @@ from mcu_nas.cost.estimate import latency
 from mcu_nas.errors import NothingFitsError, RunFolderError
 from mcu_nas.files import write_bytes
 from mcu_nas.search.request import SupernetSource
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.spaces.space import Space
 from mcu_nas.spaces.stage_one import StageOne, optimize_space
 from mcu_nas.supernet.checkpoint import checkpoint_identity

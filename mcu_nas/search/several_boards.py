@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mcu_nas.errors import NothingFitsError
-from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.effort import EFFORTS, Effort
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.reuse import supernet_source
+from mcu_nas.search.run.board_runs import BoardRuns
 from mcu_nas.search.task import SearchTask, task_of
 from mcu_nas.spaces.space import Space
 from mcu_nas.spaces.stage_one import MIN_SHARE, optimize_space

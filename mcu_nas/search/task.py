@@ -7,7 +7,7 @@ stages (search/pipeline.py) take from here what they work on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,11 +24,11 @@ from mcu_nas.devices.session import emulated_counterpart
 from mcu_nas.devices.toolchain import require_firmware_tools
 from mcu_nas.errors import RunFolderError
 from mcu_nas.search.effort import EFFORTS, Effort
-from mcu_nas.search.evaluator import SharedWeights
-from mcu_nas.search.feasible import FeasibleCandidates
+from mcu_nas.search.evaluation.evaluator import SharedWeights
+from mcu_nas.search.exploration.feasible import FeasibleCandidates
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.reuse import require_identity, space_within
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.spaces.mbconv import WIDTHS
 from mcu_nas.spaces.space import Space
 from mcu_nas.spaces.stage_one import StageOne, optimize_space
@@ -81,9 +81,10 @@ class SearchTask:
     def constraints(self) -> Constraints:
         """The limits."""
         request = self.request
-        return constraints_for(
+        limits = constraints_for(
             self.board, request.sram_bytes, request.flash_bytes, request.latency_ms, request.weights_bytes
         )
+        return replace(limits, macs=self.effort.largest_macs)
 
     @property
     def trainer(self) -> SearchTask:
@@ -107,7 +108,6 @@ class SearchTask:
             self.constraints,
             self.request.seed,
             samples=self.effort.stage_one_samples,
-            largest_macs=self.effort.largest_macs,
         )
 
     @property

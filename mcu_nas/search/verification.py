@@ -23,8 +23,8 @@ from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.measurement import input_bytes, measure_layers
 from mcu_nas.devices.serial_link import DeviceLink
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.search.evaluator import accuracy
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.evaluation.evaluator import accuracy
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
 from mcu_nas.tflite.reference import reference_available, reference_outputs
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcu_nas.graph import PIXELS
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.graphs import GraphMaker
 

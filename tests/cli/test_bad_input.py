@@ -21,7 +21,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from mcu_nas.resources import boards_dir
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from tests.cli.small_run import PX, contents, write_digits, write_idx, write_model, write_run
 from tests.command_line import Outcome, mcu_nas
 from tests.harness.toy_device import build, on_terminal, terminal

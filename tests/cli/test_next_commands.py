@@ -9,7 +9,7 @@ import pytest
 
 from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.tflite.schema import SUPPORTED_OPERATORS
 from mcu_nas.tflite.writer import serialize_tflite
 from tests.command_line import mcu_nas

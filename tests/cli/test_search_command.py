@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mcu_nas.search.board_runs import BoardRuns
 from mcu_nas.search.effort import EFFORTS
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.board_runs import BoardRuns
+from mcu_nas.search.run.run_folder import RunFolder
 from tests.command_line import Outcome, mcu_nas
 from tests.fashion import needs_fashion_mnist
 from tests.search.small_search import TINY, write_data

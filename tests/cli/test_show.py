@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcu_nas.search.history import Evaluation, History, read_log
-from mcu_nas.search.progress_file import ProgressFile
+from mcu_nas.search.exploration.history import Evaluation, History, read_log
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.progress_file import ProgressFile
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.spaces.space import mbconv_space
 from tests.command_line import mcu_nas
 
@@ -80,7 +80,7 @@ def test_search_under_way_shows_its_best_and_its_front(run: RunFolder) -> None:
 def test_run_whose_process_was_killed_is_stopped_where_it_was(run: RunFolder) -> None:
     ProgressFile(run.progress).stage("evolution")
     code = (
-        "import sys; from pathlib import Path; from mcu_nas.search.run_folder import RunFolder\n"
+        "import sys; from pathlib import Path; from mcu_nas.search.run.run_folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked(): print('locked', flush=True); sys.stdin.read()"
     )
     search = subprocess.Popen(

@@ -17,7 +17,7 @@ from mcu_nas.errors import JobError, RunFolderError, UsageError
 from mcu_nas.report import card as card_module
 from mcu_nas.report.card import card_record, write_card
 from mcu_nas.report.card_text import card_markdown
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from tests.command_line import mcu_nas
 from tests.fashion import needs_fashion_mnist
 from tests.report.card_checks import check_c, check_figures, check_files, read_card

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from tests.search.small_search import request, run, write_data
 
 

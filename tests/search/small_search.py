@@ -18,10 +18,10 @@ import numpy as np
 from mcu_nas.search.effort import Effort
 from mcu_nas.search.listener import Figures, Silence, Together
 from mcu_nas.search.pipeline import Search
-from mcu_nas.search.progress_file import ProgressFile
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.reuse import supernet_source
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.progress_file import ProgressFile
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.search.task import task_of
 from mcu_nas.supernet import training
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule

@@ -10,9 +10,9 @@ import numpy as np
 
 from mcu_nas.boards import load_board
 from mcu_nas.cost.constraints import Constraints, constraints_for
-from mcu_nas.search.feasible import FeasibleCandidates
-from mcu_nas.search.history import Evaluation, History, Score
-from mcu_nas.search.loop import Evaluate, explore
+from mcu_nas.search.exploration.feasible import FeasibleCandidates
+from mcu_nas.search.exploration.history import Evaluation, History, Score
+from mcu_nas.search.exploration.loop import Evaluate, explore
 from mcu_nas.search.strategies.aging import AgingEvolution
 from mcu_nas.search.strategies.evolution import Evolution
 from mcu_nas.search.strategies.nsga2 import Nsga2

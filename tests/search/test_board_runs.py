@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mcu_nas.errors import RunFolderError
-from mcu_nas.search.board_runs import BoardRuns, board_row
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.board_runs import BoardRuns, board_row
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 def requests(*boards: str) -> list[SearchRequest]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mcu_nas.search.curve import Curve
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.curve import Curve
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 class Clock:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mcu_nas.search.early_rejection import PART, EarlyRejection, Needs, rival
-from mcu_nas.search.history import Evaluation, best
-from mcu_nas.search.pareto import front
+from mcu_nas.search.evaluation.early_rejection import PART, EarlyRejection, Needs, rival
+from mcu_nas.search.exploration.history import Evaluation, best
+from mcu_nas.search.exploration.pareto import front
 from tests.search.synthetic import space
 
 IMAGES = 3000

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.splits import split
-from mcu_nas.search.evaluator import SharedWeights
+from mcu_nas.search.evaluation.evaluator import SharedWeights
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space, mbconv_space
 from mcu_nas.supernet.batch_norm import recalibrate

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mcu_nas.search.exploration_progress import ExplorationProgress
-from mcu_nas.search.history import Evaluation
+from mcu_nas.search.exploration.history import Evaluation
+from mcu_nas.search.exploration.pareto import front
+from mcu_nas.search.exploration.progress import ExplorationProgress
 from mcu_nas.search.listener import Figures, Remaining, Silence, Together, TrainingProgress
-from mcu_nas.search.pareto import front
 from mcu_nas.spaces.space import mbconv_space
 
 

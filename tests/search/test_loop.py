@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mcu_nas.errors import NothingFitsError, RunFolderError
-from mcu_nas.search.feasible import FeasibleCandidates
-from mcu_nas.search.history import Evaluation, History, Score, best
-from mcu_nas.search.loop import CONTROL, START, explore, fitness_curve, seen_by
+from mcu_nas.search.exploration.feasible import FeasibleCandidates
+from mcu_nas.search.exploration.history import Evaluation, History, Score, best
+from mcu_nas.search.exploration.loop import CONTROL, START, explore, fitness_curve, seen_by
 from mcu_nas.search.strategies.evolution import Evolution
 from mcu_nas.spaces.architecture import Architecture
 from tests.search.synthetic import (
@@ -116,14 +116,14 @@ def test_log_with_other_columns_is_refused(tmp_path: Path) -> None:
 def test_small_space_ends_instead_of_asking_forever(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcu_nas.search.feasible.ASKS", 50)
+    monkeypatch.setattr("mcu_nas.search.exploration.feasible.ASKS", 50)
     tiny = space().restricted({name: options[:1] for name, options in space().options.items()})
     log = explored(tmp_path / "log", name, candidates=FeasibleCandidates(tiny, constraints(100)))
     assert len(log) == 1
 
 
 def test_nothing_feasible_is_an_error_that_names_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcu_nas.search.feasible.ASKS", 50)
+    monkeypatch.setattr("mcu_nas.search.exploration.feasible.ASKS", 50)
     candidates = FeasibleCandidates(space(), constraints(latency_ms=0.5))
     rng = np.random.default_rng(0)
     with pytest.raises(NothingFitsError, match=r"smallest needs .* ms estimated \(limit 0.5 ms\)"):
@@ -133,7 +133,7 @@ def test_nothing_feasible_is_an_error_that_names_the_limit(monkeypatch: pytest.M
 def test_limit_that_the_smallest_meets_is_named_by_what_was_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mcu_nas.search.feasible.ASKS", 50)
+    monkeypatch.setattr("mcu_nas.search.exploration.feasible.ASKS", 50)
     candidates = FeasibleCandidates(space(), constraints(latency_ms=4.0))
     assert candidates.fits(space().smallest())
     message = r"none of 50 architectures that were asked for fits, .* needs .* ms estimated \(limit 4.0 ms\)"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.tflite.reader import read_tflite
 from tests.search import small_search
 

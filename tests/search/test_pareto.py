@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from mcu_nas.errors import UsageError
-from mcu_nas.search.history import Evaluation
-from mcu_nas.search.pareto import dominated_share, fastest, front, knee, non_dominated, picked, smallest
+from mcu_nas.search.exploration.history import Evaluation
+from mcu_nas.search.exploration.pareto import (
+    dominated_share,
+    fastest,
+    front,
+    knee,
+    non_dominated,
+    picked,
+    smallest,
+)
 from mcu_nas.spaces.architecture import Architecture
 
 EVALUATION = Evaluation(

@@ -14,7 +14,7 @@ from mcu_nas.network import Network
 from mcu_nas.search import effort
 from mcu_nas.search.listener import Figures, Silence
 from mcu_nas.search.pick import finish_pick, is_winner, pick_folder, pick_from
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.tflite.reader import read_tflite
 from tests.command_line import mcu_nas

@@ -16,8 +16,8 @@ from mcu_nas.cli.winner import winner_summary
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.report.search_picture import write_search_picture
-from mcu_nas.search.history import History
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.exploration.history import History
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.tflite.reader import read_tflite
 from tests.fashion import needs_fashion_mnist
 from tests.search.small_search import TINY

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_nas.search.predictor import cross_validated, fit, kendall_tau
+from mcu_nas.search.exploration.predictor import cross_validated, fit, kendall_tau
 from mcu_nas.spaces.architecture import Architecture
 from tests.search.synthetic import space
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mcu_nas.errors import JobError, UsageError
-from mcu_nas.search.evaluator import Race, SharedWeights
-from mcu_nas.search.history import History
+from mcu_nas.search.evaluation.evaluator import Race, SharedWeights
+from mcu_nas.search.exploration.history import History
 from mcu_nas.search.listener import Silence
 from mcu_nas.search.pipeline import Search
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
+from mcu_nas.search.run.versions import versions
 from mcu_nas.search.task import task_of
-from mcu_nas.search.versions import versions
 from mcu_nas.spaces.space import mbconv_space
 from mcu_nas.supernet.supernet import Supernet
 from tests.command_line import mcu_nas
@@ -25,7 +25,7 @@ from tests.search.small_search import EFFORTS
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 
-from mcu_nas.search.ray_workers import RayWorkers, ray_workers, require_own_versions  # noqa: E402 - ray
+from mcu_nas.search.evaluation.ray_workers import RayWorkers, ray_workers, require_own_versions  # noqa: E402 - ray
 
 
 def evaluator() -> SharedWeights:

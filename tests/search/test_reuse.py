@@ -14,9 +14,9 @@ import pytest
 
 from mcu_nas.cost.constraints import Constraints
 from mcu_nas.errors import NothingFitsError, RunFolderError
-from mcu_nas.search.history import History
+from mcu_nas.search.exploration.history import History
 from mcu_nas.search.reuse import space_within, supernet_source, take_supernet
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.search.task import task_of
 from tests.fashion import needs_fashion_mnist
 from tests.search.small_search import EFFORTS, request_from, run

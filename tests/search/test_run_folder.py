@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mcu_nas.errors import RunFolderError
-from mcu_nas.search.history import History
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.exploration.history import History
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 def test_sections_are_replaced_whole_and_others_stay(tmp_path: Path) -> None:

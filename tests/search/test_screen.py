@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcu_nas.search.history import Evaluation, History, Score, best
-from mcu_nas.search.loop import CONTROL, START, explore, seen_by
-from mcu_nas.search.pareto import objectives
-from mcu_nas.search.screen import Screen, predictor_record, screened_sizes, widening
+from mcu_nas.search.exploration.history import Evaluation, History, Score, best
+from mcu_nas.search.exploration.loop import CONTROL, START, explore, seen_by
+from mcu_nas.search.exploration.pareto import objectives
+from mcu_nas.search.exploration.screen import Screen, predictor_record, screened_sizes, widening
 from mcu_nas.spaces.architecture import Architecture
 from tests.search.synthetic import expand_sum, shared_candidates, space, strategy
 

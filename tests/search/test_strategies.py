@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pymoo.indicators.hv import HV
 
-from mcu_nas.search.history import Evaluation, best
-from mcu_nas.search.loop import CONTROL, seen_by
-from mcu_nas.search.pareto import objectives
+from mcu_nas.search.exploration.history import Evaluation, best
+from mcu_nas.search.exploration.loop import CONTROL, seen_by
+from mcu_nas.search.exploration.pareto import objectives
 from mcu_nas.search.strategies.aging import AgingEvolution, changed
 from mcu_nas.search.strategies.nsga2 import survivors
 from tests.search.synthetic import (

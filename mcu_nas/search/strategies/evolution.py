@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from numpy.random import Generator
 
-from mcu_nas.search.history import Evaluation, best
+from mcu_nas.search.exploration.history import Evaluation, best
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space
 

@@ -15,8 +15,8 @@ from numpy.random import Generator
 from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from mcu_nas.search.history import Evaluation
-from mcu_nas.search.pareto import objectives
+from mcu_nas.search.exploration.history import Evaluation
+from mcu_nas.search.exploration.pareto import objectives
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from numpy.random import Generator
 
-from mcu_nas.search.history import Evaluation
+from mcu_nas.search.exploration.history import Evaluation
 from mcu_nas.spaces.architecture import Architecture
 
 

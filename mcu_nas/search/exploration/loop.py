@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from mcu_nas.search.feasible import FeasibleCandidates
-from mcu_nas.search.history import Evaluation, History, Score, best
+from mcu_nas.search.exploration.feasible import FeasibleCandidates
+from mcu_nas.search.exploration.history import Evaluation, History, Score, best
 from mcu_nas.search.strategies.random import Random
 from mcu_nas.search.strategies.strategy import Strategy
 from mcu_nas.spaces.architecture import Architecture
@@ -47,8 +47,8 @@ def explore(
     """Evaluates a random start, then a strategy and the control, each until it has ``evaluations``, those of
     the start included; ``name`` is the strategy's in the log. Ends earlier where the space holds no more.
 
-    ``gather`` may choose among more answers of the strategy than are evaluated (search/screen.py); the start
-    and the control are never screened. ``control``: whether there is one. ``on_evaluation`` hears of each
+    ``gather`` may choose among more answers of the strategy than are evaluated (screen.py); the start and the
+    control are never screened. ``control``: whether there is one. ``on_evaluation`` hears of each
     new evaluation.
 
     Raises:

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mcu_nas.search.history import Evaluation, best
+from mcu_nas.search.exploration.history import Evaluation, best
 from mcu_nas.spaces.architecture import Architecture
 
 PART = 250  # images; a part holds whole batches, so that every image is always computed beside the same ones
 
 
 class Needs(NamedTuple):
-    """The objectives of a front besides the loss (search/pareto.py)."""
+    """The objectives of a front besides the loss (search/exploration/pareto.py)."""
 
     instructions: int
     peak_bytes: int

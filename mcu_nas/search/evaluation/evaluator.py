@@ -2,7 +2,7 @@
 
 MCUNet (Lin et al., NeurIPS 2020) and Once-for-All (Cai et al., ICLR 2020): statistics of the full network
 do not fit a subnet, so they are estimated anew on training images before it is scored. A subnet that races
-a rival is scored part by part, and no further than shows that it cannot win (search/early_rejection.py).
+a rival is scored part by part, and no further than shows that it cannot win (early_rejection.py).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import torch
 from torch.nn import functional as F
 
 from mcu_nas.datasets.images import resize
-from mcu_nas.search.early_rejection import EarlyRejection
-from mcu_nas.search.history import Score
+from mcu_nas.search.evaluation.early_rejection import EarlyRejection
+from mcu_nas.search.exploration.history import Score
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
 
-# What is scored, and the rival that it races (search/early_rejection.py).
+# What is scored, and the rival that it races (early_rejection.py).
 Race = tuple[Architecture, Architecture | None]
 # Scores in the order of the races, each as soon as it is there.
 Scores = Callable[[Sequence[Race]], Iterable[Score]]

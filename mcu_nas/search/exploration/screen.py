@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from mcu_nas.search.feasible import FeasibleCandidates
-from mcu_nas.search.history import Evaluation
-from mcu_nas.search.pareto import non_dominated
-from mcu_nas.search.predictor import FOLDS, Predictor, cross_validated, fit, kendall_tau
+from mcu_nas.search.exploration.feasible import FeasibleCandidates
+from mcu_nas.search.exploration.history import Evaluation
+from mcu_nas.search.exploration.pareto import non_dominated
+from mcu_nas.search.exploration.predictor import FOLDS, Predictor, cross_validated, fit, kendall_tau
 from mcu_nas.search.strategies.nsga2 import Nsga2
 from mcu_nas.search.strategies.strategy import Strategy
 from mcu_nas.spaces.architecture import Architecture

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcu_nas.search.history import Evaluation, best, read_log
-from mcu_nas.search.pareto import Numbered, front
-from mcu_nas.search.progress_file import read_progress
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.exploration.history import Evaluation, best, read_log
+from mcu_nas.search.exploration.pareto import Numbered, front
+from mcu_nas.search.run.progress_file import read_progress
+from mcu_nas.search.run.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ import torch
 from ray.util import ActorPool
 
 from mcu_nas.errors import JobError, UsageError
-from mcu_nas.search.early_rejection import EarlyRejection
-from mcu_nas.search.evaluator import Race, SharedWeights
-from mcu_nas.search.history import Score
-from mcu_nas.search.versions import versions
+from mcu_nas.search.evaluation.early_rejection import EarlyRejection
+from mcu_nas.search.evaluation.evaluator import Race, SharedWeights
+from mcu_nas.search.exploration.history import Score
+from mcu_nas.search.run.versions import versions
 from mcu_nas.spaces.space import Space
 from mcu_nas.supernet.supernet import Supernet
 

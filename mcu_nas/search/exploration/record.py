@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mcu_nas.cost.estimate import latency
-from mcu_nas.search.history import Evaluation, best
-from mcu_nas.search.loop import CONTROL, START, fitness_curve, seen_by
-from mcu_nas.search.pareto import Numbered, dominated_share, front, objectives
+from mcu_nas.search.exploration.history import Evaluation, best
+from mcu_nas.search.exploration.loop import CONTROL, START, fitness_curve, seen_by
+from mcu_nas.search.exploration.pareto import Numbered, dominated_share, front, objectives
 from mcu_nas.search.task import SearchTask
 
 

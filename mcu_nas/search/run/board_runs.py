@@ -15,7 +15,7 @@ from typing import Any
 from mcu_nas.errors import RunFolderError
 from mcu_nas.files import write_text
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder
 
 SCHEMA = 1
 _FILE = "boards.json"

@@ -101,12 +101,19 @@ class FeasibleCandidates:
 
 
 def feasible_sampler(space: Space, constraints: Constraints) -> Callable[[np.random.Generator], Architecture]:
-    """Draws architectures that meet the limits, as far as a handful of draws holds one."""
+    """Draws architectures that meet the limits, each feasible one as likely as another.
+
+    Where ASKS rounds of draws hold none it gives the space's smallest, feasible or not: what then trains is
+    at least cheap.
+    """
     table = SegmentTable(constraints.profile)
 
     def sample(rng: np.random.Generator) -> Architecture:
-        indices = space.sample_indices(rng, _SAMPLER_DRAWS)
-        fits = meets(table.costs(space, indices, constraints), constraints)
-        return space.at(indices[int(np.argmax(fits))])
+        for _ in range(ASKS):
+            indices = space.sample_indices(rng, _SAMPLER_DRAWS)
+            fits = meets(table.costs(space, indices, constraints), constraints)
+            if fits.any():
+                return space.at(indices[int(np.argmax(fits))])
+        return space.smallest()
 
     return sample

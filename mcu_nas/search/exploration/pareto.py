@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcu_nas.errors import UsageError
-from mcu_nas.search.history import Evaluation
+from mcu_nas.search.exploration.history import Evaluation
 from mcu_nas.spaces.architecture import Architecture
 
 Numbered = tuple[int, Evaluation]  # with its number in the log

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcu_nas.search.history import Evaluation, best
+from mcu_nas.search.exploration.history import Evaluation, best
+from mcu_nas.search.exploration.pareto import non_dominated, objectives
 from mcu_nas.search.listener import Listener
-from mcu_nas.search.pareto import non_dominated, objectives
 
 
 class ExplorationProgress:
