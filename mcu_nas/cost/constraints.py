@@ -15,7 +15,8 @@ from mcu_nas.network import Network
 @dataclass(frozen=True, slots=True)
 class Constraints:
     """Limits on one core at one clock. ``latency_ms`` is compared with the central estimate;
-    ``weights_bytes`` bounds what publications call the model's size: its weights without biases."""
+    ``weights_bytes`` bounds what publications call the model's size: its weights without biases; ``macs``
+    what a search is willing to train."""
 
     profile: CoreProfile
     clock_hz: int
@@ -23,6 +24,7 @@ class Constraints:
     flash_bytes: int
     latency_ms: float | None = None
     weights_bytes: int | None = None
+    macs: int | None = None
 
     @property
     def instruction_limit(self) -> int | None:
@@ -54,6 +56,9 @@ class Constraints:
         ]
         flash = needs.flash_bytes(self.profile)
         limits.append((flash, self.flash_bytes, f"{flash:,} B of flash (limit {self.flash_bytes:,} B)"))
+        if self.macs is not None:
+            phrase = f"{needs.macs / 1e6:,.2f} M MACs (limit {self.macs / 1e6:,.2f} M at this effort)"
+            limits.append((needs.macs, self.macs, phrase))
         if self.weights_bytes is not None:
             phrase = f"{needs.weights_bytes:,} B of weights (limit {self.weights_bytes:,} B)"
             limits.append((needs.weights_bytes, self.weights_bytes, phrase))

@@ -9,10 +9,11 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 
 @dataclass(frozen=True)
 class Effort:
-    """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the networks that are
-    considered (None: no bound), as their MACs are what training costs; ``stage_one_samples`` are networks a space; ``emulated_samples`` are the test images
-    whose outputs over serial are compared with the host's. Without ``quantization_aware`` training the winner
-    is quantized after its training."""
+    """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the networks that are considered
+    (None: no bound), as their MACs are what training costs; ``stage_one_samples`` are networks a space;
+    ``emulated_samples`` are the test images whose outputs over serial are compared with the host's. Without
+    ``quantization_aware`` training the winner is quantized after its training.
+    """
 
     name: str
     stage_one_samples: int

@@ -112,7 +112,7 @@ class SearchTask:
 
     @property
     def space(self) -> Space:
-        """The space that evolution works in."""
+        """The space that is explored."""
         return self.stage_one.space
 
     @cached_property

@@ -13,7 +13,6 @@ from mcu_nas.compiler.planner import Optimize
 from mcu_nas.cost.constraints import Constraints, constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import cost
-from mcu_nas.cost.macs import network_macs
 from mcu_nas.errors import NothingFitsError
 from mcu_nas.spaces.segment_table import SegmentTable
 from mcu_nas.spaces.space import Space, mbconv_space
@@ -91,17 +90,14 @@ def test_space_with_most_macs_wins_among_those_in_which_enough_samples_fit() -> 
     assert reason == "largest mean MACs (8.00 M) of the 2 spaces in which at least 25% of the samples fit"
 
 
-def test_spaces_whose_supernet_would_be_too_large_do_not_compete() -> None:
-    rows = [statistics(48, 0.3, 100, 5e6), statistics(64, 0.5, 25, 8e6)]
-    assert choose_space(rows, min_share=0.25, largest_macs=10_000_000)[0] is rows[0]
-
-
-def test_space_above_the_cap_loses_its_deepest_options_before_it_is_sampled() -> None:
+def test_networks_of_more_macs_than_an_effort_trains_do_not_count_as_fitting() -> None:
     one = single(SMALL, 28, 0.5)
-    largest = network_macs(one.lower(one.largest()))
-    found = optimize_space(one, F746, seed=0, samples=50, largest_macs=largest - 1)
-    assert found.chosen.largest_macs < largest
-    assert sum(len(found.space.options[f"stage{stage}.depth"]) for stage in (1, 2, 3)) == 11
+    table = SegmentTable(PROFILE).costs(
+        one, one.sample_indices(np.random.default_rng([0, 28, 500]), 50), F746
+    )
+    found = optimize_space(one, limits(latency_ms=None, macs=1_000_000), seed=0, samples=50)
+    assert 0 < found.chosen.fitting == int((table.macs <= 1_000_000).sum()) < 50
+    assert found.chosen.broken["macs"] == 1 - found.chosen.share
 
 
 def test_of_spaces_with_nearly_equal_macs_the_highest_resolution_wins() -> None:
