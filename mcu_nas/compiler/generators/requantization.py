@@ -21,6 +21,8 @@ Half up, for layers with min >= zero point: SMMLA t, y', m, C
 Ties away, for any layer, k = 0: SMMLAR t, y', m, C; ADD t, t, y', ASR #31 (where e > 0)
     SMMLAR gives high + C with C = 2^(e-1) + zero point * 2^e. ADD takes [y < 0] for [high < 0]: they differ
     where high = 0 > y, and there floor((-1 + 2^(e-1)) / 2^e) = 0 as well.
+Where k > 0 that one is 2^k: AND s, u, y', ASR #31 with u = 2^k; SMMLA t, y', m, C with the half-up form's C;
+    SUB t, t, s.
 
 One final shift for all channels lets the code be shared. Where e differs, the half-up form takes the least
 E and rounds m 2^(E - k - e) to an integer m'. That m' is not exact as a number, but ``out`` is a staircase in
@@ -120,8 +122,8 @@ def largest_sums(weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
 def rescaling(layer: Requantization, largest: np.ndarray, scale_bits: np.ndarray | int) -> Rescaling:
     """The cheapest exact form where sums arrive times 2^scale_bits, each channel with its own final shift.
 
-    largest: bound of |sum| per channel (largest_sums). scale_bits: per channel or for all; 1 for layers that
-    do not hide ties.
+    largest: bound of |sum| per channel (largest_sums). scale_bits: per channel or for all; 1 is cheaper for
+    layers that do not hide ties.
 
     Raises:
         Refusal: a factor above 1, a bound that does not hold, or a clamp or mixture without a form.
@@ -131,8 +133,6 @@ def rescaling(layer: Requantization, largest: np.ndarray, scale_bits: np.ndarray
     if len(set((k == 0).tolist())) > 1:
         raise Refusal("sums scaled by 2 beside sums scaled by more: two forms in one layer")
     ties_away = not layer.hides_ties and bool(e.any())
-    if ties_away and k.any():
-        raise Refusal("ties away from zero need sums scaled by 2")
     if ties_away and not e.all():
         _refuse(e == 0, "a factor of 1/2 or more beside smaller ones, whose ties round away from zero")
     _refuse(k + e > _LONGEST_SHIFT, "the final shift is longer than 31")
@@ -183,7 +183,7 @@ def rescaled(form: Rescaling, sums: np.ndarray) -> np.ndarray:
     half = 1 << 31 if form.rounds else 0
     high = (scaled * form.multipliers + (form.constants << 32) + half) >> 32
     if form.ties_away:
-        high = high + (scaled >> 31)
+        high = high + ((scaled >> 31) << (form.scale_bits - 1))
     out = np.clip(high.astype(np.int32).astype(np.int64) >> form.final_shifts, INT8_MIN, INT8_MAX)
     out = np.clip(out - form.low, INT8_MIN, None) + form.low
     return np.clip(out + form.high, None, INT8_MAX) - form.high
@@ -199,22 +199,33 @@ def instructions(
     final: str = "",
     low: str = "",
     high: str = "",
+    sign_unit: str = "",
 ) -> list[str]:
     """The instructions of one output, in place in ``sum_register``, sign-extended at the end.
 
     temporary: needed by ties_away (t must not overwrite the sum). final, low, high: registers with E and the
-    clamp's bytes, where the form has no uniform E, or clamps.
+    clamp's bytes, where the form has no uniform E, or clamps. sign_unit: with 2^k, for ties_away with k > 0.
     """
+    if form.ties_away and not form.rounds:
+        taken_off = f"and {temporary}, {sign_unit}, {sum_register}, asr #31"
+        multiply = f"smmla {sum_register}, {sum_register}, {multiplier}, {constant}"
+        lines = [taken_off, multiply, f"sub {sum_register}, {sum_register}, {temporary}"]
+        return lines + _narrowed(form, sum_register, final, low, high)
     target = temporary if form.ties_away else sum_register
     multiply = "smmlar" if form.rounds else "smmla"
     lines = [f"{multiply} {target}, {sum_register}, {multiplier}, {constant}"]
     if form.ties_away:
         lines.append(f"add {sum_register}, {target}, {sum_register}, asr #31")
+    return lines + _narrowed(form, sum_register, final, low, high)
+
+
+def _narrowed(form: Rescaling, sum_register: str, final: str, low: str, high: str) -> list[str]:
+    """From t to the clamped output."""
     if final:
-        lines += [f"asr {sum_register}, {sum_register}, {final}", f"ssat {sum_register}, #8, {sum_register}"]
+        lines = [f"asr {sum_register}, {sum_register}, {final}", f"ssat {sum_register}, #8, {sum_register}"]
     else:
         shift = form.final_shift
-        lines.append(f"ssat {sum_register}, #8, {sum_register}" + (f", asr #{shift}" if shift else ""))
+        lines = [f"ssat {sum_register}, #8, {sum_register}" + (f", asr #{shift}" if shift else "")]
     if form.low:
         lines += [f"{op} {sum_register}, {sum_register}, {low}" for op in ("qsub8", "qadd8")]
     if form.high:
@@ -251,7 +262,8 @@ def _clamp(layer: Requantization) -> tuple[int, int]:
 
 def _check_bounds(form: Rescaling, largest: np.ndarray) -> None:
     _refuse(largest << form.scale_bits >= 2**31, "the scaled sum may leave 32 bits")
-    high = ((largest << form.scale_bits) * form.multipliers >> 32) + 2 + np.abs(form.constants)
+    sign_unit = np.where(form.ties_away, 1 << (form.scale_bits - 1), 0)
+    high = ((largest << form.scale_bits) * form.multipliers >> 32) + 2 + sign_unit + np.abs(form.constants)
     _refuse(high >= 2**31, "the sum times its multiplier may leave 32 bits")
 
 

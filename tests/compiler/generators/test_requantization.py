@@ -74,11 +74,14 @@ def test_half_up_is_exact_where_the_clamp_hides_ties(scale_bits: int, shifts: tu
     assert_equal(layer, rescaling(layer, BOUND, scale_bits))
 
 
+@pytest.mark.parametrize("scale_bits", [1, 2, 7])
 @pytest.mark.parametrize("zero_point", [-128, -7, 0, 3, 127])
 @pytest.mark.parametrize("shifts", [(0,), (1,), (2, 3), (5, 6, 7, 8, 9), (12,)])
-def test_ties_away_is_exact_for_any_zero_point(zero_point: int, shifts: tuple[int, ...]) -> None:
+def test_ties_away_is_exact_for_any_zero_point(
+    scale_bits: int, zero_point: int, shifts: tuple[int, ...]
+) -> None:
     layer = layers(shifts, zero_point, -128)
-    form = rescaling(layer, BOUND, 1)
+    form = rescaling(layer, BOUND, scale_bits)
     assert_equal(layer, form)
     assert form.ties_away == (zero_point > -128 and shifts != (0,))
 
@@ -120,7 +123,6 @@ def test_half_up_would_be_wrong_where_ties_show() -> None:
     [
         (Requantization(np.array([2**30]), np.array([1]), 0), 1000, 1, "factor of 1 or more"),
         (Requantization(np.array([2**30]), np.array([-5]), 0), 1 << 30, 1, "scaled sum may leave"),
-        (Requantization(np.array([2**30]), np.array([-5]), 0), 1000, 2, "scaled by 2"),
         (Requantization(np.array([2**30]), np.array([-5]), 0, 1, 127), 1000, 1, "clamped to"),
         (Requantization(np.array([2**30]), np.array([-25]), -128), 1000, 10, "longer than 31"),
         (Requantization(np.array([2**30]), np.array([-25]), -128), 1000, 1, "times its multiplier"),
@@ -145,6 +147,7 @@ FORMS = [
     (layers((6,), -3, -128), 1, False),
     (layers((0,), -3, -128), 1, False),
     (layers((6, 7), 4, -9, 11), 1, False),
+    (layers((5, 9), -3, -128), 6, False),
 ]
 
 
@@ -154,12 +157,9 @@ def test_instructions_compute_what_the_model_says(
 ) -> None:
     form = (uniform_rescaling if uniform else rescaling)(layer, BOUND, scale_bits)
     assert form is not None
-    # r0 sums, r1 outputs, r2 rows of m, C, E, low, high, one a sum, r3 count
-    body = "\n    ".join(
-        instructions(
-            form, "r4", "r5", "r6", temporary="r7", final="" if uniform else "r8", low="r9", high="r10"
-        )
-    )
+    # r0 sums, r1 outputs, r2 rows of m, C, E, low, high, 2^k, one a sum, r3 count
+    registers = {"temporary": "r7", "final": "" if uniform else "r8", "low": "r9", "high": "r10"}
+    body = "\n    ".join(instructions(form, "r4", "r5", "r6", **registers, sign_unit="r11"))
     function = ArmFunction(
         f"""
     .syntax unified
@@ -168,21 +168,22 @@ def test_instructions_compute_what_the_model_says(
     .global rescale
     .thumb_func
 rescale:
-    push {{r4-r10, lr}}
+    push {{r3-r11, lr}}
+    mov r11, #{1 << scale_bits - 1}
 1:  ldr r4, [r0], #4
-    ldm r2!, {{r5, r6, r8, r9, r10}}
+    ldm r2!, {{r5, r6, r8, r9, r10, r11}}
     {body}
     str r4, [r1], #4
     subs r3, #1
     bne 1b
-    pop {{r4-r10, pc}}
+    pop {{r3-r11, pc}}
 """,
         "rescale",
     )
     rows = sums_of(layer, 300)[::7]
     parameters = [form.multipliers, form.constants, form.final_shifts]
-    parameters += [np.full(CHANNELS, form.low), np.full(CHANNELS, form.high)]
-    table = np.broadcast_to(np.stack(parameters, 1), (len(rows), CHANNELS, 5)).astype(np.uint32).copy()
+    parameters += [np.full(CHANNELS, form.low), np.full(CHANNELS, form.high), 1 << (form.scale_bits - 1)]
+    table = np.broadcast_to(np.stack(parameters, 1), (len(rows), CHANNELS, 6)).astype(np.uint32).copy()
     scaled_sums = (rows << scale_bits).astype(np.int32)
     call = function(scaled_sums, np.zeros_like(scaled_sums), table, scaled_sums.size)
     assert np.array_equal(call.arrays[1], rescaled(form, rows))
