@@ -1,0 +1,140 @@
+"""3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3) or F(2×2, 3×3), exactly, ARMv7E-M.
+
+A tile of 4×4 (2×2) outputs needs 36 (16) multiplications a channel pair instead of 144 (36). In integers and
+modulo 2^32 nothing is rounded: winograd_transforms.py has the matrices, winograd_scaling.py the way back from
+their multiples. What that costs is flash: the transformed weights are int16, 8 (3.6) bytes for one of the
+convolution's.
+
+For each pair of tiles
+    each tile     winograd_input.py   int8 NHWC to V, the transformed tile, int16, in scratch
+    two outputs   winograd_gemm.py    V times the transformed weights, at all positions
+    each output   winograd_output.py  back to sums, to int8, NHWC
+
+Constants, in the order of reading: for each two output channels their transformed weights, then the numbers
+of either channel.
+
+Floor: the products' loop, 0.156 instructions for each multiplication of the convolution with F(4×4), 0.278
+with F(2×2). To that the input's transform adds 0.90 / outputs (1.10), the output's 1.6 / inputs (1.8), and
+0.22 / inputs (the same) where ties go away from zero.
+
+Exactness. Every step is exact modulo 2^32; what must hold is that the sum itself, scaled, fits:
+|sum| · 2^(1+k) < 2^31 for every output channel, with its real weights and any int8 input. Transformed weights
+fit int16: at most 49 · 128 = 6,272 (9 · 128), and V does: winograd_transforms.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.winograd_frame import FRAME_BYTES, SAVED_BYTES, Frame
+from mcu_nas.compiler.generators.winograd_gemm import packed_weights, products, sums_bytes
+from mcu_nas.compiler.generators.winograd_input import position_bytes, transformed_tile
+from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, tile_pairs
+from mcu_nas.compiler.generators.winograd_output import buffer_bytes, output_channel
+from mcu_nas.compiler.generators.winograd_scaling import WinogradScaling
+from mcu_nas.compiler.generators.winograd_transforms import Transform, number
+
+LARGEST_CHANNELS = 1020  # a group's bytes of V lie within STR's 4095 of the tile's first
+
+
+def winograd(layer: WinogradLayer, transform: Transform, symbol: str) -> GeneratedKernel:
+    """The kernel of one layer.
+
+    in, out: int8 NHWC, any alignment; out may overlap in where it begins ``overlap_distance`` or more bytes
+    before it, or lies wholly outside. constants, scratch: 4-byte aligned. Tiles run in ascending order.
+
+    Raises:
+        Refusal: an image smaller than a tile of outputs, inputs that are no multiple of 4, or a bound.
+    """
+    _check_shape(layer, transform)
+    scaling = WinogradScaling.of(layer, transform)
+    return GeneratedKernel(
+        symbol=symbol,
+        assembly=_function(symbol, layer, transform, scaling),
+        constants=_constants(layer, transform, scaling),
+        scratch_bytes=position_bytes(layer) * transform.positions,
+        stack_bytes=SAVED_BYTES + FRAME_BYTES + _deepest(transform),
+    )
+
+
+def _check_shape(layer: WinogradLayer, transform: Transform) -> None:
+    if layer.in_channels % 4:
+        raise Refusal(f"{layer.in_channels} input channels are no multiple of 4")
+    if layer.in_channels > LARGEST_CHANNELS:
+        raise Refusal(f"more than {LARGEST_CHANNELS} input channels")
+    if min(layer.out_height, layer.out_width) < transform.outputs:
+        raise Refusal(f"an output image smaller than {transform.outputs}×{transform.outputs}")
+
+
+def _deepest(transform: Transform) -> int:
+    """Bytes of stack below the frame: the input's buffer, or the sums and the output's."""
+    return max(8 * transform.positions, sums_bytes(transform) + buffer_bytes(transform))
+
+
+def _constants(layer: WinogradLayer, transform: Transform, scaling: WinogradScaling) -> np.ndarray:
+    parts: list[np.ndarray] = []
+    for pair, weights in enumerate(packed_weights(layer, transform)):
+        parts.append(weights)
+        channels = range(2 * pair, min(2 * pair + 2, layer.out_channels))
+        parts += [np.array(scaling.words(channel), np.int64) for channel in channels]
+    return np.concatenate(parts).astype(np.uint32)
+
+
+def _function(symbol: str, layer: WinogradLayer, transform: Transform, scaling: WinogradScaling) -> str:
+    m = transform.outputs
+    head = (
+        f"@ 3x3 convolution, {layer.height}x{layer.width}x{layer.in_channels} to "
+        f"{layer.out_height}x{layer.out_width}x{layer.out_channels}, F({m}x{m}, 3x3)",
+        ".syntax unified",
+        ".thumb",
+        ".text",
+        f".global {symbol}",
+        f".type {symbol}, %function",
+        ".thumb_func",
+        f"{symbol}:",
+    )
+    body = (*_all_tiles(layer, transform), *output_channel(layer, scaling, _CHANNEL))
+    return "\n".join((*head, *_indented(body), f".size {symbol}, . - {symbol}")) + "\n"
+
+
+_CHANNEL = "5"  # local labels; 1 to 4, 11 and 12 are taken inside the parts
+_TILE_PAIR, _TILE, _OUTPUTS, _LAST = "6", "7", "8", "9"
+
+
+def _all_tiles(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
+    """The loop over pairs of tiles, around the loops over the two tiles and over pairs of outputs."""
+    yield from ("push {r4-r11, lr}", f"sub sp, #{FRAME_BYTES}")
+    yield from (f"strd r0, r1, [sp, #{Frame.IN}]", f"strd r2, r3, [sp, #{Frame.CONSTANTS}]")
+    yield from ("mov r4, #0", "mov r5, #0", f"strd r4, r5, [sp, #{Frame.ROW}]")
+    yield from number("r6", len(tile_pairs(layer, transform)))
+    yield from (f"str r6, [sp, #{Frame.PAIRS}]", f"{_TILE_PAIR}:", "mov r6, #0")
+    yield from (f"{_TILE}:", f"str r6, [sp, #{Frame.TILE}]")
+    yield from transformed_tile(layer, transform)
+    yield from (f"ldr r6, [sp, #{Frame.TILE}]", "adds r6, r6, #8", "cmp r6, #8", f"beq.w {_TILE}b")
+    yield "@ all outputs of both tiles"
+    yield from (f"ldrd r4, r5, [sp, #{Frame.CONSTANTS}]", "mov r6, r5", "mov r7, r4")
+    yield from (f"strd r6, r7, [sp, #{Frame.V}]", *number("r6", layer.out_channels))
+    yield from (f"str r6, [sp, #{Frame.COUNT}]", f"{_OUTPUTS}:")
+    yield from products(layer, transform)
+    yield from _two_channels(layer, transform)
+    yield from (f"ldr r6, [sp, #{Frame.COUNT}]", "subs r6, r6, #2", f"str r6, [sp, #{Frame.COUNT}]")
+    yield f"bgt.w {_OUTPUTS}b"
+    yield from (f"ldr r6, [sp, #{Frame.PAIRS}]", "subs r6, r6, #1", f"str r6, [sp, #{Frame.PAIRS}]")
+    yield from (f"bne.w {_TILE_PAIR}b", f"add sp, #{FRAME_BYTES}", "pop {r4-r11, pc}")
+
+
+def _two_channels(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
+    yield from ("mov r0, sp", f"bl {_CHANNEL}f")
+    if layer.out_channels % 2:
+        yield from (f"ldr r6, [sp, #{sums_bytes(transform) + Frame.COUNT}]", "cmp r6, #1", f"beq {_LAST}f")
+    yield from ("add r0, sp, #8", f"bl {_CHANNEL}f")
+    if layer.out_channels % 2:
+        yield f"{_LAST}:"
+    yield f"add sp, #{sums_bytes(transform)}"
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (line if line.endswith(":") else f"    {line}" for line in lines)
