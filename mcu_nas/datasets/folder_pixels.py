@@ -25,6 +25,7 @@ from mcu_nas.datasets.channels import COUNT, Channels
 from mcu_nas.datasets.image_files import ImageHeader, UnreadableImageError, decode, read_header
 from mcu_nas.datasets.image_folder import ImageFile, ImageFolder
 from mcu_nas.datasets.images import square
+from mcu_nas.datasets.memory import require_memory
 from mcu_nas.datasets.progress import Progress
 
 LARGEST_PX = 224
@@ -40,7 +41,7 @@ T = TypeVar("T")
 class Pixels:
     """All images uint8 (N, px, px, C), the shorter side int32 (N,) that each file has in px, and whether
     any of the files has colours. ``broken`` are (name, reason) of files that could not be read; if there
-    are any, the images are empty.
+    are any, or if fewer than FILLED_SHARE of the files fill the size asked for, the images are empty.
     """
 
     images: np.ndarray = field(repr=False)
@@ -55,14 +56,17 @@ def read_pixels(
     """Every image of a folder, training images first, from the cache where nothing has changed since.
 
     ``progress`` is told (files done, files) while files are read.
+
+    Raises:
+        DataError: at the size asked for they do not fit into the memory.
     """
     files = (*folder.train, *folder.test)
     place = pixel_cache.entry(folder, channels, image_px)
     cached = pixel_cache.load(place)
     if cached is not None:
         return Pixels(cached["images"], cached["shorter_px"], bool(cached["colour"]))
-    pixels = _read(files, channels, image_px, progress)
-    if not pixels.broken and pixel_cache.pays(files):
+    pixels = _read(folder.path, files, channels, image_px, progress)
+    if len(pixels.images) and pixel_cache.pays(files):
         pixel_cache.store(
             place,
             {"images": pixels.images, "shorter_px": pixels.shorter_px, "colour": np.array(pixels.colour)},
@@ -77,7 +81,11 @@ def working_px(shorter_px: np.ndarray, channels: int) -> int:
 
 
 def _read(
-    files: Sequence[ImageFile], channels: Channels | None, image_px: int | None, progress: Progress
+    folder: Path,
+    files: Sequence[ImageFile],
+    channels: Channels | None,
+    image_px: int | None,
+    progress: Progress,
 ) -> Pixels:
     with warnings.catch_warnings():
         # Oddities that change no pixel, such as a camera's damaged remark. Too large is an error of ours.
@@ -90,18 +98,25 @@ def _read(
         grey = channels == "grey" or (channels is None and not colour)
         depth = COUNT["grey" if grey else "rgb"]
         px = image_px or (working_px(shorter, depth) if headers else 1)
+        if np.count_nonzero(shorter < px) > (1 - FILLED_SHARE) * len(shorter):
+            return Pixels(np.empty((0, px, px, depth), np.uint8), shorter, colour, _broken(files, found))
+        require_memory(len(files) * px * px * depth, str(folder))
         images = np.empty((len(files), px, px, depth), np.uint8)
 
         def fill(index: int) -> None:
             images[index] = square(decode(Path(files[index].path), grey), px)
 
         filled = _for_each(files, fill, lambda done: progress(done, len(files)))
-    broken = tuple(
+    broken = _broken(files, filled)
+    return Pixels(images[:0] if broken else images, shorter, colour, broken)
+
+
+def _broken(files: Sequence[ImageFile], outcomes: Sequence[object]) -> tuple[tuple[str, str], ...]:
+    return tuple(
         (file.name, str(outcome))
-        for file, outcome in zip(files, filled, strict=True)
+        for file, outcome in zip(files, outcomes, strict=True)
         if isinstance(outcome, UnreadableImageError)
     )
-    return Pixels(images[:0] if broken else images, shorter, colour, broken)
 
 
 def _for_each(

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcu_nas.datasets.channels import Channels
 from mcu_nas.datasets.dataset import Dataset
-from mcu_nas.datasets.findings import Finding
+from mcu_nas.datasets.findings import Finding, errors
 from mcu_nas.datasets.folder_pixels import FILLED_SHARE, Pixels, read_pixels
 from mcu_nas.datasets.image_folder import ImageFile, list_images
 from mcu_nas.datasets.inspection import Inspection, inspect
@@ -34,6 +34,9 @@ def inspect_image_folder(
         return Inspection(None, (*listed.findings, broken))
     count = len(listed.train)
     px = pixels.images.shape[1]
+    findings = (*listed.findings, *_sizes((*listed.train, *listed.test), pixels, px, image_px))
+    if errors(findings):
+        return Inspection(None, findings)
     dataset = Dataset(
         name=folder.resolve().name,
         train_images=pixels.images[:count],
@@ -43,7 +46,7 @@ def inspect_image_folder(
         labels=listed.labels,
         mirrored_is_same=pixels.colour,
         preparation="the centre square by area averaging",
-        findings=(*listed.findings, *_sizes((*listed.train, *listed.test), pixels, px, image_px)),
+        findings=findings,
     )
     return inspect(dataset, [file.name for file in listed.train], [file.name for file in listed.test])
 

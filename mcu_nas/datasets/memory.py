@@ -18,6 +18,6 @@ def require_memory(needed: int, where: str) -> None:
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > installed:
         raise DataError(
-            f"{where}: holds {needed / 2**30:,.1f} GiB by its own account, the memory of this computer is"
+            f"{where}: holds {needed / 2**30:,.1f} GiB, the memory of this computer is"
             f" {installed / 2**30:,.1f} GiB: save fewer or smaller images"
         )

@@ -81,6 +81,21 @@ def test_images_smaller_than_asked_are_enlarged_and_counted(tmp_path: Path) -> N
         load_dataset(str(tmp_path), DataOptions(image_px=32))
 
 
+def test_a_size_that_few_images_fill_is_refused_before_any_is_enlarged(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a": 20, "b": 20}, {})
+    with pytest.raises(DataError, match=r"images smaller than 10000 px, 100\.0%, are enlarged \(40\)"):
+        load_dataset(str(tmp_path), DataOptions(image_px=10_000))
+
+
+def test_images_that_do_not_fit_into_the_memory_are_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, {"a": 20, "b": 20}, {})
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4}.__getitem__)
+    with pytest.raises(DataError, match=r": holds 0\.0 GiB, the memory of this computer is 0\.0 GiB: save"):
+        load_dataset(str(tmp_path), DataOptions(image_px=12))
+
+
 @pytest.mark.parametrize(("colour", "channels", "mirrored"), [(True, 3, True), (False, 1, False)])
 def test_channels_and_mirroring_follow_the_images(
     tmp_path: Path, colour: bool, channels: int, mirrored: bool

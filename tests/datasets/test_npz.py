@@ -176,7 +176,7 @@ def test_arrays_larger_than_the_memory_are_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2}.__getitem__)
-    with pytest.raises(DataError, match=r"holds 0\.0 GiB by its own account, the memory of this computer is"):
+    with pytest.raises(DataError, match=r"holds 0\.0 GiB, the memory of this computer is"):
         load_dataset(written(tmp_path, **keras()))
 
 
