@@ -63,7 +63,7 @@ def run_random(task: SearchTask, searched: Path, path: Path) -> dict[str, Any]:
     listener = Together(meter, Spoken())
     supernet = trained_supernet(RunFolder(searched), task, Silence())
     with metering(meter):
-        listener.stage("evolution")
+        listener.stage("exploration")
         theirs, history = History(RunFolder(searched).search_log), History(folder.search_log)
         count = len(theirs)
         theirs.close()

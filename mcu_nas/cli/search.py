@@ -140,7 +140,7 @@ def command(
 ) -> None:
     """Search a network for a board and a data set, and take it to firmware.
 
-    Stage one, supernet, evolution, fine-tuning, int8 .tflite, C, firmware for the board and for an emulated
+    Stage one, supernet, exploration, fine-tuning, int8 .tflite, C, firmware for the board and for an emulated
     one with its core. Everything lands in one run folder (docs/run_folder.md); a run that was cut off goes
     on with --resume and ends with the same result.
     """

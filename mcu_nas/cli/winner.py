@@ -24,7 +24,7 @@ def story(run: Mapping[str, Any]) -> str:
         "\n".join(told[name] for name in names if name in told)
         for names in (
             ("stage_one",),
-            ("supernet", "evolution", "holdout"),
+            ("supernet", "exploration", "holdout"),
             ("winner",),
             ("accuracy",),
             ("firmware",),
@@ -58,19 +58,19 @@ def _supernet(run: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _evolution(run: Mapping[str, Any]) -> Iterator[str]:
-    evolution = run["evolution"]
-    control, curve = evolution["control"], evolution["fitness_curve"]
-    beside = f" and {control['subnets_evaluated'] - evolution['start']} of its control" if control else ""
+def _exploration(run: Mapping[str, Any]) -> Iterator[str]:
+    exploration = run["exploration"]
+    control, curve = exploration["control"], exploration["fitness_curve"]
+    beside = f" and {control['subnets_evaluated'] - exploration['start']} of its control" if control else ""
     yield (
-        f"Search ({evolution['strategy']}): {evolution['subnets_evaluated']} subnets{beside} evaluated"
-        f" in {evolution['seconds']:.0f} s, {evolution['rejected']:,} rejected before that as they do not fit"
+        f"Search ({exploration['strategy']}): {exploration['subnets_evaluated']} subnets{beside} evaluated"
+        f" in {exploration['seconds']:.0f} s, {exploration['rejected']:,} rejected before that as they do not fit"
     )
     yield "best validation loss by generation: " + " ".join(f"{point['best_loss']:.4f}" for point in curve)
     if run.get("predictor"):
         yield _predictor(run["predictor"])
     if control:
-        yield from _control(evolution, control)
+        yield from _control(exploration, control)
 
 
 def _predictor(quality: Mapping[str, Any]) -> str:
@@ -81,11 +81,11 @@ def _predictor(quality: Mapping[str, Any]) -> str:
     )
 
 
-def _control(evolution: Mapping[str, Any], control: Mapping[str, Any]) -> Iterator[str]:
+def _control(exploration: Mapping[str, Any], control: Mapping[str, Any]) -> Iterator[str]:
     after = control["matched_after"]
     if after is None:
         matched = "which the search did not reach"
-    elif after <= evolution["start"]:
+    elif after <= exploration["start"]:
         matched = "found in the random start that both share"
     else:
         matched = f"which the search reached after {after}"
@@ -94,7 +94,7 @@ def _control(evolution: Mapping[str, Any], control: Mapping[str, Any]) -> Iterat
         f"of random search's front the search's dominates {control['front_dominated']:.0%},"
         f" and is dominated in {control['front_dominates']:.0%} of its own"
     )
-    if evolution["winner_by"] == "random":
+    if exploration["winner_by"] == "random":
         yield "the winner was found by random search, not by the strategy"
 
 
@@ -158,7 +158,7 @@ def _files(folder: RunFolder) -> str:
 _SECTIONS = {
     "stage_one": _space,
     "supernet": _supernet,
-    "evolution": _evolution,
+    "exploration": _exploration,
     "holdout": _holdout,
     "winner": _winner,
     "accuracy": _accuracy,

@@ -1,4 +1,4 @@
-"""The training data in three: what trains, what evolution looks at, what neither may see."""
+"""The training data in three: what trains, what the search looks at, what neither may see."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Splits:
     """Disjoint index arrays int64 into the training images, each balanced over the classes.
 
     ``train`` trains; ``recalibration`` is the part of it that batch-norm statistics and activation ranges
-    come from; ``validation`` is evolution's fitness; ``holdout`` judges the search itself.
+    come from; ``validation`` is the search's fitness; ``holdout`` judges the search itself.
     """
 
     train: np.ndarray = field(repr=False)

@@ -25,7 +25,7 @@ FILES = ("model.tflite", "architecture.json", "card.json", "card.md")
 LARGEST_FILE = 500_000  # bytes: what a repository of models can carry
 
 # What trained the network, in the order of a run's stages; a run has those that it went through.
-_TRAINING = ("effort", "supernet", "evolution", "holdout", "fine_tune", "quantization_aware", "curve")
+_TRAINING = ("effort", "supernet", "exploration", "holdout", "fine_tune", "quantization_aware", "curve")
 
 # Data that mcu_nas fetches by name. Of other data only their owner knows.
 _TERMS = {

@@ -138,14 +138,14 @@ def _training(card: _Record) -> Iterator[str]:
     yield ""
     yield f"Effort {request['effort']}, seed {request['seed']}, threads {request['threads']}."
     yield ""
-    names = ("supernet", "evolution", "fine_tune", "quantization_aware")
+    names = ("supernet", "exploration", "fine_tune", "quantization_aware")
     stages = [(name, *_stage(training[name])) for name in names if name in training]
     yield from table(("stage", "what", "seconds"), stages)
     source = request["source"]
     if source:
         yield ""
         yield f"The supernet is that of `{source['run']}` (SHA-256 `{source['sha256']}`), trained there."
-    control = training.get("evolution", {}).get("control")
+    control = training.get("exploration", {}).get("control")
     if control:
         yield ""
         yield (
@@ -198,10 +198,10 @@ def _curve(card: _Record) -> Iterator[str]:
     training = card["training"]
     if not training.get("curve"):
         return
-    before = sum(training[stage]["seconds"] for stage in ("supernet", "evolution") if stage in training)
+    before = sum(training[stage]["seconds"] for stage in ("supernet", "exploration") if stage in training)
     yield "## Accuracy against time"
     yield ""
-    yield "On validation images, while the winner trained. `since start` adds supernet and evolution."
+    yield "On validation images, while the winner trained. `since start` adds supernet and exploration."
     yield ""
     rows = [
         (

@@ -33,7 +33,7 @@ def write_search_picture(folder: RunFolder) -> Path:
     axes = figure.subplots(1, 3)
     _spaces(axes[0], run["stage_one"])
     _subnets(axes[1], list(history), run["winner"])
-    _generations(axes[2], run["evolution"])
+    _generations(axes[2], run["exploration"])
     request, accuracy = run["request"], run["accuracy"]
     figure.suptitle(
         f"{request['data']} on {request['board']}: int8 test accuracy {accuracy['int8']:.2%},"
@@ -87,10 +87,10 @@ def _subnets(axes: Axes, history: Sequence[Evaluation], winner: Mapping[str, Any
     axes.legend(loc="upper right")
 
 
-def _generations(axes: Axes, evolution: Mapping[str, Any]) -> None:
-    curves = [(evolution["strategy"], evolution["fitness_curve"], _RED)]
-    if evolution["control"]:
-        curves.append(("random search", evolution["control"]["fitness_curve"], _GREY))
+def _generations(axes: Axes, exploration: Mapping[str, Any]) -> None:
+    curves = [(exploration["strategy"], exploration["fitness_curve"], _RED)]
+    if exploration["control"]:
+        curves.append(("random search", exploration["control"]["fitness_curve"], _GREY))
     for name, curve, colour in curves:
         evaluations = [point["evaluations"] for point in curve]
         axes.plot(evaluations, [point["best_loss"] for point in curve], color=colour, marker="o", label=name)

@@ -1,6 +1,6 @@
 """The whole of a search, stage by stage, in one run folder.
 
-    stage one ─► supernet ─► evolution ─► holdout rank ─► fine-tune ─► export ─► test accuracy ─► firmware
+    stage one ─► supernet ─► exploration ─► holdout rank ─► fine-tune ─► export ─► test accuracy ─► firmware
 
 Each stage leaves a checkpoint, a log or a section of run.json. A resumed search walks the same stages: what
 is finished is taken from the folder, what was cut off goes on from its last step. The test set is looked at
@@ -59,7 +59,7 @@ class Search:
         self.folder.record("data", self.task.dataset.to_record())
         self._record_stage_one()
         supernet = trained_supernet(self.folder, self.task, self.listener)
-        winner = self._evolve(supernet)
+        winner = self._find_winner(supernet)
         self._rank(supernet, winner)
         Finishing(self.folder, self.task, self.listener).run(supernet, winner)
         self.folder.record("finished", True)
@@ -79,14 +79,14 @@ class Search:
         )
         self.listener.note(f"{result.chosen.resolution} px, width {result.chosen.width}: {result.reason}")
 
-    def _evolve(self, supernet: Supernet) -> Architecture:
-        self.listener.stage("evolution")
+    def _find_winner(self, supernet: Supernet) -> Architecture:
+        self.listener.stage("exploration")
         began, history, name = time.monotonic(), History(self.folder.search_log), self.task.request.strategy
         with self._scores(supernet) as scores:
             self._explore(history, scores)
         (winner,) = best(history, 1)
         self.folder.record_once(
-            "evolution",
+            "exploration",
             {
                 **exploration_record(name, history),
                 "rejected": self.task.candidates.rejected,
@@ -129,7 +129,7 @@ class Search:
     def _scores(self, supernet: Supernet) -> Iterator[Scores]:
         """What scores subnets on validation data, in this process or on Ray."""
         evaluator = self.task.evaluator(supernet, self.task.splits.validation)
-        if self.workers == 1 or "evolution" in self.folder.read():
+        if self.workers == 1 or "exploration" in self.folder.read():
             yield evaluator.scores
         else:
             from mcu_nas.search.evaluation.ray_workers import ray_workers  # Ray is an extra

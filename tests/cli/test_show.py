@@ -78,7 +78,7 @@ def test_search_under_way_shows_its_best_and_its_front(run: RunFolder) -> None:
 
 
 def test_run_whose_process_was_killed_is_stopped_where_it_was(run: RunFolder) -> None:
-    ProgressFile(run.progress).stage("evolution")
+    ProgressFile(run.progress).stage("exploration")
     code = (
         "import sys; from pathlib import Path; from mcu_nas.search.run.run_folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked(): print('locked', flush=True); sys.stdin.read()"
@@ -89,10 +89,10 @@ def test_run_whose_process_was_killed_is_stopped_where_it_was(run: RunFolder) ->
     assert search.stdout is not None
     with search:
         search.stdout.readline()
-        assert mcu_nas("show", str(run.path)).out.splitlines()[1].startswith("running: evolution")
+        assert mcu_nas("show", str(run.path)).out.splitlines()[1].startswith("running: exploration")
         search.kill()
     shown = mcu_nas("show", str(run.path)).out
-    assert shown.splitlines()[1] == "stopped at evolution"
+    assert shown.splitlines()[1] == "stopped at exploration"
     assert shown.splitlines()[-1] == f"next: mcu-nas search --resume --run '{run.path}'"
 
 

@@ -109,7 +109,7 @@ def test_page_is_made_from_the_record_alone(card: Path) -> None:
 def test_page_shows_accuracy_against_time_from_the_start_of_the_search(card: Path) -> None:
     record = read_card(card)
     record["training"]["supernet"]["seconds"] = 100.0
-    record["training"]["evolution"]["seconds"] = 20.0
+    record["training"]["exploration"]["seconds"] = 20.0
     record["training"]["curve"] = [
         {"seconds": 30.0, "images": 25600, "accuracy": 0.8},
         {"seconds": 60.0, "images": 51200, "accuracy": 0.9},
@@ -203,7 +203,7 @@ def test_card_of_a_pick_names_the_search_and_the_pick(copied: RunFolder, tmp_pat
     folder = copied.path / "picks" / "7"
     shutil.copytree(copied.winner, folder / "winner")
     whole = copied.read()
-    record = {key: value for key, value in whole.items() if key not in ("supernet", "evolution", "holdout")}
+    record = {key: value for key, value in whole.items() if key not in ("supernet", "exploration", "holdout")}
     (folder / "run.json").write_text(json.dumps({**record, "pick": {"number": 7}}))
     done = mcu_nas("card", str(folder), "--out", str(tmp_path / "seventh"))
     assert done.code == 0, done.err

@@ -30,8 +30,8 @@ LASTING = ("request", "versions", "stage_one", "winner", "holdout", "accuracy")
 
 def lasting(folder: RunFolder) -> dict[str, Any]:
     record = folder.read()
-    evolution = {**record["evolution"], "seconds": None}
-    return {"evolution": evolution, **{name: record[name] for name in LASTING}}
+    exploration = {**record["exploration"], "seconds": None}
+    return {"exploration": exploration, **{name: record[name] for name in LASTING}}
 
 
 def without_seconds(curve: list[dict[str, float]]) -> list[tuple[float, float]]:
@@ -41,8 +41,8 @@ def without_seconds(curve: list[dict[str, float]]) -> list[tuple[float, float]]:
 def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
     record = finished.read()
     assert record["supernet"]["steps"] == 10
-    assert record["evolution"]["subnets_evaluated"] == TINY.population * (TINY.generations + 1)
-    losses = [point["best_loss"] for point in record["evolution"]["fitness_curve"]]
+    assert record["exploration"]["subnets_evaluated"] == TINY.population * (TINY.generations + 1)
+    losses = [point["best_loss"] for point in record["exploration"]["fitness_curve"]]
     assert len(losses) == TINY.generations + 1
     assert losses == sorted(losses, reverse=True)
     assert len(record["holdout"]["others"]) == 20
@@ -54,9 +54,9 @@ def test_run_json_shows_that_it_was_a_search(finished: RunFolder) -> None:
 
 
 def test_run_json_sets_the_search_beside_random_search(finished: RunFolder) -> None:
-    evolution, front = finished.section("evolution"), finished.section("front")
-    assert evolution["strategy"] == "evolution"
-    assert evolution["control"]["subnets_evaluated"] == evolution["subnets_evaluated"]
+    exploration, front = finished.section("exploration"), finished.section("front")
+    assert exploration["strategy"] == "evolution"
+    assert exploration["control"]["subnets_evaluated"] == exploration["subnets_evaluated"]
     assert front[0]["loss"] == finished.section("winner")["validation_loss"]
     assert "random search with as many evaluations" in winner_summary(finished)
 

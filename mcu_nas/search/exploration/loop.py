@@ -48,8 +48,8 @@ def explore(
     the start included; ``name`` is the strategy's in the log. Ends earlier where the space holds no more.
 
     ``gather`` may choose among more answers of the strategy than are evaluated (screen.py); the start and the
-    control are never screened. ``control``: whether there is one. ``on_evaluation`` hears of each
-    new evaluation.
+    control are never screened. ``control``: whether there is one. ``on_evaluation`` hears of each new
+    evaluation.
 
     Raises:
         NothingFitsError: no architecture of the space meets the limits.

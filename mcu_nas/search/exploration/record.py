@@ -13,7 +13,7 @@ from mcu_nas.search.task import SearchTask
 
 
 def exploration_record(name: str, log: Sequence[Evaluation]) -> dict[str, Any]:
-    """Section ``evolution``: what the strategy of that name found, and random search with as many
+    """Section ``exploration``: what the strategy of that name found, and random search with as many
     evaluations. ``winner_by`` is who found the best of the log."""
     own = seen_by(name, log)
     return {

@@ -15,7 +15,7 @@ from mcu_nas.errors import RunFolderError
 from mcu_nas.files import write_text
 from mcu_nas.search.request import SearchRequest
 
-SCHEMA = 1
+SCHEMA = 2
 _GLANCE_SECONDS = 0.05  # is_locked holds the lock for less
 
 
