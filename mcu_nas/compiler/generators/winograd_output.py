@@ -13,7 +13,7 @@ Registers of the rows     r0 constants   r1 spoiled   r2... pairs; of the regist
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, cycle
 
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.requantization import instructions
@@ -113,16 +113,19 @@ class _Row:
         if form.ties_away:
             names["sign_unit"] = others.pop(0)
             yield f"ldr {names['sign_unit']}, {self.constant(word + 2)}"
+        if form.final_shift is None:
+            names["final"] = others.pop(0)
+            yield f"ldr {names['final']}, {self.constant(word + 2 + form.ties_away)}"
         for name, distance in (("low", form.low), ("high", form.high)):
             if distance:
                 names[name] = others.pop(0)
                 yield f"mov {names[name]}, #{distance}"
         values = [value for pair in self.pairs for value in pair]
-        together = len(others) if form.ties_away else len(values)
+        together = len(others) if form.ties_away else len(values)  # ties take a temporary each
         for first in range(0, len(values), together):
             sequences = [
                 instructions(form, value, multiplier, constant, **names, temporary=temporary)
-                for value, temporary in zip(values[first : first + together], others * 4, strict=False)
+                for value, temporary in zip(values[first : first + together], cycle(others or ("",)))
             ]
             yield from chain.from_iterable(zip(*sequences, strict=True))
 

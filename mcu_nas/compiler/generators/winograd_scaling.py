@@ -6,7 +6,9 @@ One MLA gives the whole sum times 2^(1+k), as requantization.py wants it:
     y' = v · c + 2^(1+k) · b,   c = odd^-2 (modulo 2^32) · 2^(1+k-p)
 
 That needs 1 + k >= p for every output: at least 6 for F(4×4), 2 for F(2×2). With k = E - e for a channel
-whose factor is m · 2^(-31-e), all channels have one final shift, E = max e + max p - 1.
+whose factor is m · 2^(-31-e), all channels have one final shift, E = max e + max p - 1. Where a sum times
+2^(1+k) would leave 32 bits, all channels take the least k instead: with one final shift and adjusted factors
+(requantization.py), or, where those are not exact, each with its own, an ASR more per output.
 
 b = bias - (zero point - zero) · sum of w; zero is the input that the transform takes for 0, -128 where
 it adds 128 to each lane, else 0. The lift, added to inputs of a tile in the lower lanes, adds to an output
@@ -15,7 +17,7 @@ what any convolution would: lift · sum of the weights of those inputs in its wi
 Constants of a channel:
   for each distinct power of a row, in order   c for each distinct power of a column, then 2^(1+k) · b
   2^(1+k) · b of the outputs that the lift reaches, row by row
-  m, C of requantization.py, then 2^k where ties go away from zero
+  m, C of requantization.py, then 2^k where ties go away from zero, then E where channels share none
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_nas.compiler.generators.requantization import Rescaling, rescaling
+from mcu_nas.compiler.generators.generated import Refusal
+from mcu_nas.compiler.generators.requantization import Requantization, Rescaling, rescaling, uniform_rescaling
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import TAPS, Transform
 
 WORD_BYTES = 4
 _MODULUS = 1 << 32
-_MOST_SCALE_BITS = 31  # more are refused whatever the sums
+_MOST_BITS = 24  # more are refused whatever the sums
 _LOWER_LANES = (0, 1)  # of four channels: words hold channels (0, 2) and (1, 3)
 
 
@@ -39,7 +42,7 @@ class WinogradScaling:
     """The numbers of the last steps.
 
     Attributes:
-        form: how sums times 2^(1+k) become int8, one final shift for all channels.
+        form: how sums times 2^(1+k) become int8.
         biases: int64 (channels, m, m): 2^(1+k) · b of each output of a tile.
     """
 
@@ -50,11 +53,14 @@ class WinogradScaling:
     @classmethod
     def of(cls, layer: WinogradLayer, transform: Transform) -> WinogradScaling:
         """Raises Refusal where a bound of requantization.py does not hold, or a clamp has no form."""
-        asked = layer.requantization
-        used = asked.multipliers != 0
-        exponents = np.where(used, -asked.shifts, -asked.shifts[used].max(initial=-1))
-        scale_bits = exponents.max() - exponents + 2 * max(transform.powers)
-        form = rescaling(asked, layer.largest_sums(), np.minimum(scale_bits, _MOST_SCALE_BITS))
+        asked, largest = layer.requantization, layer.largest_sums()
+        least_bits = 2 * max(transform.powers)
+        if asked.clamps and not asked.hides_ties:
+            raise Refusal("ties away from zero beside a narrow clamp need more registers than there are")
+        try:
+            form = rescaling(asked, largest, least_bits + _bits_to_one_shift(asked))
+        except Refusal:
+            form = uniform_rescaling(asked, largest, least_bits) or rescaling(asked, largest, least_bits)
         return cls(form, _biases(layer, transform) << form.scale_bits[:, None, None], transform)
 
     @property
@@ -75,7 +81,7 @@ class WinogradScaling:
     @property
     def channel_words(self) -> int:
         """Words of a channel."""
-        return self.factor_word + (3 if self.form.ties_away else 2)
+        return self.factor_word + 2 + self.form.ties_away + (self.form.final_shift is None)
 
     def words(self, channel: int) -> list[int]:
         """The constants of a channel, modulo 2^32."""
@@ -88,12 +94,21 @@ class WinogradScaling:
         found += [int(self.form.multipliers[channel]), int(self.form.constants[channel])]
         if self.form.ties_away:
             found.append(1 << (int(self.form.scale_bits[channel]) - 1))
+        if self.form.final_shift is None:
+            found.append(int(self.form.final_shifts[channel]))
         return [word % _MODULUS for word in found]
 
     def _coefficient(self, channel: int, power: int) -> int:
         """c for an output of which the transform left odd² 2^power times its sum."""
         inverse = pow(self.transform.odd**2, -1, _MODULUS)
         return (inverse << (int(self.form.scale_bits[channel]) - power)) % _MODULUS
+
+
+def _bits_to_one_shift(asked: Requantization) -> np.ndarray:
+    """max e - e per channel: int64 (channels,). A factor of 0 gives 0 at any e."""
+    used = asked.multipliers != 0
+    e = np.where(used, -asked.shifts.astype(np.int64), (-asked.shifts[used]).min(initial=_MOST_BITS))
+    return np.minimum(e.max() - e, _MOST_BITS)
 
 
 def distinct(powers: tuple[int, ...]) -> list[int]:
