@@ -37,9 +37,9 @@ TAPS = 3
 DATA = ("r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr")  # in LDM's order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transform:
-    """One of the two tile sizes.
+    """One of the two tile sizes, F4 and F2.
 
     Attributes:
         outputs: m, outputs of a tile along one side.
