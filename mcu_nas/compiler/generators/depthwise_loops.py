@@ -16,6 +16,7 @@ from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.immediates import add_constant
 
 _LOOP_INSTRUCTIONS = 140  # of all copies of a step in a loop, where there are several
+_SAVED_BYTES = 36  # r4-r11, lr
 _COLUMNS, _ROWS, _CHANNELS = "columns", "rows", "channels"  # the loops, as their ends are named
 
 
@@ -65,7 +66,7 @@ class Loops:
     """The code of a function around its steps.
 
     Attributes:
-        rows, columns, channels: of the output.
+        rows, columns: of the output.
         plane_bytes: from one channel's plane to the next.
         channel_bytes: from one channel to the next in the output.
     """
@@ -74,19 +75,26 @@ class Loops:
     plan: RowPlan
     rows: int
     columns: int
-    channels: int
     plane_bytes: int
     channel_bytes: int
 
     def lines(self) -> Iterator[str]:
-        """From the arguments in r0-r2, with the frame set up, to the last output."""
+        """A function's body: r0 in, r1 out, r2 the channels' constants, r3 their end."""
+        yield from ("push {r4-r11, lr}", f"sub sp, sp, #{self._frame_bytes}")
+        yield from self._channels()
+        yield from (f"add sp, sp, #{self._frame_bytes}", "pop {r4-r11, pc}")
+
+    @property
+    def stack_bytes(self) -> int:
+        return _SAVED_BYTES + self._frame_bytes
+
+    def _channels(self) -> Iterator[str]:
         registers, stream_bytes = self.step.registers, 4 * self.step.constant_words
         source, stream, end = registers.source, registers.stream, registers.data[0]
         if registers.out is None:
             yield f"str r1, [sp, #{OUT_SLOT}]"
+        yield f"str r3, [sp, #{self._slot(_CHANNELS)}]"
         yield f"mov {stream}, r2"
-        yield from add_constant(end, "r2", self.channels * stream_bytes)
-        yield f"str {end}, [sp, #{self._slot(_CHANNELS)}]"
         yield from add_constant(source, source, self.step.base_row * self.step.row_bytes)
         yield "1: @ channel"
         yield from self._rows()
@@ -97,7 +105,7 @@ class Loops:
         yield from (f"ldr {end}, [sp, #{self._slot(_CHANNELS)}]", f"cmp {stream}, {end}", "bne 1b")
 
     @property
-    def frame_bytes(self) -> int:
+    def _frame_bytes(self) -> int:
         """Stack below the saved registers; ``out`` lies lowest where it is on the stack."""
         return self._slot(_CHANNELS) + 4
 

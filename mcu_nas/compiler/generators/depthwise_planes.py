@@ -1,14 +1,14 @@
 """Depthwise convolutions of channel multiplier 1 on int16 planes, ARMv7E-M: SMLAD along the rows.
 
-The input is PLANES (formats.py) whose top left border is the padding before the image, so that the window of
-output (0, 0) begins at a plane's first value. The border holds the zero point and values are as they are. That
-costs nothing anywhere: the zero point's share is a constant of each channel, folded into its bias, while a
-border of 0 would need producers to subtract the zero point from each value. The output is NHWC int8, or PAIRS
-for a pointwise consumer, which costs the same: ADD with LSL #22 and STR for two STRB.
+The input is PLANES (formats.py) whose top left border is the padding before the image, so that the window
+of output (0, 0) begins at a plane's first value. The border holds the zero point and values are as they are.
+That costs nothing anywhere: the zero point's share is a constant of each channel, folded into its bias, while
+a border of 0 would need producers to subtract the zero point from each value. The output is NHWC int8, or
+PAIRS for a pointwise consumer, which costs the same: ADD with LSL #22 and STR for two STRB.
 
 Structure: channels, in them output rows, in them steps of neighbouring outputs (depthwise_step.py has the
-registers). A row is a number of equal steps, in a loop of a few copies, and one smaller step for what remains.
-The size of the equal steps is the one that makes the row shortest.
+registers). A row is a number of equal steps, in a loop of a few copies, and one smaller step for what
+remains. The size of the equal steps is the one that makes the row shortest.
 
 Rows instead of whole planes
   A kernel computes the output rows that its Planes hold windows of, and knows nothing of an image's height.
@@ -30,16 +30,16 @@ Constants, channel by channel, in the order of the reads:
     for the window's rows in the order of Step.row_order: weight words (window_row.py), int16 halves w 2^s
         after the first row's: the start value (bias - zero point * sum of weights) 2^s
     multiplier, C, and where the requantization has them final shift, clamp bytes (requantization.py)
-  s, the scale bits, is 1 + k of the requantization: with E the layer's final shift, k = E - e for each channel,
-  so that one final shift serves channels of different factors. Where no s in 1..8 does that, channels keep
-  their own final shift in a register.
+  s, the scale bits, is 1 + k of the requantization: with E the layer's final shift, k = E - e for each
+  channel, so that one final shift serves channels of different factors. Where no s in 1..8 does that,
+  channels keep their own final shift, in a register.
 
 Exactness: a scaled weight is within int16 as s <= 8 and |w| <= 128 (-128 * 2^8 = -32768, 127 * 2^8 < 32768).
 Sums are modulo 2^32, and requantization.py refuses a channel whose (|start value| + 128 sum |w|) 2^s reaches
 2^31. Products of halves are below 2^22, their sum of two below 2^31.
 
-in: 4-byte aligned (LDRD). out: NHWC any alignment, PAIRS 4-byte aligned. constants: 4-byte aligned. The output
-must not overlap the input: each channel writes bytes all over the output's rows.
+in: 4-byte aligned (LDRD). out: NHWC any alignment, PAIRS 4-byte aligned. constants: 4-byte aligned. The
+output must not overlap the input: each channel writes bytes all over the output's rows.
 """
 
 from __future__ import annotations
@@ -52,13 +52,14 @@ import numpy as np
 from mcu_nas.compiler.generators.depthwise_loops import Loops, RowPlan
 from mcu_nas.compiler.generators.depthwise_step import Extras, Registers, Step
 from mcu_nas.compiler.generators.formats import Format, Planes
+from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.requantization import Requantization, Rescaling, largest_sums, rescaling
 from mcu_nas.compiler.generators.window_row import WindowRow
 
 TAPS = (3, 5, 7)
 _MOST_SCALE_BITS = 8
-_SAVED_BYTES = 36  # r4-r11, lr
 _MOST_OUTPUTS = 8  # of a step: for more there are no registers
 _PAIR_BYTES = 4  # of a word of PAIRS
 
@@ -102,39 +103,60 @@ class DepthwiseLayer:
 
 
 def depthwise_planes(layer: DepthwiseLayer, symbol: str) -> GeneratedKernel:
-    """The kernel of one layer: ``void symbol(const void *in, void *out, const void *constants, void *scratch)``.
+    """The kernel of one layer, or of a band of its rows, without scratch.
 
     Raises:
         Refusal: a shape beyond the module's, a PAIRS output of odd width, or a broken bound of the
             requantization.
     """
+    loops = depthwise_loops(layer)
+    constants = depthwise_constants(layer, loops.step)
+    entry = add_constant("r3", "r2", constants.nbytes)
+    return GeneratedKernel(
+        symbol=symbol,
+        assembly=assembly_file(
+            describe(layer, loops), function(symbol, [*entry, *loops.lines()], is_global=True)
+        ),
+        constants=constants,
+        scratch_bytes=0,
+        stack_bytes=loops.stack_bytes,
+    )
+
+
+def depthwise_loops(layer: DepthwiseLayer) -> Loops:
+    """The code of any number of the layer's channels, whose constants end at r3.
+
+    Raises:
+        Refusal: as depthwise_planes.
+    """
     _check_shape(layer)
-    form = _rescaling(layer)
-    step, plan = _shortest_row(layer, form)
-    loops = Loops(
+    step, plan = _shortest_row(layer, _rescaling(layer))
+    return Loops(
         step=step,
         plan=plan,
         rows=layer.output_rows,
         columns=layer.output_columns,
-        channels=layer.weights.shape[2],
         plane_bytes=2 * layer.planes.plane_stride,
         channel_bytes=1 if layer.output is Format.NHWC else _PAIR_BYTES,
     )
-    return GeneratedKernel(
-        symbol=symbol,
-        assembly=_function(symbol, layer, loops),
-        constants=_constants(layer, step),
-        scratch_bytes=0,
-        stack_bytes=_SAVED_BYTES + loops.frame_bytes,
-    )
+
+
+def describe(layer: DepthwiseLayer, loops: Loops) -> list[str]:
+    """What the code computes, for its first lines."""
+    (rows, columns, channels), plan = layer.weights.shape, loops.plan
+    return [
+        f"Depthwise {rows}x{columns}, stride {layer.stride}, {channels} channels, on int16 planes with rows",
+        f"of {loops.step.row_bytes} bytes; {loops.rows}x{loops.columns} outputs, {layer.output.name}.",
+        f"A row is {plan.loops} x {plan.copies} + {plan.peeled} steps of {plan.outputs} outputs,"
+        f" then one of {plan.rest}.",
+        "r0 in, r1 out, r2 constants. Written by depthwise_planes.py; depthwise_step.py has the registers.",
+    ]
 
 
 def _check_shape(layer: DepthwiseLayer) -> None:
     rows, columns, _ = layer.weights.shape
     if rows not in TAPS or columns not in TAPS or layer.stride not in (1, 2):
-        raise Refusal(
-            f"a {rows}x{columns} window of stride {layer.stride}: only 3, 5, 7 taps, stride 1 and 2"
-        )
+        raise Refusal(f"a {rows}x{columns} window of stride {layer.stride}: only 3, 5, 7 taps, strides 1, 2")
     if layer.output_rows < 1 or layer.output_columns < 1:
         raise Refusal("the planes hold no whole window")
     if layer.output is Format.PAIRS and layer.output_columns % 2:
@@ -150,11 +172,13 @@ def _rescaling(layer: DepthwiseLayer) -> Rescaling:
     by_channel = layer.weights.reshape(-1, layer.weights.shape[2]).T
     largest = largest_sums(by_channel, layer.start_values)
     used = need.multipliers != 0
-    exponents = np.where(used, -need.shifts, -need.shifts[used].max(initial=-1))
-    if not need.hides_ties or len(set(exponents.tolist())) == 1:
+    least = -need.shifts[used].max() if used.any() else 1
+    exponents = np.where(used, -need.shifts, least)  # as rescaling takes those of factors that are 0
+    headroom = 31 - np.array([int(bound).bit_length() for bound in largest])  # bits s: bound * 2^s < 2^31
+    most = np.minimum(headroom, _MOST_SCALE_BITS)
+    if not need.hides_ties or (exponents == least).all() or most.min() < 2:
         return rescaling(need, largest, 1)
-    bits = np.minimum(exponents.max() - exponents + 2, _MOST_SCALE_BITS)
-    return rescaling(need, largest, bits)
+    return rescaling(need, largest, np.minimum(exponents.max() - exponents + 2, most))
 
 
 def _shortest_row(layer: DepthwiseLayer, form: Rescaling) -> tuple[Step, RowPlan]:
@@ -182,7 +206,8 @@ def _shortest_row(layer: DepthwiseLayer, form: Rescaling) -> tuple[Step, RowPlan
     return min(found, key=lambda way: way[1].cost(way[0]))
 
 
-def _constants(layer: DepthwiseLayer, step: Step) -> np.ndarray:
+def depthwise_constants(layer: DepthwiseLayer, step: Step) -> np.ndarray:
+    """All channels' constants, in the order of the reads: uint32 (channels * step.constant_words,)."""
     form, extras = step.form, Extras.of(step.form)
     words: list[int] = []
     for channel, start in enumerate(layer.start_values):
@@ -198,29 +223,3 @@ def _constants(layer: DepthwiseLayer, step: Step) -> np.ndarray:
         words += [int(form.final_shifts[channel])] if extras.final else []
         words += [bound for bound in (form.low, form.high) if bound]
     return np.array([word % (1 << 32) for word in words], np.uint32)
-
-
-def _function(symbol: str, layer: DepthwiseLayer, loops: Loops) -> str:
-    rows, columns, channels = layer.weights.shape
-    plan = loops.plan
-    head = [
-        f"@ Depthwise {rows}x{columns}, stride {layer.stride}, {channels} channels, on int16 planes with rows of",
-        f"@ {loops.step.row_bytes} bytes: {layer.output_rows}x{layer.output_columns} outputs in {layer.output.name}.",
-        f"@ A row: {plan.loops} x {plan.copies} + {plan.peeled} steps of {plan.outputs} outputs, then {plan.rest}.",
-        "@ r0 in, r1 out, r2 constants. Written by depthwise_planes.py, which has the register plan.",
-        ".syntax unified",
-        ".thumb",
-        ".text",
-        ".p2align 2",
-        f".global {symbol}",
-        f".type {symbol}, %function",
-        f"{symbol}:",
-    ]
-    body = [
-        "push {r4-r11, lr}",
-        f"sub sp, sp, #{loops.frame_bytes}",
-        *loops.lines(),
-        f"add sp, sp, #{loops.frame_bytes}",
-        "pop {r4-r11, pc}",
-    ]
-    return "\n".join([*head, *body, f".size {symbol}, . - {symbol}", ""])

@@ -13,8 +13,8 @@ Registers, in this order of r0-r12, lr:
 A step goes through the window's rows, base row last. In each, one LDM reads the row's weights; LDRDs read the
 values, every word once, and each word is multiplied into all outputs that it touches while it is there. The
 base row is the middle one, so that the other rows are within reach of LDRD's offsets on either side, and its
-last load moves ``source`` to the next step. One LDRD after the sums reads multiplier and C and moves ``stream``
-back to the channel's first word.
+last load moves ``source`` to the next step. One LDRD after the sums reads multiplier and C and moves
+``stream`` back to the channel's first word.
 
 Instructions of a step, G outputs, K x K taps, W words of values a row:
     K (1 LDM + ceil(W / 2) LDRD) + G K (K + 1) / 2 multiplications + 1 + 3 G for requantization and store.

@@ -4,7 +4,8 @@ Two neighbouring values x[2i], x[2i+1] share a word, low half first, and so do t
 window begins at an even value multiplies whole words by (w0, w1), (w2, w3), ... with SMLAD and, where the
 taps are odd in number, the low half of one more word by the last weight. A window that begins at an odd value
 takes the high half of its first word by w0, then whole words by (w1, w2), (w3, w4), ... Nothing is ever
-shifted or packed: with both sets of weight words at hand, K taps of an output are (K + 1) / 2 multiplications.
+shifted or packed: with both sets of weight words at hand, an odd number K of taps takes (K + 1) / 2
+multiplications an output.
 """
 
 from __future__ import annotations
