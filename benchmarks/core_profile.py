@@ -111,9 +111,9 @@ def measure(core: str, count: int, seed: int) -> Measured:
             optimize = Optimize.SPEED if number // 2 % 3 == 0 else Optimize.MEMORY
             elf, counts = run(network, optimize, rng, board, Path(folder) / str(number))
             sizes = symbol_sizes(elf)
-            layout = plan(network, optimize)
-            for op, chosen, instructions in zip(network.ops, layout.kernels, counts, strict=True):
-                if layout.is_view(op, chosen):
+            the_plan = plan(network, optimize)
+            for op, chosen, instructions in zip(network.ops, the_plan.kernels, counts, strict=True):
+                if the_plan.is_view(op, chosen):
                     continue
                 kernel = chosen.name
                 features = latency_features(network, op, chosen)

@@ -127,7 +127,7 @@ class Cells:
         supernet = Supernet(self.space, seed=0)
         train_supernet(
             supernet,
-            Feed(resize(images[train], RESOLUTION), labels[train], 0, self.data.mirrored_is_same),
+            Feed(resize(images[train], RESOLUTION), labels[train], 0, self.data.mirrorable),
             SCHEDULE,
             checkpoint=self.work / "supernet.pt",
             sample=feasible_sampler(self.space, self.constraints),

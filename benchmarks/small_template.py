@@ -83,7 +83,7 @@ def run(stages: int, px: int, width: float, seed: int) -> dict[str, object]:
     instructions, macs, architecture = sorted(fitting, key=lambda row: row[0])[-UNDER_THE_LIMIT]
     images, test = (resize(part, px) for part in (data.train_images, data.test_images))
     network = TorchNetwork(space.lower(architecture), seed=seed)
-    train_network(network, Feed(images, data.train_labels, seed, data.mirrored_is_same), SCHEDULE)
+    train_network(network, Feed(images, data.train_labels, seed, data.mirrorable), SCHEDULE)
     recalibrate(network, images[:5120])
     return {
         "stages": stages,

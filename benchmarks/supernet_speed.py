@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = load_dataset("fashion-mnist")
     space = mbconv_space(28, 1, 10, (28,), (0.5,))
-    feed = Feed(data.train_images, data.train_labels, seed=0, may_mirror=True)
+    feed = Feed(data.train_images, data.train_labels, seed=0, mirrorable=True)
     ways = {"plain": Plain(space, feed).train, "mcu_nas": Ours(space, feed).train}
     for train in ways.values():
         train()  # builds, allocates

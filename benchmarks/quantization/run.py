@@ -192,9 +192,7 @@ class QuantizationCells:
     def _feed(self, stream: int) -> Feed:
         """Batches in an order of their own for each ``stream``."""
         data = self.data
-        return Feed(
-            data.train_images, data.train_labels, self.study.seed * 10 + stream, data.mirrored_is_same
-        )
+        return Feed(data.train_images, data.train_labels, self.study.seed * 10 + stream, data.mirrorable)
 
     @cached_property
     def data(self) -> Dataset:

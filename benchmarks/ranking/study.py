@@ -83,7 +83,7 @@ class RankingStudy:
         """Batches of training images at a resolution."""
         chosen = self.splits.train[: self.train_images]
         images = resize(self.dataset.train_images[chosen], resolution)
-        return Feed(images, self.dataset.train_labels[chosen], seed, self.dataset.mirrored_is_same)
+        return Feed(images, self.dataset.train_labels[chosen], seed, self.dataset.mirrorable)
 
     @property
     def recalibration(self) -> np.ndarray:

@@ -88,10 +88,10 @@ def command(
     passed = run_passes(read_tflite(model))
     network = passed.graph.network
     result = audit(network, the_board, load_core_profile(the_board.core), optimize)
-    layout = plan(network, result.optimize)
-    advice = peak_advice(network, layout)
+    the_plan = plan(network, result.optimize)
+    advice = peak_advice(network, the_plan)
     if map_path is not None:
-        _draw(network, layout, the_board, model, map_path)
+        _draw(network, the_plan, the_board, model, map_path)
     linked = _linked(model, the_board, result) if build and result.fits else None
     estimated = result.as_json()
     if linked is not None:  # the verdict and the limits are about the image
@@ -135,10 +135,10 @@ def _refuse_other_endings(path: Path) -> None:
     require_matplotlib("--map")
 
 
-def _draw(network: Network, layout: Plan, board: Board, model: Path, path: Path) -> None:
+def _draw(network: Network, the_plan: Plan, board: Board, model: Path, path: Path) -> None:
     from mcu_nas.report.memory_map import write_memory_map  # loads matplotlib
 
-    write_memory_map(network, layout, board, model.name, path)
+    write_memory_map(network, the_plan, board, model.name, path)
 
 
 def _linked(model: Path, board: Board, result: Audit) -> ImageSizes:

@@ -70,7 +70,7 @@ def _summary(dataset: Dataset) -> Iterator[str]:
         f" {record['test_images']:,} to test"
     )
     height, width, _ = dataset.image_shape
-    mirrored = "keep their class" if dataset.mirrored_is_same else "may change their class"
+    mirrored = "keep their class" if dataset.mirrorable else "may change their class"
     yield f"{height}x{width} px, {dataset.channel_order}, {dataset.preparation}; mirrored images {mirrored}"
     yield ""
     yield text_table(

@@ -64,7 +64,8 @@ def _exploration(run: Mapping[str, Any]) -> Iterator[str]:
     beside = f" and {control['subnets_evaluated'] - exploration['start']} of its control" if control else ""
     yield (
         f"Search ({exploration['strategy']}): {exploration['subnets_evaluated']} subnets{beside} evaluated"
-        f" in {exploration['seconds']:.0f} s, {exploration['rejected']:,} rejected before that as they do not fit"
+        f" in {exploration['seconds']:.0f} s,"
+        f" {exploration['rejected']:,} rejected before that as they do not fit"
     )
     yield "best validation loss by generation: " + " ".join(f"{point['best_loss']:.4f}" for point in curve)
     if run.get("predictor"):

@@ -166,8 +166,8 @@ def audit(network: Network, board: Board, profile: CoreProfile, optimize: Optimi
         UnsupportedError: an operator that no kernel serves.
     """
     plans = _plans(network, board, profile, optimize)
-    layout = plan(network, next(figures.optimize for figures in plans if figures.taken))
-    memory = peaks(network, layout)
+    the_plan = plan(network, next(figures.optimize for figures in plans if figures.taken))
+    memory = peaks(network, the_plan)
     rows = tuple(
         AuditRow(
             index=index,
@@ -186,7 +186,7 @@ def audit(network: Network, board: Board, profile: CoreProfile, optimize: Optimi
         rows=rows,
         peak_bytes=memory.total,
         live_without_input_bytes=memory.live_without_input,
-        code_bytes=code_bytes(network, layout, profile),
+        code_bytes=code_bytes(network, the_plan, profile),
         usable_sram_bytes=board.usable_sram_bytes,
         usable_flash_bytes=board.usable_flash_bytes,
         reserved_bytes={

@@ -48,18 +48,18 @@ class Latency:
 
 def cost(network: Network, profile: CoreProfile, optimize: Optimize = Optimize.MEMORY) -> Cost:
     """The cost of a network, or of a segment of one, under one of its plans."""
-    layout = plan(network, optimize)
+    the_plan = plan(network, optimize)
     return Cost(
-        peak_bytes=layout.arena_bytes,
+        peak_bytes=the_plan.arena_bytes,
         macs=network_macs(network),
         weights_bytes=network_weight_bytes(network),
         layers_bytes=constants_bytes(network) + profile.layer_code_bytes * len(network.ops),
         instructions=sum(
             instructions(network, op, kernel, profile)
-            for op, kernel in zip(network.ops, layout.kernels, strict=True)
-            if not layout.is_view(op, kernel)
+            for op, kernel in zip(network.ops, the_plan.kernels, strict=True)
+            if not the_plan.is_view(op, kernel)
         ),
-        kernels=layout.kernels_run(network),
+        kernels=the_plan.kernels_run(network),
     )
 
 

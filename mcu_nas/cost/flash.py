@@ -25,10 +25,10 @@ def constants_bytes(network: Network) -> int:
     return sum(op_constants_bytes(network, op) for op in network.ops)
 
 
-def code_bytes(network: Network, layout: Plan, profile: CoreProfile) -> int:
+def code_bytes(network: Network, plan: Plan, profile: CoreProfile) -> int:
     """Estimated bytes of kernels (each once) and of the generated code of each layer.
 
-    ``layout`` is the network's own plan.
+    ``plan`` is the network's own plan.
     """
-    per_kernel = sum(profile.kernel(name).code_bytes for name in layout.kernels_run(network))
+    per_kernel = sum(profile.kernel(name).code_bytes for name in plan.kernels_run(network))
     return per_kernel + profile.layer_code_bytes * len(network.ops)

@@ -62,31 +62,31 @@ class PeakAdvice:
     obstacle: str | None
 
 
-def peak_op(network: Network, layout: Plan) -> tuple[int, int]:
-    """(index, bytes) of the operator that occupies most of the arena; ``layout`` is the network's own."""
-    sizes = [planned(network, layout, index) for index in range(len(network.ops))]
+def peak_op(network: Network, the_plan: Plan) -> tuple[int, int]:
+    """(index, bytes) of the operator that occupies most of the arena; ``the_plan`` is the network's own."""
+    sizes = [planned(network, the_plan, index) for index in range(len(network.ops))]
     largest = max(sizes)
     return sizes.index(largest), largest
 
 
-def peak_advice(network: Network, layout: Plan) -> PeakAdvice:
-    """Tries at most REPLANS changes. ``layout`` is the network's own plan."""
-    index, size = peak_op(network, layout)
+def peak_advice(network: Network, the_plan: Plan) -> PeakAdvice:
+    """Tries at most REPLANS changes. ``the_plan`` is the network's own plan."""
+    index, size = peak_op(network, the_plan)
     found: list[Change] = []
     tried = 0
     obstacle = None
     for what, change in islice(_candidates(network, index), REPLANS):
         try:
             changed = change if isinstance(change, Network) else reshaped(network, change)
-            arena_bytes = plan(changed, layout.optimize).arena_bytes
+            arena_bytes = plan(changed, the_plan.optimize).arena_bytes
         except (NotDerivableError, UnsupportedError) as error:
             obstacle = obstacle or f"{what}: {error}"
             continue
         tried += 1
-        if arena_bytes < layout.arena_bytes:
+        if arena_bytes < the_plan.arena_bytes:
             found.append(Change(what, arena_bytes, _weights_fit(network, changed, change)))
     found.sort(key=lambda change: change.arena_bytes)  # stable: of equals the first tried
-    return PeakAdvice(index, size, layout.arena_bytes, tuple(found), tried, obstacle)
+    return PeakAdvice(index, size, the_plan.arena_bytes, tuple(found), tried, obstacle)
 
 
 def _candidates(network: Network, index: int) -> Iterator[tuple[str, NewShapes | Network]]:

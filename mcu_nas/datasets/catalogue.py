@@ -56,7 +56,7 @@ def inspect_dataset(
     found = _inspect(name_or_path, options, progress)
     if found.dataset is None or options.mirror is None:
         return found
-    return replace(found, dataset=replace(found.dataset, mirrored_is_same=options.mirror))
+    return replace(found, dataset=replace(found.dataset, mirrorable=options.mirror))
 
 
 def _inspect(name_or_path: str, options: DataOptions, progress: Progress) -> Inspection:

@@ -30,7 +30,7 @@ class Dataset:
     test_images: np.ndarray = field(repr=False)
     test_labels: np.ndarray = field(repr=False)
     labels: tuple[str, ...]
-    mirrored_is_same: bool = False  # whether an image mirrored left to right keeps its label
+    mirrorable: bool = False  # whether an image mirrored left to right keeps its label
     preparation: str = "as stored"
     findings: tuple[Finding, ...] = field(default=(), repr=False)
 
@@ -52,7 +52,7 @@ class Dataset:
             "channels": channels,
             "channel_order": self.channel_order,
             "preparation": self.preparation,
-            "mirror": self.mirrored_is_same,
+            "mirror": self.mirrorable,
             "train_images": len(self.train_labels),
             "test_images": len(self.test_labels),
             "classes": [

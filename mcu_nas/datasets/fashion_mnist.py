@@ -55,7 +55,7 @@ def load() -> Dataset:
     folder = DEBIAN_FOLDER if _holds_all(DEBIAN_FOLDER) else cache_folder() / NAME
     if not _holds_all(folder):
         _download(folder)
-    return replace(load_idx_folder(folder, NAME, LABELS), mirrored_is_same=True)
+    return replace(load_idx_folder(folder, NAME, LABELS), mirrorable=True)
 
 
 def _holds_all(folder: Path) -> bool:

@@ -44,7 +44,7 @@ def inspect_image_folder(
         test_images=pixels.images[count:],
         test_labels=_labels(listed.test),
         labels=listed.labels,
-        mirrored_is_same=pixels.colour,
+        mirrorable=pixels.colour,
         preparation="the centre square by area averaging",
         findings=findings,
     )

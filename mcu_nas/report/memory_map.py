@@ -53,37 +53,37 @@ class Box:
         return Box(self.tensor, first, last, low, high) if first <= last and low < high else None
 
 
-def boxes(network: Network, layout: Plan) -> list[Box]:
+def boxes(network: Network, plan: Plan) -> list[Box]:
     """Every activation of a network and its kernels' scratch, as its own plan places them."""
     activations = [
-        Box(tensor, first, last, low := layout.offsets[tensor], low + network.tensors[tensor].bytes)
+        Box(tensor, first, last, low := plan.offsets[tensor], low + network.tensors[tensor].bytes)
         for tensor, (first, last) in network.lifetimes.items()
     ]
     scratch = [
-        Box(None, index, index, low, low + layout.kernels[index].scratch_bytes(network, network.ops[index]))
-        for index, low in layout.scratch.items()
+        Box(None, index, index, low, low + plan.kernels[index].scratch_bytes(network, network.ops[index]))
+        for index, low in plan.scratch.items()
     ]
     return activations + scratch
 
 
-def write_memory_map(network: Network, layout: Plan, board: Board, title: str, path: Path) -> None:
+def write_memory_map(network: Network, plan: Plan, board: Board, title: str, path: Path) -> None:
     """Draws the map into an .svg or .png file (the ending decides). The same network gives the same bytes.
 
-    ``layout`` is the network's own plan.
+    ``plan`` is the network's own plan.
     """
     with rc_context({"svg.hashsalt": "memory map", "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=_inches(network), layout="constrained")
         axes = figure.add_subplot()
-        _draw(axes, network, layout, board)
-        share = 100 * layout.arena_bytes / board.usable_sram_bytes
+        _draw(axes, network, plan, board)
+        share = 100 * plan.arena_bytes / board.usable_sram_bytes
         axes.set_title(
-            f"{title}: arena {layout.arena_bytes:,} B, {share:.1f} % of the"
+            f"{title}: arena {plan.arena_bytes:,} B, {share:.1f} % of the"
             f" {format_bytes(board.usable_sram_bytes)} usable on {board.name}",
             loc="left",
             fontsize=11,
         )
         figure.draw_without_rendering()  # the size of a column, on which the labels' size depends
-        _label(axes, network, layout)
+        _label(axes, network, plan)
         metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         with replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], metadata=metadata, dpi=120)
@@ -94,27 +94,27 @@ def _inches(network: Network) -> tuple[float, float]:
     return min(max(8.0, 4.0 + 0.45 * len(network.ops)), 40.0), min(6.0 + len(network.ops) / 20, 10.0)
 
 
-def _draw(axes: Axes, network: Network, layout: Plan, board: Board) -> None:
+def _draw(axes: Axes, network: Network, plan: Plan, board: Board) -> None:
     colours = _colours(network)
-    for box in boxes(network, layout):
+    for box in boxes(network, plan):
         _rectangle(axes, box, facecolor=colours[_maker(network, box.tensor)], edgecolor=_INK, linewidth=0.8)
-    for shared in _overlaps(network, layout):
+    for shared in _overlaps(network, plan):
         _rectangle(axes, shared, fill=False, hatch="////", edgecolor=_INK, linewidth=0, alpha=0.55, zorder=3)
     keys = [
         Patch(facecolor=colour, edgecolor=_INK, label=name)
         for name, colour in colours.items()
-        if name != "scratch" or layout.scratch
+        if name != "scratch" or plan.scratch
     ]
     keys.append(Patch(fill=False, hatch="////", edgecolor=_INK, label="written over its input"))
-    index, size = peak_op(network, layout)
+    index, size = peak_op(network, plan)
     axes.axvspan(index, index + 1, color=_RED, alpha=0.13, zorder=0)
     for side in (index, index + 1):
         axes.axvline(side, color=_RED, linestyle="dashed", linewidth=1, alpha=0.6, zorder=4)
     peak = f"peak: op {index} {network.ops[index].tflite_name}, {size:,} B"
     keys.append(Patch(color=_RED, alpha=0.3, label=peak))
-    axes.axhline(layout.arena_bytes, color=_INK, linestyle=":", linewidth=1)
-    top = layout.arena_bytes
-    if board.usable_sram_bytes <= _LINE_UP_TO * layout.arena_bytes:
+    axes.axhline(plan.arena_bytes, color=_INK, linestyle=":", linewidth=1)
+    top = plan.arena_bytes
+    if board.usable_sram_bytes <= _LINE_UP_TO * plan.arena_bytes:
         top = max(top, board.usable_sram_bytes)
         axes.axhline(board.usable_sram_bytes, color=_RED, linewidth=1.6, zorder=4)
         keys.append(Patch(color=_RED, label=f"usable SRAM: {board.usable_sram_bytes:,} B"))
@@ -140,8 +140,8 @@ def _rectangle(axes: Axes, box: Box, **style: Any) -> None:
     axes.add_patch(Rectangle(corner, box.last + 1 - box.first, box.high - box.low, **{"zorder": 2, **style}))
 
 
-def _overlaps(network: Network, layout: Plan) -> Iterator[Box]:
-    by_start = sorted(boxes(network, layout), key=lambda box: box.first)
+def _overlaps(network: Network, plan: Plan) -> Iterator[Box]:
+    by_start = sorted(boxes(network, plan), key=lambda box: box.first)
     for one, other in combinations(by_start, 2):
         shared = one.overlap(other)
         if shared is not None:
@@ -162,13 +162,13 @@ def _maker(network: Network, tensor: int | None) -> str:
     return next((op.tflite_name for op in network.ops if tensor in op.outputs), "input")
 
 
-def _label(axes: Axes, network: Network, layout: Plan) -> None:
+def _label(axes: Axes, network: Network, plan: Plan) -> None:
     """Shape and bytes in every box that is large enough: lying, else standing, else shorter, else not."""
     area = axes.get_window_extent()
     points = 72 / axes.figure.dpi  # of a pixel
     across = area.width / (axes.get_xlim()[1]) * points
     up = area.height / (axes.get_ylim()[1]) * points
-    places = boxes(network, layout)
+    places = boxes(network, plan)
     for box in places:
         shape = "scratch"
         if box.tensor is not None:

@@ -151,7 +151,7 @@ class SearchTask:
         """Augmented batches of the training split."""
         images = resize(self.dataset.train_images[self.splits.train], resolution)
         labels = self.dataset.train_labels[self.splits.train]
-        return Feed(images, labels, self.request.seed, self.dataset.mirrored_is_same)
+        return Feed(images, labels, self.request.seed, self.dataset.mirrorable)
 
     def calibration_images(self, resolution: int) -> np.ndarray:
         """Images uint8 (N, resolution, resolution, C) for batch-norm statistics and activation ranges."""

@@ -19,21 +19,21 @@ _ORDER, _AUGMENTATION, _CUTOUT, _MIXUP = 0, 1, 3, 4  # separate random streams; 
 class Feed:
     """Shuffled, augmented batches of uint8 images (N, H, W, C) with labels int64 (N,).
 
-    ``may_mirror`` says that a mirrored image keeps its label.
+    ``mirrorable`` says that a mirrored image keeps its label.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, may_mirror: bool) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, mirrorable: bool) -> None:
         _, self._height, self._width, _ = images.shape
         self._count, self._classes = len(images), int(labels.max()) + 1
         self._labels = labels
-        self.seed, self._may_mirror = seed, may_mirror
+        self.seed, self._mirrorable = seed, mirrorable
         edges = ((0, 0), (MAX_SHIFT, MAX_SHIFT), (MAX_SHIFT, MAX_SHIFT), (0, 0))
         window = (self._height, self._width)
         # (N, 2*MAX_SHIFT+1, 2*MAX_SHIFT+1, C, H, W), a view
         self._windows = np.lib.stride_tricks.sliding_window_view(np.pad(images, edges), window, axis=(1, 2))
         self._order = lru_cache(maxsize=2)(self._shuffled)
         checksum = zlib.crc32(labels.tobytes(), zlib.crc32(images.tobytes()))
-        self.identity = f"data {checksum:08x} seed {seed} may mirror {may_mirror}"
+        self.identity = f"data {checksum:08x} seed {seed} may mirror {mirrorable}"
 
     def batch(self, step: int, schedule: Schedule) -> tuple[np.ndarray, Tensor]:
         """Images uint8 (batch, H, W, C), varied as the schedule says, and their targets: labels int64
@@ -55,7 +55,7 @@ class Feed:
         low, high = MAX_SHIFT - schedule.shift, MAX_SHIFT + schedule.shift + 1
         down, right = rng.integers(low, high, (2, len(indices)))
         images = self._windows[indices, down, right]  # (batch, C, H, W), a copy
-        if schedule.mirror and self._may_mirror:
+        if schedule.mirror and self._mirrorable:
             mirrored = rng.random(len(indices)) < 0.5
             images[mirrored] = images[mirrored][..., ::-1]
         return np.ascontiguousarray(images.transpose(0, 2, 3, 1))

@@ -393,7 +393,10 @@ def test_other_firmware_on_the_device_is_named(refused: Callable, tmp_path: Path
         ("--run n --board x --data digits", "unknown board 'x'"),
         ("--run n --board stm32f746g-disco", "--board and --data are needed"),
         ("--run n --board stm32f746g-disco --data digits --threads 0", "'--threads': 0 is not in the range"),
-        ("--run n --board stm32f746g-disco --data digits --effort huge", "is not one of 'quick', 'standard'"),
+        (
+            "--run n --board stm32f746g-disco --data digits --effort huge",
+            "one of 'quick', 'thorough', 'standard'",
+        ),
         (
             "--run n --board stm32f746g-disco --data digits",
             "12 to train and recalibrate on: a search needs more",
@@ -407,7 +410,7 @@ def test_search_that_cannot_begin_or_go_on_is_refused(refused: Callable, options
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "schema 2, this version reads 1"),
+        ({"schema": 1}, "schema 1, this version reads 2"),
         ({"request": []}, "run.json: request: "),
         ({"request": {"board": BOARD}}, "run.json: request.data: field required"),
         ({"request": {"board": 5}}, "run.json: request."),
@@ -425,7 +428,9 @@ def test_run_json_of_another_version_is_refused(
 def test_run_of_an_unknown_effort_is_refused(refused: Callable, here: Path) -> None:
     file = here / "run" / "run.json"
     file.write_text(file.read_text().replace('"quick"', '"tiny"'))
-    assert "effort 'tiny' is none of quick, standard" in refused("search", "--resume", "--run", "run")
+    assert "effort 'tiny' is none of quick, thorough, standard" in refused(
+        "search", "--resume", "--run", "run"
+    )
 
 
 @pytest.mark.parametrize("command", ["export", "measure"])

@@ -79,6 +79,6 @@ def test_mobilenet_v2_needs_at_most_the_overlap_bound(resolution: int) -> None:
 
 
 def assert_near_overlap_bound(network: Network) -> None:
-    layout = plan(network)
-    assert layout.arena_bytes <= peaks(network, layout).total["overlap"] * 1.05 + 1024
-    assert layout.arena_bytes == layout.bound_bytes
+    the_plan = plan(network)
+    assert the_plan.arena_bytes <= peaks(network, the_plan).total["overlap"] * 1.05 + 1024
+    assert the_plan.arena_bytes == the_plan.bound_bytes

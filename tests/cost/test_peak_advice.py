@@ -28,19 +28,19 @@ def test_a_smaller_input_brings_exactly_the_arena_of_the_network_built_for_it() 
 @given(graphs())
 @settings(deadline=None, max_examples=60)
 def test_every_change_lowers_the_arena_and_the_best_stands_first(graph: Graph) -> None:
-    layout = plan(graph.network)
-    advice = peak_advice(graph.network, layout)
+    the_plan = plan(graph.network)
+    advice = peak_advice(graph.network, the_plan)
     sizes = [change.arena_bytes for change in advice.changes]
     assert sizes == sorted(sizes)
-    assert all(0 < size < layout.arena_bytes for size in sizes)
+    assert all(0 < size < the_plan.arena_bytes for size in sizes)
     assert len(sizes) <= advice.tried <= REPLANS
-    everywhere = [planned(graph.network, layout, index) for index in range(len(graph.network.ops))]
+    everywhere = [planned(graph.network, the_plan, index) for index in range(len(graph.network.ops))]
     assert advice.op_bytes == max(everywhere) == everywhere[advice.op_index]
 
 
 def test_plans_are_limited_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     network = mobilenet_v2(224)
-    layout = plan(network)
+    the_plan = plan(network)
     planned_networks: list[Network] = []
 
     def counted(changed: Network, optimize: Optimize) -> object:
@@ -48,7 +48,7 @@ def test_plans_are_limited_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
         return plan(changed, optimize)
 
     monkeypatch.setattr(module, "plan", counted)
-    advice = peak_advice(network, layout)
+    advice = peak_advice(network, the_plan)
     assert len(planned_networks) == advice.tried <= REPLANS
     assert all(changed != network for changed in planned_networks)
 

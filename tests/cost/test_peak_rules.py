@@ -83,17 +83,17 @@ def test_planned_add_lies_in_its_input(mobilenet: Network) -> None:
 @settings(deadline=None)
 def test_rules_stand_in_their_order(graph: Graph) -> None:
     network = graph.network
-    layout = plan(network)
-    measured = peaks(network, layout)
-    for op, kernel, layer in zip(network.ops, layout.kernels, measured.layers, strict=True):
+    the_plan = plan(network)
+    measured = peaks(network, the_plan)
+    for op, kernel, layer in zip(network.ops, the_plan.kernels, measured.layers, strict=True):
         scratch = kernel.scratch_bytes(network, op)
         assert layer["planned"] <= layer["live"] + scratch
         assert (layer["layer_sum"] is None) == (not isinstance(op, Conv2D | DepthwiseConv2D))
         if layer["layer_sum"] is not None:
             assert layer["layer_sum"] <= layer["live"]
     assert set(measured.total) == set(RULES)
-    assert measured.total["planned"] == layout.arena_bytes
-    assert max(layer["planned"] for layer in measured.layers) <= layout.arena_bytes
+    assert measured.total["planned"] == the_plan.arena_bytes
+    assert max(layer["planned"] for layer in measured.layers) <= the_plan.arena_bytes
 
 
 @given(graphs(branched=False, max_ops=2))

@@ -103,7 +103,7 @@ def test_channels_and_mirroring_follow_the_images(
     write_class(tmp_path / "a", 5, colour=colour)
     write_class(tmp_path / "b", 5, seed=1, colour=colour)
     data = load_dataset(str(tmp_path))
-    assert (data.image_shape, data.mirrored_is_same) == ((12, 12, channels), mirrored)
+    assert (data.image_shape, data.mirrorable) == ((12, 12, channels), mirrored)
 
 
 def test_one_image_in_colour_makes_all_of_them_rgb(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_channels_and_mirroring_follow_the_user(tmp_path: Path) -> None:
     write_class(tmp_path / "a", 5)
     write_class(tmp_path / "b", 5, seed=1)
     data = load_dataset(str(tmp_path), DataOptions(channels="grey", mirror=False))
-    assert (data.channel_order, data.mirrored_is_same) == ("grey", False)
-    assert load_dataset(str(tmp_path), DataOptions(channels="grey")).mirrored_is_same
+    assert (data.channel_order, data.mirrorable) == ("grey", False)
+    assert load_dataset(str(tmp_path), DataOptions(channels="grey")).mirrorable
 
 
 def test_all_broken_files_are_named_at_once(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_what_is_cached_is_what_was_decoded(cached: Path, monkeypatch: pytest.Mo
         path.unlink()
     decoded = load_dataset(str(cached))
     np.testing.assert_array_equal(data.train_images, decoded.train_images)
-    assert data.mirrored_is_same == decoded.mirrored_is_same
+    assert data.mirrorable == decoded.mirrorable
     assert data.findings == decoded.findings
 
 

@@ -51,7 +51,7 @@ def test_keras_keys_are_a_data_set(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.test_images, IMAGES[40:])
     assert data.test_labels.tolist() == CLASSES[40:].tolist()
     assert data.train_labels.dtype == np.int64
-    assert data.mirrored_is_same
+    assert data.mirrorable
 
 
 def test_medmnist_keys_with_labels_in_a_column_are_a_data_set(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_medmnist_keys_with_labels_in_a_column_are_a_data_set(tmp_path: Path) ->
         )
     )
     assert data.train_images.shape == (40, 10, 8, 1)
-    assert not data.mirrored_is_same
+    assert not data.mirrorable
 
 
 @pytest.mark.parametrize("keys", [("x", "y"), ("images", "labels")])
@@ -94,7 +94,7 @@ def test_classes_may_be_named(tmp_path: Path) -> None:
 
 def test_channels_and_mirroring_follow_the_user(tmp_path: Path) -> None:
     data = load_dataset(written(tmp_path, **keras()), DataOptions(channels="grey", mirror=False))
-    assert (data.image_shape, data.mirrored_is_same) == ((10, 8, 1), False)
+    assert (data.image_shape, data.mirrorable) == ((10, 8, 1), False)
     with pytest.raises(DataError, match="--image-px is for folders of image files"):
         load_dataset(str(tmp_path / "mine.npz"), DataOptions(image_px=8))
 

@@ -32,7 +32,7 @@ def calibration_images(count: int = 256) -> np.ndarray:
 def feed() -> Feed:
     """4,000 training images."""
     train = calibration_images(4000)
-    return Feed(train, fashion().train_labels[:4000], seed=0, may_mirror=True)
+    return Feed(train, fashion().train_labels[:4000], seed=0, mirrorable=True)
 
 
 @lru_cache(maxsize=1)

@@ -32,13 +32,13 @@ def residual() -> Graph:
 @given(graphs())
 @settings(deadline=None, max_examples=60)
 def test_boxes_of_a_column_cover_what_the_plan_occupies_there(graph: Graph) -> None:
-    network, layout = graph.network, plan(graph.network)
-    drawn = boxes(network, layout)
-    assert len(drawn) == len(network.lifetimes) + len(layout.scratch)
+    network, the_plan = graph.network, plan(graph.network)
+    drawn = boxes(network, the_plan)
+    assert len(drawn) == len(network.lifetimes) + len(the_plan.scratch)
     for index in range(len(network.ops)):
         column = [box for box in drawn if box.first <= index <= box.last]
         covered = {offset for box in column for offset in range(box.low, box.high)}
-        assert len(covered) == planned(network, layout, index) <= layout.arena_bytes
+        assert len(covered) == planned(network, the_plan, index) <= the_plan.arena_bytes
 
 
 def test_boxes_overlap_where_an_operator_writes_over_its_input() -> None:
@@ -60,13 +60,13 @@ def test_same_network_gives_the_same_bytes(ending: str, tmp_path: Path) -> None:
 
 def test_svg_tells_peak_sizes_and_operators(tmp_path: Path) -> None:
     network = residual().network
-    layout = plan(network)
-    write_memory_map(network, layout, BOARD, "residual", tmp_path / "map.svg")
+    the_plan = plan(network)
+    write_memory_map(network, the_plan, BOARD, "residual", tmp_path / "map.svg")
     texts = re.findall(r"<!-- (.*?) -->", (tmp_path / "map.svg").read_text())
-    share = f"{100 * layout.arena_bytes / BOARD.usable_sram_bytes:.1f} %"
-    title = f"residual: arena {layout.arena_bytes:,} B, {share} of the 316 KiB usable on {BOARD.name}"
+    share = f"{100 * the_plan.arena_bytes / BOARD.usable_sram_bytes:.1f} %"
+    title = f"residual: arena {the_plan.arena_bytes:,} B, {share} of the 316 KiB usable on {BOARD.name}"
     assert title in texts
-    index, size = peak_op(network, layout)
+    index, size = peak_op(network, the_plan)
     assert f"peak: op {index} {network.ops[index].tflite_name}, {size:,} B" in texts
     assert {f"{index} {op.tflite_name}" for index, op in enumerate(network.ops)} <= set(texts)
     assert not any(text.startswith("usable SRAM") for text in texts)

@@ -16,7 +16,7 @@ def test_sections_are_replaced_whole_and_others_stay(tmp_path: Path) -> None:
     folder.record("stage_one", {"width": 0.5})
     folder.record("stage_one", {"width": 0.3})
     assert RunFolder.open(tmp_path / "run").read() == {
-        "schema": 1,
+        "schema": 2,
         "request": {"board": "b"},
         "stage_one": {"width": 0.3},
     }
@@ -53,7 +53,7 @@ def test_broken_run_json_is_an_error(text: str, tmp_path: Path) -> None:
 
 def test_other_schema_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"schema": 99}')
-    with pytest.raises(RunFolderError, match="schema 99, this version reads 1"):
+    with pytest.raises(RunFolderError, match="schema 99, this version reads 2"):
         RunFolder.open(tmp_path)
 
 

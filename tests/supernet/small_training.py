@@ -35,7 +35,7 @@ def small_space() -> Space:
 def small_feed(seed: int = 5, images: int = 100) -> Feed:
     """Shuffled real images at 12 px; 25 steps see some of them three times."""
     data = fashion()
-    return Feed(resize(data.train_images[:images], 12), data.train_labels[:images], seed, may_mirror=True)
+    return Feed(resize(data.train_images[:images], 12), data.train_labels[:images], seed, mirrorable=True)
 
 
 def train_small_supernet(checkpoint: Path | None, progress: training.Progress | None = None) -> Supernet:

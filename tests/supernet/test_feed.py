@@ -16,10 +16,10 @@ def schedule(batch: int, **variation: Any) -> Schedule:
     return Schedule(steps=1, batch=batch, learning_rate=0.1, **variation)
 
 
-def numbered_feed(seed: int = 0, may_mirror: bool = False) -> Feed:
+def numbered_feed(seed: int = 0, mirrorable: bool = False) -> Feed:
     """Image i has the value i everywhere and the label i."""
     images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 6, 6, 1), np.uint8)
-    return Feed(images, np.arange(10), seed, may_mirror)
+    return Feed(images, np.arange(10), seed, mirrorable)
 
 
 def test_every_epoch_holds_every_image_once() -> None:
@@ -30,7 +30,7 @@ def test_every_epoch_holds_every_image_once() -> None:
 
 
 def test_batch_of_a_step_does_not_depend_on_the_steps_before() -> None:
-    one, other = numbered_feed(may_mirror=True), numbered_feed(may_mirror=True)
+    one, other = numbered_feed(mirrorable=True), numbered_feed(mirrorable=True)
     varied = schedule(4, shift=1, mirror=True, cutout=2, mixup=0.5)
     for step in range(7):
         one.batch(step, varied)
@@ -48,7 +48,7 @@ def test_images_keep_their_labels() -> None:
 def test_shift_moves_by_at_most_its_size_and_fills_with_black() -> None:
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 4, 4] = 255
-    feed = Feed(image, np.zeros(1, np.int64), seed=0, may_mirror=False)
+    feed = Feed(image, np.zeros(1, np.int64), seed=0, mirrorable=False)
     batches = (feed.batch(step, schedule(1, shift=2))[0] for step in range(200))
     places = {tuple(np.argwhere(images[0, :, :, 0])[0]) for images in batches}
     assert places == {(y, x) for y in range(2, 7) for x in range(2, 7)}
@@ -59,7 +59,7 @@ def test_only_asymmetric_labels_forbid_mirroring() -> None:
     image[0, 0, 0] = 255
     corners = {}
     for mirror in (False, True):
-        feed = Feed(image, np.zeros(1, np.int64), seed=0, may_mirror=mirror)
+        feed = Feed(image, np.zeros(1, np.int64), seed=0, mirrorable=mirror)
         batches = (feed.batch(step, schedule(1, mirror=True))[0] for step in range(40))
         corners[mirror] = {int(images[0, 0, :, 0].argmax()) for images in batches}
     assert corners == {False: {0}, True: {0, 3}}
@@ -67,7 +67,7 @@ def test_only_asymmetric_labels_forbid_mirroring() -> None:
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_cutout_blackens_one_square_that_the_edges_may_cut(size: int) -> None:
-    feed = Feed(np.full((1, 9, 9, 1), 200, np.uint8), np.zeros(1, np.int64), seed=0, may_mirror=False)
+    feed = Feed(np.full((1, 9, 9, 1), 200, np.uint8), np.zeros(1, np.int64), seed=0, mirrorable=False)
     areas = set()
     for step in range(100):
         black = feed.batch(step, schedule(1, cutout=size))[0][0, :, :, 0] == 0
