@@ -3,7 +3,7 @@
 NHWC    int8 [pixel][channel], the format at every segment's edge.
 PAIRS   int32 [pixel pair][channel]: two neighbouring pixels a, b of a channel in one word, a + b * 2^22,
         which the three-lane pointwise kernel multiplies as it is. Pixels count row by row; the partner of
-        the last pixel of an odd number is 0.
+        the last pixel of an odd number is any value of an int8.
 PLANES  int16 [channel][row][column] with a border that holds the zero point, so that a window's taps beside
         the image need no test. Rows begin at word boundaries: an odd width is padded by one column.
 """

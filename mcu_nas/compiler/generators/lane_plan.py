@@ -1,0 +1,183 @@
+"""What both orders of the three-lane pointwise kernel share: constants, stack frame, scratch, and a block.
+
+Constants of a triple, in the order of reading (head, weights, tail)
+    one segment   4 words beginning of A and B; weights; 6 words bias, factors
+    more          6 words bias; weights; factors
+    weights       PACKED: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
+                  the last inputs filled up with zeros
+Scratch         BYTES: a triple as the block reads it. Then, from NHWC, PAIRS.
+Stack frame     partial sums where there are several segments, then slots of a word. The first four are read
+                by one LDM behind each block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_bytes
+from mcu_nas.compiler.generators.generated import Refusal
+from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.requantization import (
+    Requantization,
+    Rescaling,
+    largest_sums,
+    rescaling,
+    uniform_rescaling,
+)
+from mcu_nas.compiler.generators.three_lanes import (
+    LANES,
+    OUTPUTS,
+    PARTIAL_SUMS_BYTES,
+    SCALED_BITS,
+    Segments,
+    begin_words,
+    bias_words,
+    factor_words,
+    outputs,
+    segments,
+    sums,
+    weight_words,
+)
+
+FARTHEST_STORE = 4095  # bytes ADDW reaches, from a pixel's outputs to the next pixel's
+_FARTHEST_POST_INDEX = 255
+_SLOTS = 9
+STREAM, OUT0, OUT1, END, SEGMENTS = range(5)  # slots of both orders: what to read again, outputs, its end
+
+
+def lane_plan(layer: PointwiseLayer) -> LanePlan:
+    """The layer cut and scaled by its real weights.
+
+    Raises:
+        Refusal: no exact requantization.
+    """
+    return LanePlan(layer, segments(layer.weights), _form(layer))
+
+
+def _form(layer: PointwiseLayer) -> Rescaling:
+    """Sums leave the lanes times 2^10 for the half-up form; times 2 where ties show, or one is too large."""
+    asked = Requantization(
+        layer.multipliers, layer.shifts, layer.output_zero_point, layer.output_min, layer.output_max
+    )
+    largest = largest_sums(layer.weights, layer.folded_bias)
+    if asked.hides_ties:
+        try:
+            return uniform_rescaling(asked, largest, SCALED_BITS) or rescaling(asked, largest, SCALED_BITS)
+        except Refusal:
+            pass  # bounds of sums times 2^10, which sums times 2 may keep
+    return rescaling(asked, largest, 1)
+
+
+@dataclass(frozen=True)
+class LanePlan:
+    """A layer, how its inputs are cut and its sums scaled, and where things lie."""
+
+    layer: PointwiseLayer
+    cut: Segments
+    form: Rescaling
+
+    @property
+    def scale_bits(self) -> int:
+        """Sums leave the lanes times 2^this."""
+        return int(self.form.scale_bits[0])
+
+    @property
+    def slots(self) -> int:
+        """Where the frame's slots begin: the first four are read by one LDM after each block."""
+        return PARTIAL_SUMS_BYTES if self.cut.count > 1 else 0
+
+    def slot(self, number: int) -> str:
+        """The operand of a load or store of a slot."""
+        return f"[sp, #{self.slots + 4 * number}]"
+
+    @property
+    def frame_bytes(self) -> int:
+        """Stack beside the saved registers."""
+        return self.slots + 4 * _SLOTS
+
+    @property
+    def head_words(self) -> int:
+        """Words of a triple before its weights."""
+        return 4 if self.cut.count == 1 else 6
+
+    def around(self, triple: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The words of a triple before and behind its weights."""
+        bias = bias_words(self.layer.folded_bias[list(triple)], self.cut.count, self.scale_bits)
+        factors = factor_words(self.form, triple)
+        if self.cut.count == 1:
+            return begin_words(self.cut), np.concatenate([bias, factors])
+        return bias, factors
+
+    def constants(self, triple: tuple[int, int, int]) -> np.ndarray:
+        """A triple's constants."""
+        head, tail = self.around(triple)
+        weights = self.layer.weights[list(triple)]
+        if self.layer.weight_format is WeightFormat.PACKED:
+            return np.concatenate([head, weight_words(weights), tail])
+        padded = np.zeros((LANES, -(-self.layer.inputs // 4) * 4), np.int8)
+        padded[:, : self.layer.inputs] = weights
+        quads = padded.reshape(LANES, -1, 4).transpose(1, 0, 2)  # a word a channel
+        return np.concatenate([head, np.ascontiguousarray(quads).reshape(-1).view("<u4"), tail])
+
+    @property
+    def tail_words(self) -> int:
+        """Words of a triple behind its weights."""
+        return len(self.around((0, 1, 2))[1])
+
+    @property
+    def constants_bytes(self) -> int:
+        """Of a triple."""
+        return 4 * len(self.constants((0, 1, 2)))
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Of a triple as the block reads it. Weights are unpacked by fours; the tail covers excess."""
+        return 4 * (self.head_words + 2 * self.layer.inputs + self.tail_words)
+
+    @property
+    def activations_offset(self) -> int:
+        """Where in scratch PAIRS begin, behind an unpacked triple."""
+        return -(-self.unpacked_bytes // 8) * 8
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Scratch of the whole kernel."""
+        gathers = self.layer.source is Format.NHWC
+        if self.layer.weight_format is WeightFormat.PACKED:
+            return 4 * self.layer.inputs if gathers else 0
+        return self.activations_offset + (pairs_bytes(self.layer.pixels, self.layer.inputs) if gathers else 0)
+
+    def block(self) -> Iterator[str]:
+        """From r0 and r1 to six values of int8."""
+        yield from sums(self.cut, self.scale_bits, self.layer.paired_loads, self.slots + 4 * SEGMENTS)
+        yield from outputs(self.form)
+
+    def reloaded(self, stream: str) -> Iterator[str]:
+        """The frame's first four slots: what the next block reads again, both outputs, and an end into lr."""
+        if self.slots:
+            yield f"add lr, sp, #{self.slots}"
+        yield f"ldm {'lr' if self.slots else 'sp'}, {{{stream}, r11, r12, lr}}"
+
+    def stored(self, pixel_step: int) -> Iterator[str]:
+        """A block's outputs at r11 (both pixels of PAIRS, else the first) and r12 (the second).
+
+        pixel_step: elements by which the pointers move on.
+        """
+        if self.layer.target is Format.PAIRS:
+            for first, second in OUTPUTS:
+                yield f"add {first}, {first}, {second}, lsl #{PAIR_SHIFT}"
+            if pixel_step == LANES:
+                yield "stm r11!, {r2, r4, r10}"
+            else:
+                yield from ("stm r11, {r2, r4, r10}", *add_constant("r11", "r11", 4 * pixel_step))
+            return
+        for pointer, (zero, one, two) in (("r12", ("r9", "r3", "r5")), ("r11", ("r2", "r4", "r10"))):
+            yield from (f"strb {one}, [{pointer}, #1]", f"strb {two}, [{pointer}, #2]")
+            if pixel_step <= _FARTHEST_POST_INDEX:
+                yield f"strb {zero}, [{pointer}], #{pixel_step}"
+            else:
+                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))

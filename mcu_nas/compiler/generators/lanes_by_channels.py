@@ -1,0 +1,115 @@
+"""The three-lane pointwise kernel with weights of one byte: for each triple of channels, all pairs of pixels.
+
+A triple's weights are unpacked into scratch first: of four inputs, three words become eight,
+    SXTB, SXTB, SXTB, ADD w0 + w1 2^22, ADD w1 + w2 2^22
+an input, with LDM, STM and the loop 25 instructions for 12 weights, or 2.1 / pixels for each product.
+
+Registers of unpacking: r0 constants, r1 scratch, r2-r4 four weights of each channel, r5-r8 words of two
+inputs, r9 and r10 one weight of the second and third channel, r11 turns left. Between blocks: r11 and r12
+outputs of both pixels, lr where the activations end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format
+from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
+from mcu_nas.compiler.generators.pair_gather import gather_pair
+from mcu_nas.compiler.generators.three_lanes import LANES, triples
+
+_CONSTANTS, _TRIPLES_LEFT, _ACTIVATIONS, _OUTPUT = 5, 6, 7, 8  # slots; STREAM holds the unpacked triple
+_COPIED_AT_ONCE = 9  # words: r2-r10
+
+
+def by_channels(plan: LanePlan) -> Iterator[str]:
+    """The function's instructions."""
+    layer = plan.layer
+    yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
+    yield from (f"str r2, {plan.slot(_CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
+    yield f"str r1, {plan.slot(_OUTPUT)}"
+    if layer.source is Format.NHWC:
+        yield from add_constant("r1", "r3", plan.activations_offset)
+        yield f"str r1, {plan.slot(_ACTIVATIONS)}"
+        yield from _gathered(plan)
+    else:
+        yield f"str r0, {plan.slot(_ACTIVATIONS)}"
+    yield from (f"mov r12, #{len(triples(layer.outputs))}", f"str r12, {plan.slot(_TRIPLES_LEFT)}")
+    yield "1:  @ a triple of channels"
+    yield from _unpacked(plan)
+    yield from _pairs(plan)
+    yield from (f"ldr r6, {plan.slot(_TRIPLES_LEFT)}", "subs r6, #1", f"str r6, {plan.slot(_TRIPLES_LEFT)}")
+    yield from ("beq 9f", f"ldr r11, {plan.slot(_OUTPUT)}")
+    element = 1 if layer.target is Format.NHWC else 4
+    yield f"add r11, #{LANES * element}"
+    if layer.outputs % LANES:
+        yield from ("cmp r6, #1", "it eq", f"subeq r11, #{-layer.outputs % LANES * element}")
+    yield from (f"str r11, {plan.slot(_OUTPUT)}", "b.w 1b")
+    yield from ("9:", f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
+
+
+def _gathered(plan: LanePlan) -> Iterator[str]:
+    """All pixels from r0 as PAIRS to r1; the last of an odd number twice."""
+    layer = plan.layer
+    yield from (f"mov r11, #{layer.pixels}", "5:  @ a pair into scratch")
+    yield from add_constant("r2", "r0", layer.inputs)
+    if layer.pixels % 2:
+        yield from ("cmp r11, #1", "it eq", "moveq r2, r0")
+    yield from gather_pair(layer.inputs)
+    yield from ("mov r0, r2", "subs r11, #2", "bgt.w 5b")
+
+
+def _unpacked(plan: LanePlan) -> Iterator[str]:
+    """The triple's constants into scratch: head, weights, and the tail over weights beyond the last input."""
+    inputs = plan.layer.inputs
+    yield from (f"ldr r0, {plan.slot(_CONSTANTS)}", f"ldr r1, {plan.slot(STREAM)}")
+    yield from _copied(plan.head_words)
+    yield from (f"mov r11, #{-(-inputs // 4)}", "7:  @ weights of four inputs", "ldm r0!, {r2-r4}")
+    for number in range(4):
+        turned = f", ror #{8 * number}" if number else ""
+        first, second = ("r5", "r6") if number % 2 == 0 else ("r7", "r8")
+        yield from (f"sxtb r9, r3{turned}", f"sxtb r10, r4{turned}", f"sxtb {first}, r2{turned}")
+        yield f"add {first}, {first}, r9, lsl #{PAIR_SHIFT}"
+        yield f"add {second}, r9, r10, lsl #{PAIR_SHIFT}"
+        if number % 2:
+            yield "stm r1!, {r5-r8}"
+    yield from ("subs r11, #1", "bne 7b", *add_constant("r1", "r1", -8 * (-inputs % 4)))
+    yield from _copied(plan.tail_words)
+    yield f"str r0, {plan.slot(_CONSTANTS)}"
+
+
+def _copied(words: int) -> Iterator[str]:
+    for begin in range(0, words, _COPIED_AT_ONCE):
+        last = 1 + min(_COPIED_AT_ONCE, words - begin)
+        yield from (f"ldm r0!, {{r2-r{last}}}", f"stm r1!, {{r2-r{last}}}")
+
+
+def _pairs(plan: LanePlan) -> Iterator[str]:
+    """All pairs of pixels of a triple."""
+    layer = plan.layer
+    alone = layer.pixels % 2 == 1 and layer.target is Format.NHWC  # the last pixel has no second output
+    pair_bytes = 4 * layer.inputs
+    yield f"ldr r11, {plan.slot(_OUTPUT)}"
+    if layer.target is Format.NHWC:
+        yield from add_constant("r12", "r11", layer.outputs)
+    yield f"strd r11, r12, {plan.slot(OUT0)}"
+    yield f"ldr r0, {plan.slot(_ACTIVATIONS)}"
+    pairs = layer.pixels // 2 if alone else -(-layer.pixels // 2)
+    yield from (*add_constant("r12", "r0", pairs * pair_bytes), f"str r12, {plan.slot(END)}")
+    yield from (f"ldr r1, {plan.slot(STREAM)}", "2:  @ a pair of pixels")
+    yield from plan.block()
+    yield from plan.reloaded("r1")
+    yield from plan.stored(2 * layer.outputs if layer.target is Format.NHWC else layer.outputs)
+    yield from (f"strd r11, r12, {plan.slot(OUT0)}", "cmp r0, lr", "bne.w 2b")
+    if alone:
+        yield f"ldr r6, {plan.slot(_ACTIVATIONS)}"
+        yield from add_constant("r6", "r6", (pairs + 1) * pair_bytes)
+        yield from (
+            "cmp r0, r6",
+            "beq 4f",
+            f"str r6, {plan.slot(END)}",
+            f"str r11, {plan.slot(OUT1)}",
+            "b.w 2b",
+            "4:",
+        )

@@ -1,0 +1,44 @@
+"""From two pixels of NHWC int8 to one row of PAIRS words: 15 instructions for four channels.
+
+The byte of the second pixel, sign-extended and shifted, is ADD's operand: SXTB, SXTB, ADD for each word; per
+four channels two LDR (unaligned ones are fine) and one STM.
+
+Registers  r0 first pixel    r2 second pixel    r1 PAIRS    r3, r4 four channels of each
+           r5-r8 words       r9 second byte     r10 turns left
+r0, r1 and r2 are left behind what was read and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+
+_QUADS_OF_TURN = 4
+_WORDS = ("r5", "r6", "r7", "r8")
+
+
+def gather_pair(channels: int) -> Iterator[str]:
+    """The code for pixels of that many channels: a loop of 16 channels where it turns twice or more."""
+    quads, rest = divmod(channels, 4)
+    turns = quads // _QUADS_OF_TURN
+    if turns > 1:
+        yield from (f"mov r10, #{turns}", "8:")
+        for _ in range(_QUADS_OF_TURN):
+            yield from _quad()
+        yield from ("subs r10, #1", "bne 8b")
+        quads %= _QUADS_OF_TURN
+    for _ in range(quads):
+        yield from _quad()
+    for _ in range(rest):
+        yield from ("ldrsb r5, [r0], #1", "ldrsb r9, [r2], #1")
+        yield from (f"add r5, r5, r9, lsl #{PAIR_SHIFT}", "str r5, [r1], #4")
+
+
+def _quad() -> Iterator[str]:
+    yield from ("ldr r3, [r0], #4", "ldr r4, [r2], #4")
+    for number, word in enumerate(_WORDS):
+        turned = f", ror #{8 * number}" if number else ""
+        yield from (f"sxtb {word}, r3{turned}", f"sxtb r9, r4{turned}")
+        yield f"add {word}, {word}, r9, lsl #{PAIR_SHIFT}"
+    yield f"stm r1!, {{{', '.join(_WORDS)}}}"

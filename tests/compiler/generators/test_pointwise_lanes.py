@@ -1,0 +1,246 @@
+"""The three-lane pointwise kernel equals the portable one, on a simulated Cortex-M7, in all its forms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.kernels.arm_function import ArmFunction, Call
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_from_nhwc
+from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.three_lanes import segments, triples
+from tests.compiler.generators.portable_pointwise import portable_pointwise
+
+FORMATS = [(source, target, weights) for source in Format for target in Format for weights in WeightFormat]
+
+
+def layer_of(
+    pixels: int, inputs: int, outputs: int, shifts: tuple[int, ...] = (6,), zero_point: int = -128
+) -> PointwiseLayer:
+    """A layer with a ReLU's output whose random weights reach -127 and 127, and whose ties are frequent."""
+    rng = np.random.default_rng([pixels, inputs, outputs])
+    weights = rng.integers(-127, 128, (outputs, inputs)).astype(np.int8)
+    multipliers = rng.integers(2**30, 2**31, outputs)
+    multipliers[::2] = 2**30 + (rng.integers(0, 4, len(multipliers[::2])) << 27)
+    bias = rng.integers(-3000, 3000, outputs)
+    return PointwiseLayer(
+        pixels=pixels,
+        weights=weights,
+        bias=bias,
+        input_zero_point=-7,
+        multipliers=multipliers,
+        shifts=-rng.choice(shifts, outputs),
+        output_zero_point=zero_point,
+    )
+
+
+def image_of(layer: PointwiseLayer) -> np.ndarray:
+    rng = np.random.default_rng(layer.inputs)
+    return rng.integers(-128, 128, (layer.pixels, layer.inputs)).astype(np.int8)
+
+
+def call(
+    layer: PointwiseLayer, image: np.ndarray, align: tuple[int, ...] = ()
+) -> tuple[GeneratedKernel, Call]:
+    kernel = pointwise_lanes(layer, "kernel")
+    source = image if layer.source is Format.NHWC else pairs_from_nhwc(image)
+    pairs = np.zeros((-(-layer.pixels // 2), layer.outputs), np.int32)
+    out = np.zeros((layer.pixels, layer.outputs), np.int8) if layer.target is Format.NHWC else pairs
+    scratch = np.zeros(kernel.scratch_bytes, np.uint8)
+    return kernel, ArmFunction(kernel.assembly, "kernel")(source, out, kernel.constants, scratch, align=align)
+
+
+def nhwc(layer: PointwiseLayer, out: np.ndarray) -> np.ndarray:
+    if layer.target is Format.NHWC:
+        return out
+    above = 32 - PAIR_SHIFT
+    first = (out << above) >> above
+    second = (out - first) >> PAIR_SHIFT
+    assert second.min() >= -128, "the last pixel's partner is not an int8"
+    assert second.max() <= 127, "the last pixel's partner is not an int8"
+    return np.stack([first, second], 1).reshape(-1, layer.outputs)[: layer.pixels]
+
+
+def assert_equals_portable(
+    layer: PointwiseLayer, image: np.ndarray | None = None, align: tuple[int, ...] = ()
+) -> None:
+    image = image_of(layer) if image is None else image
+    kernel, done = call(layer, image, align)
+    expected, got = portable_pointwise(layer, image), nhwc(layer, done.arrays[1])
+    wrong = np.argwhere(got != expected)
+    if wrong.size:
+        pixel, channel = wrong[0]
+        pytest.fail(
+            f"pixel {pixel}, channel {channel}: {got[pixel, channel]}, not {expected[pixel, channel]}"
+        )
+    assert done.stack_bytes == kernel.stack_bytes
+
+
+@pytest.mark.parametrize(("source", "target", "weight_format"), FORMATS)
+@pytest.mark.parametrize("pixels", [2, 3, 4, 5])
+def test_pixels_near_pairs(pixels: int, source: Format, target: Format, weight_format: WeightFormat) -> None:
+    layer = layer_of(pixels, 6, 4)
+    assert_equals_portable(replace(layer, source=source, target=target, weight_format=weight_format))
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("inputs", [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 39, 48])
+def test_inputs_near_quads_and_turns_of_the_gather(inputs: int, weight_format: WeightFormat) -> None:
+    assert_equals_portable(replace(layer_of(3, inputs, 3), weight_format=weight_format))
+
+
+@pytest.mark.parametrize(("source", "target", "weight_format"), FORMATS)
+@pytest.mark.parametrize("outputs", [3, 4, 5, 6, 7, 8, 127, 128])
+def test_outputs_near_triples_and_the_reach_of_a_store(
+    outputs: int, source: Format, target: Format, weight_format: WeightFormat
+) -> None:
+    layer = layer_of(3, 4, outputs)
+    assert_equals_portable(replace(layer, source=source, target=target, weight_format=weight_format))
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("inputs", [72, 73, 96, 100, 132, 133, 256, 300])
+def test_many_inputs_are_cut_into_segments(inputs: int, weight_format: WeightFormat) -> None:
+    layer = layer_of(2, inputs, 3, shifts=(9,))
+    assert segments(layer.weights).count > 1
+    assert_equals_portable(replace(layer, weight_format=weight_format))
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("paired_loads", [False, True])
+@pytest.mark.parametrize("inputs", [5, 18, 70])
+def test_either_kind_of_loads(inputs: int, paired_loads: bool, weight_format: WeightFormat) -> None:
+    layer = layer_of(3, inputs, 4)
+    assert_equals_portable(replace(layer, paired_loads=paired_loads, weight_format=weight_format))
+
+
+@pytest.mark.parametrize("inputs", [8, 68])
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize(
+    ("shifts", "zero_point", "minimum", "maximum"),
+    [
+        ((6, 7), -128, -128, 127),
+        ((2, 12), -128, -128, 127),
+        ((6,), 5, -128, 127),
+        ((4, 6, 7), -9, -128, 127),
+        ((0,), 3, -128, 127),
+        ((6,), -100, -100, 127),
+        ((6,), -128, -128, 50),
+        ((5, 7), 4, -20, 33),
+    ],
+)
+def test_every_requantization(
+    shifts: tuple[int, ...],
+    zero_point: int,
+    minimum: int,
+    maximum: int,
+    weight_format: WeightFormat,
+    inputs: int,
+) -> None:
+    layer = layer_of(4, inputs, 6, shifts, zero_point)
+    assert_equals_portable(
+        replace(layer, output_min=minimum, output_max=maximum, weight_format=weight_format)
+    )
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("offset", [1, 2])
+def test_nhwc_needs_no_alignment(offset: int, weight_format: WeightFormat) -> None:
+    assert_equals_portable(replace(layer_of(3, 9, 5), weight_format=weight_format), align=(offset, offset))
+
+
+def layer_at_the_bound() -> PointwiseLayer:
+    """Sums of |w| of 12288, 4095 and 4095: each as large as one segment may hold."""
+    weights = np.zeros((3, 96), np.int8)
+    weights[0] = -128
+    weights[1:, :31], weights[1:, 31] = -128, 127
+    return replace(layer_of(4, 96, 3, shifts=(14,)), weights=weights, bias=np.array([-5, 7, 0]))
+
+
+def test_lanes_at_their_bound_do_not_meet() -> None:
+    layer = layer_at_the_bound()
+    assert segments(layer.weights).count == 1
+    largest = np.where(layer.weights[1] < 0, -128, 127).astype(np.int8)
+    smallest = -1 - largest
+    for first, second in [(largest, largest), (largest, smallest), (smallest, largest), (smallest, smallest)]:
+        assert_equals_portable(layer, np.stack([first, second, second, first]))
+
+
+@pytest.mark.parametrize("channel", range(3))
+def test_one_beyond_the_bound_of_lanes_needs_another_segment(channel: int) -> None:
+    weights = layer_at_the_bound().weights
+    weights = np.concatenate([weights, np.zeros((3, 1), np.int8)], axis=1)
+    weights[channel, 96] = 1
+    assert segments(weights).count > 1
+
+
+@pytest.mark.parametrize("source", Format)
+def test_zeros_and_single_ones(source: Format) -> None:
+    layer = replace(layer_of(4, 6, 4, shifts=(3,)), source=source)
+    image = np.zeros((4, 6), np.int8)
+    assert_equals_portable(layer, image)
+    for pixel in range(4):
+        one = image.copy()
+        one[pixel, pixel] = 1
+        assert_equals_portable(layer, one)
+
+
+def test_a_large_bias_leaves_the_lanes_out() -> None:
+    layer = layer_of(2, 8, 3, shifts=(14,))
+    assert_equals_portable(replace(layer, bias=np.array([1 << 20, -(1 << 20), 1 << 24])))
+
+
+def test_a_bias_beyond_any_form_is_refused() -> None:
+    layer = replace(layer_of(2, 8, 3), bias=np.array([0, 1 << 30, 0]))
+    with pytest.raises(Refusal, match="output channel 1: the scaled sum"):
+        pointwise_lanes(layer, "kernel")
+
+
+@pytest.mark.parametrize(("pixels", "outputs"), [(1, 3), (2, 2)])
+def test_what_does_not_fill_the_lanes_is_refused(pixels: int, outputs: int) -> None:
+    with pytest.raises(Refusal, match="fill the lanes"):
+        pointwise_lanes(layer_of(pixels, 4, outputs), "kernel")
+
+
+@pytest.mark.parametrize("outputs", range(3, 12))
+def test_triples_cover_every_output_in_ascending_order(outputs: int) -> None:
+    found = triples(outputs)
+    assert sorted({channel for triple in found for channel in triple}) == list(range(outputs))
+    assert len(found) == -(-outputs // 3)
+
+
+@pytest.mark.parametrize("inputs", [40, 64, 100, 144, 256, 1000])
+def test_segments_cover_the_inputs_once(inputs: int) -> None:
+    weights = np.random.default_rng(inputs).integers(-127, 128, (7, inputs)).astype(np.int8)
+    cut = segments(weights)
+    covered = [index for begin, size in cut.ranges for index in range(begin, begin + size)]
+    assert covered == list(range(inputs))
+
+
+@pytest.mark.parametrize("outputs", [3, 4, 7, 8])
+@pytest.mark.parametrize("pixels", [4, 5])
+def test_output_may_overwrite_inputs_of_pairs_already_read(pixels: int, outputs: int) -> None:
+    layer = layer_of(pixels, 8, outputs)
+    image = image_of(layer)
+    kernel = pointwise_lanes(layer, "kernel")
+    source = ArmFunction(_in_place(kernel.assembly), "in_place")
+    done = source(image, kernel.constants, np.zeros(kernel.scratch_bytes, np.uint8))
+    written = done.arrays[0].reshape(-1)[: pixels * outputs].reshape(pixels, outputs)
+    assert np.array_equal(written, portable_pointwise(layer, image))
+
+
+def _in_place(assembly: str) -> str:
+    """A function of (tensor, constants, scratch) around the kernel, its output where its input is."""
+    return f"""{assembly}
+.global in_place
+.type in_place, %function
+in_place:
+    mov r3, r2
+    mov r2, r1
+    mov r1, r0
+    b kernel
+"""
