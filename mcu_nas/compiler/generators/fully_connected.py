@@ -36,13 +36,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
-from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.fully_connected_weights import (
+    BLOCK,
+    FullyConnectedLayer,
+    WeightFormat,
+    check_pairs,
+    folded_bias,
+    group_words,
+)
+from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.requantization import (
-    Requantization,
     Rescaling,
     instructions,
     largest_sums,
@@ -50,8 +56,8 @@ from mcu_nas.compiler.generators.requantization import (
 )
 
 GROUP = 4  # outputs computed together
-BLOCK = 8  # inputs of an unrolled step
-LOOP_BLOCKS, REST_BLOCKS = 9, 4  # unrolled at most: for groups of four, and for the outputs that remain
+MANY_GROUPS = 8  # from here on, speed is worth code
+LOOP_BLOCKS, FEW_BLOCKS = 9, 4  # unrolled at most: where there are many groups, and elsewhere
 
 _SUMS = ("r2", "r3", "r4", "r5")
 _INPUTS = ("r6", "r7", "r8", "r9")
@@ -59,25 +65,6 @@ _WEIGHTS = ("r10", "r11", "r12", "lr")
 # Stack words in the order in which one LDM after a group's sums reads them, then the end of the input loop.
 _BEGIN, _FACTOR, _OUT, _END, _LOOP_END, _FRAME = 0, 4, 12, 16, 20, 28
 _SAVED = 36  # r4-r11, lr
-
-
-class WeightFormat(Enum):
-    """How the constants hold a weight: its bytes."""
-
-    INT8 = 1
-    INT16 = 2
-
-
-@dataclass(frozen=True)
-class FullyConnectedLayer:
-    """A fully connected layer: weights int8 (outputs, inputs), TFLite's layout; bias
-    int64 (outputs,), input zero point not folded."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-    input_zero_point: int
-    requantization: Requantization
-    weight_format: WeightFormat
 
 
 def fully_connected(layer: FullyConnectedLayer, symbol: str) -> GeneratedKernel:
@@ -89,16 +76,16 @@ def fully_connected(layer: FullyConnectedLayer, symbol: str) -> GeneratedKernel:
     Raises:
         Refusal: a channel breaks a bound of this module's docstring; another kernel has to run the layer.
     """
-    largest = largest_sums(layer.weights, _folded_bias(layer))
-    _check_pairs(layer, largest)
+    largest = largest_sums(layer.weights, folded_bias(layer))
+    check_pairs(layer, largest)
     scaling = _Scaling(rescaling(layer.requantization, largest, scale_bits=1))
     groups, rest = divmod(len(layer.weights), GROUP)
     width = -(-layer.weights.shape[1] // 4) * 4
     bodies = [
         _Body(layer.weight_format, count, times, width, unrolled, scaling)
         for count, times, unrolled in (
-            (GROUP, groups, LOOP_BLOCKS),
-            (rest, 1, REST_BLOCKS if groups else LOOP_BLOCKS),
+            (GROUP, groups, LOOP_BLOCKS if groups >= MANY_GROUPS else FEW_BLOCKS),
+            (rest, 1, FEW_BLOCKS),
         )
         if count and times
     ]
@@ -106,7 +93,8 @@ def fully_connected(layer: FullyConnectedLayer, symbol: str) -> GeneratedKernel:
     first = 0
     for body in bodies:
         for _ in range(body.times):
-            parts.append(_group_constants(layer, slice(first, first + body.count), width, scaling))
+            outputs = slice(first, first + body.count)
+            parts.append(np.concatenate([group_words(layer, outputs, width), scaling.group_words(outputs)]))
             first += body.count
     lines = [*_widen(layer.weights.shape[1]), *scaling.shared_lines()]
     for body in bodies:
@@ -320,57 +308,3 @@ def _function(symbol: str, layer: FullyConnectedLayer, lines: list[str]) -> str:
     body = ("push {r4-r11, lr}", f"sub sp, #{_FRAME}", *lines, f"add sp, #{_FRAME}", "pop {r4-r11, pc}")
     indented = (line if line.endswith(":") else f"    {line}" for line in body)
     return "\n".join((*head, *indented, f".size {symbol}, . - {symbol}")) + "\n"
-
-
-def _folded_bias(layer: FullyConnectedLayer) -> np.ndarray:
-    """int64 (outputs,)."""
-    return layer.bias.astype(np.int64) - layer.input_zero_point * layer.weights.sum(axis=1, dtype=np.int64)
-
-
-def _check_pairs(layer: FullyConnectedLayer, largest: np.ndarray) -> None:
-    """Raises Refusal where a pair's second sum, or a pair's lane, may leave its register."""
-    if layer.weight_format is WeightFormat.INT16:
-        return
-    pairs = len(layer.weights) // 2 * 2
-    if largest[1:pairs:2].max(initial=0) >= 2**23:
-        raise Refusal(f"output {1 + 2 * largest[1:pairs:2].argmax()}: 256 times its sum may leave 32 bits")
-    first, second = layer.weights[0:pairs:2], layer.weights[1:pairs:2]
-    beyond = ((second == -128) & (first < 0)).any(axis=1)
-    if beyond.any():
-        raise Refusal(f"output {1 + 2 * beyond.argmax()}: a weight of -128 beside a negative one")
-
-
-def _group_constants(layer: FullyConnectedLayer, outputs: slice, width: int, scaling: _Scaling) -> np.ndarray:
-    """int64, of which the lowest 32 bits are the words."""
-    weights = np.zeros((outputs.stop - outputs.start, width), np.int64)
-    weights[:, : layer.weights.shape[1]] = layer.weights[outputs]
-    bias = _folded_bias(layer)[outputs]
-    if layer.weight_format is WeightFormat.INT16:
-        starts, strands = 2 * bias, [_lanes(2 * row) for row in weights]
-    else:
-        starts, strands = bias.copy(), []
-        for first in range(0, len(weights) - 1, 2):
-            starts[first + 1] = bias[first] + 256 * bias[first + 1]
-            strands.append(_lanes(weights[first] + 256 * weights[first + 1]))
-        if len(weights) % 2:
-            strands.append(np.frombuffer(weights[-1].astype(np.int8).tobytes(), "<u4").astype(np.int64))
-    return np.concatenate([starts, _block_by_block(strands, width), scaling.group_words(outputs)])
-
-
-def _lanes(values: np.ndarray) -> np.ndarray:
-    """int16 values (4 n,) as the words (v0, v2), (v1, v3), (v4, v6), ...: int64 (2 n,)."""
-    even, odd = values.reshape(-1, 2, 2).transpose(2, 0, 1)  # (n, 2) each: v0 v2, v1 v3
-    words = [(pair[:, 0] & 0xFFFF) + ((pair[:, 1] & 0xFFFF) << 16) for pair in (even, odd)]
-    return np.stack(words, axis=1).reshape(-1)
-
-
-def _block_by_block(strands: list[np.ndarray], width: int) -> np.ndarray:
-    """Words of several strands over the same inputs, interleaved by blocks of inputs."""
-    steps = range(0, width, BLOCK)
-    return np.concatenate(
-        [
-            strand[len(strand) * start // width : len(strand) * min(start + BLOCK, width) // width]
-            for start in steps
-            for strand in strands
-        ]
-    )

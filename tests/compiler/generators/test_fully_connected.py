@@ -14,11 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction, Call
-from mcu_nas.compiler.generators.fully_connected import (
-    FullyConnectedLayer,
-    WeightFormat,
-    fully_connected,
-)
+from mcu_nas.compiler.generators.fully_connected import fully_connected
+from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.resources import firmware_dir
