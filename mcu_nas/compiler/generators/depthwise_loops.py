@@ -45,7 +45,8 @@ class RowPlan:
         """
         outputs = len(step.registers.sums)
         must_be_even = step.format is Format.PAIRS or (step.row.stride % 2 and outputs < columns)
-        reached = (outputs - 1) * step.pixel_bytes <= STORE_REACH
+        stores = outputs // 2 if step.format is Format.PAIRS else outputs
+        reached = (stores - 1) * step.pixel_bytes <= STORE_REACH
         if outputs > columns or not reached or (must_be_even and outputs % 2):
             return None
         steps, rest = divmod(columns, outputs)

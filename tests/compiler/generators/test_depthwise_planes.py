@@ -31,12 +31,12 @@ def random_image(rng: np.random.Generator, planes: Planes) -> np.ndarray:
 
 
 def run(kernel: GeneratedKernel, source: np.ndarray, out: np.ndarray, align: tuple[int, int]) -> np.ndarray:
-    """The output after a call, whose use of the stack is what the kernel states."""
+    """The output after a call, which uses the stack that the kernel states; a last word may look unused."""
     scratch = np.full(kernel.scratch_bytes, 0x77, np.uint8)
     call = ArmFunction(kernel.assembly, kernel.symbol)(
         source, out, kernel.constants, scratch, align=(*align, 4, 4)
     )
-    assert call.stack_bytes == kernel.stack_bytes
+    assert call.stack_bytes <= kernel.stack_bytes < call.stack_bytes + 8
     return call.arrays[1]
 
 
@@ -53,16 +53,20 @@ def assert_equals_portable(
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("taps", [3, 5, 7])
-@pytest.mark.parametrize("same", [True, False], ids=["same", "valid"])
-def test_every_width_gives_the_portable_kernels_outputs(
-    driver: KernelDriver, taps: int, stride: int, same: bool
-) -> None:
+def test_every_width_gives_the_portable_kernels_outputs(driver: KernelDriver, taps: int, stride: int) -> None:
     rng = np.random.default_rng(taps * 10 + stride)
-    for columns in (*range(1, 20), 24, 35):
-        if same or columns >= taps:
-            rows = taps + columns % 3
-            layer = depthwise_layer(rng, (rows, columns, 1 + columns % 3), (taps, taps), stride, same=same)
-            assert_equals_portable(driver, layer, random_image(rng, layer.planes))
+    for columns in (*range(1, 13), 20, 31):
+        layer = depthwise_layer(rng, (taps + columns % 3, columns, 1 + columns % 3), (taps, taps), stride)
+        assert_equals_portable(driver, layer, random_image(rng, layer.planes))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("taps", [3, 5, 7])
+def test_windows_without_padding(driver: KernelDriver, taps: int, stride: int) -> None:
+    rng = np.random.default_rng(taps * 10 + stride)
+    for columns in range(taps, taps + 5):
+        layer = depthwise_layer(rng, (taps + columns % 3, columns, 2), (taps, taps), stride, same=False)
+        assert_equals_portable(driver, layer, random_image(rng, layer.planes))
 
 
 @pytest.mark.parametrize("taps", [(3, 7), (7, 3), (5, 3)], ids=str)
@@ -114,19 +118,18 @@ def test_pixels_may_lie_far_apart(driver: KernelDriver, channels: int, output: F
     assert_equals_portable(driver, layer, random_image(rng, layer.planes))
 
 
-@pytest.mark.parametrize("columns", [62, 64, 120, 254, 160])
-@pytest.mark.parametrize(("taps", "stride"), [(3, 1), (3, 2), (5, 2), (7, 1)])
-def test_long_rows_are_computed_or_refused(
-    driver: KernelDriver, columns: int, taps: int, stride: int
-) -> None:
+@pytest.mark.parametrize(("taps", "stride", "columns"), [(3, 1, 400), (3, 2, 255), (5, 2, 200), (7, 1, 150)])
+def test_long_rows_are_computed(driver: KernelDriver, taps: int, stride: int, columns: int) -> None:
     rng = np.random.default_rng(5)
     layer = depthwise_layer(rng, (taps + 1, columns, 1), (taps, taps), stride)
-    reach = (taps - 1 - (taps - 1) // 2) * 2 * layer.planes.row_stride + 32
-    if reach > 1020:
-        with pytest.raises(Refusal, match="rows lie too far apart"):
-            depthwise_planes(layer, "depthwise")
-    else:
-        assert_equals_portable(driver, layer, random_image(rng, layer.planes))
+    assert_equals_portable(driver, layer, random_image(rng, layer.planes))
+
+
+@pytest.mark.parametrize(("taps", "columns"), [(3, 512), (5, 256), (7, 170)])
+def test_rows_out_of_reach_are_refused(taps: int, columns: int) -> None:
+    layer = depthwise_layer(np.random.default_rng(5), (taps + 1, columns, 1), (taps, taps), 1)
+    with pytest.raises(Refusal, match="rows lie too far apart"):
+        depthwise_planes(layer, "depthwise")
 
 
 @pytest.mark.parametrize("value", [-128, 0, 127])
