@@ -14,7 +14,7 @@ from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LaneP
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.three_lanes import LANES, triples
 
-_INPUT, _PIXELS_LEFT, _CONSTANTS = 5, 6, 7  # slots; STREAM holds the pair's activations
+INPUT, PIXELS_LEFT, CONSTANTS = 5, 6, 7  # slots; STREAM holds the pair's activations
 
 
 def by_pairs(plan: LanePlan) -> Iterator[str]:
@@ -22,51 +22,51 @@ def by_pairs(plan: LanePlan) -> Iterator[str]:
     layer = plan.layer
     gathers = layer.source is Format.NHWC
     yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
-    yield from (f"str r2, {plan.slot(_CONSTANTS)}", f"mov r12, #{layer.pixels}")
-    yield f"str r12, {plan.slot(_PIXELS_LEFT)}"
+    yield from (f"str r2, {plan.slot(CONSTANTS)}", f"mov r12, #{layer.pixels}")
+    yield f"str r12, {plan.slot(PIXELS_LEFT)}"
     yield f"str r1, {plan.slot(OUT1 if layer.target is Format.NHWC else OUT0)}"
     if gathers:
-        yield from (f"str r3, {plan.slot(STREAM)}", f"str r0, {plan.slot(_INPUT)}")
+        yield from (f"str r3, {plan.slot(STREAM)}", f"str r0, {plan.slot(INPUT)}")
     else:
         yield f"str r0, {plan.slot(STREAM)}"
     yield "1:  @ a pair of pixels"
     if gathers:
         yield from _gathered(plan)
-    yield from _outputs_of_pair(plan)
-    yield from _triples(plan)
+    yield from outputs_of_pair(plan)
+    yield from triples_of_pair(plan)
     if not gathers:
         yield from (*add_constant("r0", "r0", 4 * layer.inputs), f"str r0, {plan.slot(STREAM)}")
-    yield from (f"ldr r6, {plan.slot(_PIXELS_LEFT)}", "subs r6, #2", f"str r6, {plan.slot(_PIXELS_LEFT)}")
+    yield from (f"ldr r6, {plan.slot(PIXELS_LEFT)}", "subs r6, #2", f"str r6, {plan.slot(PIXELS_LEFT)}")
     yield from ("bgt.w 1b", f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
 
 
 def _gathered(plan: LanePlan) -> Iterator[str]:
     """The pair into scratch; the last pixel of an odd number twice."""
     layer = plan.layer
-    yield f"ldr r0, {plan.slot(_INPUT)}"
+    yield f"ldr r0, {plan.slot(INPUT)}"
     yield from add_constant("r2", "r0", layer.inputs)
     if layer.pixels % 2:
-        yield from (f"ldr r12, {plan.slot(_PIXELS_LEFT)}", "cmp r12, #1", "it eq", "moveq r2, r0")
+        yield from (f"ldr r12, {plan.slot(PIXELS_LEFT)}", "cmp r12, #1", "it eq", "moveq r2, r0")
     yield f"ldr r1, {plan.slot(STREAM)}"
     yield from gather_pair(layer.inputs)
-    yield f"str r2, {plan.slot(_INPUT)}"
+    yield f"str r2, {plan.slot(INPUT)}"
 
 
-def _outputs_of_pair(plan: LanePlan) -> Iterator[str]:
+def outputs_of_pair(plan: LanePlan) -> Iterator[str]:
     """Where the pair's outputs go, where its triples end, and r0 and r1 for the first block."""
     layer = plan.layer
     if layer.target is Format.NHWC:
         yield f"ldr r11, {plan.slot(OUT1)}  @ behind the pair before"
         yield from add_constant("r12", "r11", layer.outputs)
         if layer.pixels % 2:
-            yield from (f"ldr r2, {plan.slot(_PIXELS_LEFT)}", "cmp r2, #1", "it eq", "moveq r12, r11")
+            yield from (f"ldr r2, {plan.slot(PIXELS_LEFT)}", "cmp r2, #1", "it eq", "moveq r12, r11")
         yield f"strd r11, r12, {plan.slot(OUT0)}"
-    yield from (f"ldr r0, {plan.slot(STREAM)}", f"ldr r1, {plan.slot(_CONSTANTS)}")
+    yield from (f"ldr r0, {plan.slot(STREAM)}", f"ldr r1, {plan.slot(CONSTANTS)}")
     whole = layer.outputs // LANES * plan.constants_bytes
     yield from (*add_constant("r12", "r1", whole), f"str r12, {plan.slot(END)}")
 
 
-def _triples(plan: LanePlan) -> Iterator[str]:
+def triples_of_pair(plan: LanePlan) -> Iterator[str]:
     """All triples of a pair, and after them one that overlaps the last, where there is one."""
     layer = plan.layer
     yield "2:  @ a triple of channels"
@@ -76,7 +76,7 @@ def _triples(plan: LanePlan) -> Iterator[str]:
     yield from (f"strd r11, r12, {plan.slot(OUT0)}", "cmp r1, lr", "bne.w 2b")
     back = -layer.outputs % LANES
     if back:
-        yield f"ldr r6, {plan.slot(_CONSTANTS)}"
+        yield f"ldr r6, {plan.slot(CONSTANTS)}"
         yield from add_constant("r6", "r6", len(triples(layer.outputs)) * plan.constants_bytes)
         yield from ("cmp r1, r6", "beq 4f", f"str r6, {plan.slot(END)}")
         if layer.target is Format.NHWC:

@@ -1,0 +1,131 @@
+"""Convolutions of any window and stride, ARMv7E-M, as a pointwise product of gathered windows.
+
+For each two neighbouring outputs their windows are gathered into scratch (window_gather.py), 4 bytes for each
+of rows × columns × inputs values; then all triples of output channels are computed by three_lanes.py, three
+products an SMLAL. Constants, exactness and the order of triples are those of lane_plan.py and
+lanes_by_pairs.py with packed weights, 8 bytes for 3.
+
+Floor: 0.458 instructions a multiplication. Gathering adds 15 / 8 / outputs, or 0.12 for 16 outputs; splitting
+lanes, bias, requantization and stores 41 / 6 / (rows × columns × inputs).
+
+Slot of the stack frame beside lanes_by_pairs.py's: row and column of the next window's first tap, int16 each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mcu_nas.compiler.generators.conv_layer import ConvLayer
+from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, OUT1, STREAM, LanePlan, lane_plan
+from mcu_nas.compiler.generators.lanes_by_pairs import (
+    CONSTANTS,
+    INPUT,
+    PIXELS_LEFT,
+    outputs_of_pair,
+    triples_of_pair,
+)
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.three_lanes import LANES, triples
+from mcu_nas.compiler.generators.window_gather import ORIGINS_BYTES, window_pair, zero_point_bytes
+
+_ORIGIN = 8  # slot
+_SAVED_BYTES = 36  # r4-r11, lr
+_LONGEST_SIDE = 1 << 15  # origins are int16
+
+
+def conv_lanes(layer: ConvLayer, symbol: str, *, paired_loads: bool = False) -> GeneratedKernel:
+    """The kernel of one layer.
+
+    in, out: int8 NHWC, any alignment; out may overlap in where it begins ``overlap_distance`` or more bytes
+    before it. constants, scratch: 4-byte aligned. paired_loads: LDRD instead of LDM in the products' loop.
+
+    Raises:
+        Refusal: fewer than two output pixels or three output channels, sizes beyond an instruction's reach,
+            or no exact requantization.
+    """
+    if layer.pixels < 2 or layer.out_channels < LANES:
+        raise Refusal("two pixels and three output channels are the least that fill the lanes")
+    if layer.out_channels > FARTHEST_STORE or max(layer.image) >= _LONGEST_SIDE:
+        raise Refusal("outputs or rows lie farther apart than an instruction reaches")
+    plan = lane_plan(_as_pointwise(layer, paired_loads))
+    lines = function(symbol, _all_pairs(layer, plan), is_global=True)
+    return GeneratedKernel(
+        symbol=symbol,
+        assembly=assembly_file(_comment(layer), lines),
+        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.out_channels)]),
+        scratch_bytes=plan.scratch_bytes + zero_point_bytes(layer),
+        stack_bytes=_SAVED_BYTES + plan.frame_bytes + ORIGINS_BYTES + 8,
+    )
+
+
+def _as_pointwise(layer: ConvLayer, paired_loads: bool) -> PointwiseLayer:
+    asked = layer.requantization
+    return PointwiseLayer(
+        pixels=layer.pixels,
+        weights=layer.weights.reshape(layer.out_channels, -1),
+        bias=layer.bias,
+        input_zero_point=layer.input_zero_point,
+        multipliers=asked.multipliers,
+        shifts=asked.shifts,
+        output_zero_point=asked.zero_point,
+        output_min=asked.minimum,
+        output_max=asked.maximum,
+        paired_loads=paired_loads,
+    )
+
+
+def _all_pairs(layer: ConvLayer, plan: LanePlan) -> Iterator[str]:
+    rows, columns = (origin & 0xFFFF for origin in layer.first_origin)
+    yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
+    yield from (f"str r0, {plan.slot(INPUT)}", f"str r1, {plan.slot(OUT1)}")
+    yield from (f"str r2, {plan.slot(CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
+    yield from (*_number("r12", layer.pixels), f"str r12, {plan.slot(PIXELS_LEFT)}")
+    yield from (f"movw r4, #{rows}", f"movt r4, #{columns}", f"str r4, {plan.slot(_ORIGIN)}")
+    yield "1:  @ a pair of outputs"
+    yield from _origins(layer, plan)
+    yield f"ldr r1, {plan.slot(STREAM)}"
+    yield from window_pair(layer, plan.layer.inputs, plan.slot(INPUT))
+    yield from outputs_of_pair(plan)
+    yield from triples_of_pair(plan)
+    yield from (f"ldr r6, {plan.slot(PIXELS_LEFT)}", "subs r6, #2", f"str r6, {plan.slot(PIXELS_LEFT)}")
+    yield from ("bgt.w 1b", f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
+
+
+def _origins(layer: ConvLayer, plan: LanePlan) -> Iterator[str]:
+    """r4, r5 and r6, r7: the first taps of both windows; the slot: that of the next pair's first window.
+
+    The last of an odd number is paired with itself.
+    """
+    yield "@ row and column of both windows' first taps"
+    yield from (f"ldr r5, {plan.slot(_ORIGIN)}", "sxth r4, r5", "asr r5, r5, #16")
+    yield from ("mov r6, r4", "mov r7, r5", *_next_origin(layer))
+    yield from ("mov r9, r6", "mov r10, r7", *_next_origin(layer))
+    yield from ("pkhbt r6, r6, r7, lsl #16", f"str r6, {plan.slot(_ORIGIN)}", "mov r6, r9", "mov r7, r10")
+    if layer.pixels % 2:
+        yield from (f"ldr r12, {plan.slot(PIXELS_LEFT)}", "cmp r12, #1", "itt eq")
+        yield from ("moveq r6, r4", "moveq r7, r5")
+
+
+def _next_origin(layer: ConvLayer) -> Iterator[str]:
+    """r6, r7: the origin of the next output's window, in this row or the next."""
+    yield from (f"movw r8, #{layer.last_origin[1] & 0xFFFF}", "sxth r8, r8", "cmp r7, r8", "itee ne")
+    yield from (f"addne r7, r7, #{layer.stride[1]}", f"addeq r6, r6, #{layer.stride[0]}")
+    yield f"mvneq r7, #{layer.pad[1] - 1}" if layer.pad[1] else "moveq r7, #0"
+
+
+def _number(register: str, value: int) -> Iterator[str]:
+    yield f"movw {register}, #{value & 0xFFFF}"
+    if value >> 16:
+        yield f"movt {register}, #{value >> 16}"
+
+
+def _comment(layer: ConvLayer) -> list[str]:
+    shapes = ("×".join(map(str, sizes)) for sizes in ((*layer.image, layer.in_channels), layer.weights.shape))
+    return [
+        "Convolution, input {}, weights {}, stride {}×{}.".format(*shapes, *layer.stride),
+        "r0 in, r1 out, r2 constants, r3 scratch. conv_lanes.py explains it.",
+    ]

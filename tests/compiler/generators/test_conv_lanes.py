@@ -1,0 +1,185 @@
+"""Generated three-lane convolutions on a simulated Cortex-M7 equal firmware/kernels/conv.c, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.kernels.arm_function import ArmFunction
+from mcu_nas.compiler.generators.conv_lanes import conv_lanes
+from mcu_nas.compiler.generators.conv_layer import ConvLayer, overlap_distance
+from mcu_nas.compiler.generators.generated import Refusal
+from mcu_nas.compiler.generators.requantization import Requantization
+from tests.compiler.generators.portable_conv import portable_conv
+from tests.kernels.kernel_driver import Axis
+
+Pair = tuple[int, int]
+RECTIFIED, ANY_SIGN = -128, 5  # output zero points whose clamp hides negative ties, and not
+
+
+def layer_of(
+    image: Pair,
+    channels: Pair,
+    window: Pair = (3, 3),
+    stride: Pair = (2, 2),
+    *,
+    same: bool = True,
+    zero_point: int = RECTIFIED,
+    seed: int = 0,
+) -> ConvLayer:
+    """Random weights, outputs that fill int8, TFLite's padding."""
+    rng = np.random.default_rng(seed)
+    inputs, outputs = channels
+    out, pad = [], []
+    for size, taps, step in zip(image, window, stride, strict=True):
+        count = -(-size // step) if same else (size - taps) // step + 1
+        out.append(count)
+        pad.append(max((count - 1) * step + taps - size, 0) // 2 if same else 0)
+    shift = round(np.log2(74.0 * 74.0 * (window[0] * window[1] * inputs) ** 0.5 / 50.0))
+    factors = (rng.integers(2**30, 2**31, outputs), -shift + rng.integers(-1, 2, outputs))
+    return ConvLayer(
+        image=image,
+        out=(out[0], out[1]),
+        stride=stride,
+        pad=(pad[0], pad[1]),
+        weights=rng.integers(-128, 128, (outputs, *window, inputs)).astype(np.int8),
+        bias=rng.integers(-3000, 3000, outputs),
+        input_zero_point=int(rng.integers(-128, 128)),
+        requantization=Requantization(*factors, zero_point),
+    )
+
+
+def image_of(layer: ConvLayer, seed: int = 1) -> np.ndarray:
+    shape = (*layer.image, layer.in_channels)
+    return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
+
+
+def expected(layer: ConvLayer, image: np.ndarray) -> np.ndarray:
+    y, x = (
+        Axis(layer.image[axis], layer.out[axis], layer.window[axis], layer.stride[axis], layer.pad[axis], 1)
+        for axis in (0, 1)
+    )
+    scaling = layer.requantization
+    return portable_conv(image, layer.weights, layer.bias, layer.input_zero_point, scaling, (y, x))
+
+
+def assert_equal(layer: ConvLayer, image: np.ndarray, *, paired_loads: bool = False, align: int = 1) -> int:
+    """The kernel's stack bytes."""
+    kernel = conv_lanes(layer, "layer_3", paired_loads=paired_loads)
+    out = np.zeros((*layer.out, layer.out_channels), np.int8)
+    scratch = np.full(kernel.scratch_bytes, 0xA5, np.uint8)
+    function = ArmFunction(kernel.assembly, kernel.symbol)
+    call = function(image, out, kernel.constants, scratch, align=(align, align, 4, 4))
+    want = expected(layer, image)
+    wrong = np.argwhere(call.arrays[1] != want)
+    if wrong.size:
+        where = tuple(wrong[0])
+        pytest.fail(f"{len(wrong)} differ, first {where}: {call.arrays[1][where]}, portable {want[where]}")
+    assert call.stack_bytes <= kernel.stack_bytes
+    return call.stack_bytes
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["SAME", "VALID"])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 2), (3, 2)])
+@pytest.mark.parametrize("window", [(1, 1), (3, 3), (2, 5)])
+def test_windows_and_strides(window: Pair, stride: Pair, same: bool) -> None:
+    layer = layer_of((9, 10), (4, 4), window, stride, same=same)
+    assert_equal(layer, image_of(layer))
+
+
+@pytest.mark.parametrize("channels", [(1, 3), (2, 5), (3, 16), (5, 4), (18, 3), (33, 3)])
+def test_every_remainder_of_channels(channels: Pair) -> None:
+    layer = layer_of((5, 6), channels, zero_point=ANY_SIGN)
+    assert_equal(layer, image_of(layer))
+
+
+@pytest.mark.parametrize("image", [(3, 3), (1, 4), (7, 1), (2, 5), (8, 8)])
+def test_small_and_odd_images(image: Pair) -> None:
+    layer = layer_of(image, (4, 3), (3, 3), (1, 1), seed=sum(image))
+    assert_equal(layer, image_of(layer))
+
+
+def test_first_layer_of_a_keyword_spotter() -> None:
+    layer = layer_of((13, 10), (1, 8), (10, 4))
+    assert_equal(layer, image_of(layer))
+
+
+@pytest.mark.parametrize("value", [-128, 127])
+@pytest.mark.parametrize("weight", [-128, 127, 0])
+def test_saturated_images_and_weights_cut_into_segments(value: int, weight: int) -> None:
+    layer = layer_of((4, 4), (32, 3))
+    layer = replace(layer, weights=np.full_like(layer.weights, weight))
+    assert_equal(layer, np.full_like(image_of(layer), value))
+
+
+@pytest.mark.parametrize("align", [1, 2, 4])
+def test_input_and_output_may_begin_at_any_address(align: int) -> None:
+    layer = layer_of((6, 6), (4, 4))
+    assert_equal(layer, image_of(layer), align=align)
+
+
+def test_loads_of_two_words_compute_the_same() -> None:
+    layer = layer_of((6, 6), (6, 4))
+    assert_equal(layer, image_of(layer), paired_loads=True)
+
+
+def test_a_pair_at_the_border_needs_the_stated_stack() -> None:
+    layer = layer_of((6, 6), (4, 4))
+    assert assert_equal(layer, image_of(layer)) == conv_lanes(layer, "layer_3").stack_bytes
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    image=st.tuples(st.integers(3, 9), st.integers(3, 9)),
+    channels=st.tuples(st.integers(1, 9), st.integers(3, 8)),
+    window=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 2)),
+    same=st.booleans(),
+    zero_point=st.sampled_from([-128, -3, 127]),
+    seed=st.integers(0, 1000),
+)
+def test_any_layer(
+    image: Pair, channels: Pair, window: Pair, stride: Pair, same: bool, zero_point: int, seed: int
+) -> None:
+    layer = layer_of(image, channels, window, stride, same=same, zero_point=zero_point, seed=seed)
+    if layer.pixels > 1:
+        assert_equal(layer, image_of(layer, seed))
+
+
+@pytest.mark.parametrize(("channels", "stride"), [((4, 4), (1, 1)), ((4, 8), (2, 2)), ((8, 4), (2, 1))])
+def test_output_may_overlap_its_input_by_the_stated_distance(channels: Pair, stride: Pair) -> None:
+    layer = layer_of((7, 6), channels, (3, 3), stride)
+    image = image_of(layer)
+    distance = overlap_distance(layer)
+    kernel = conv_lanes(layer, "layer_3")
+    call_in_place = f"""
+    .global in_place
+    .thumb_func
+in_place:
+    mov r1, r0
+    add r0, r0, #{distance}
+    b layer_3
+"""
+    function = ArmFunction(kernel.assembly + call_in_place, "in_place")
+    want = expected(layer, image).reshape(-1)
+    buffer = np.zeros(max(distance + image.size, want.size), np.int8)
+    buffer[distance : distance + image.size] = image.reshape(-1)
+    call = function(buffer, 0, kernel.constants, np.zeros(kernel.scratch_bytes, np.uint8))
+    assert np.array_equal(call.arrays[0][: want.size], want)
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (layer_of((1, 1), (4, 4)), "two pixels"),
+        (layer_of((6, 6), (4, 2)), "three output channels"),
+        (layer_of((6, 6), (1, 4200)), "farther apart"),
+    ],
+)
+def test_what_it_does_not_serve_is_refused(layer: ConvLayer, reason: str) -> None:
+    with pytest.raises(Refusal, match=reason):
+        conv_lanes(layer, "layer_3")
