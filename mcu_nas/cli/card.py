@@ -40,7 +40,8 @@ def command(run: Path, out_dir: Path, as_json: bool) -> None:
     """
     folder = RunFolder.open(run)
     model_path(run)  # says what is missing where there is no winner
-    record = write_card(folder, out_dir, [*run_lines(folder), _card_line(run, out_dir)])
+    with folder.understood():
+        record = write_card(folder, out_dir, [*run_lines(folder), _card_line(run, out_dir)])
     files = [str(out_dir / name) for name in FILES]
     following = f"mcu-nas audit {shlex.quote(str(out_dir / 'model.tflite'))} --board {record['board']}"
     if as_json:

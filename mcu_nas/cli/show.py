@@ -44,12 +44,13 @@ def command(run: Path, as_json: bool) -> None:
     folder = RunFolder.open(run)
     folder.request()  # raises where a later command would
     state = state_of(folder)
-    if as_json:
-        print(json.dumps(_record(folder, state), indent=2))
-        return
-    parts = [*_head(folder, state.run["request"], state), story(state.run), *_log(state)]
-    print("\n\n".join(part for part in parts if part))
-    print(f"\nnext: {_next(folder, state)}")
+    with folder.understood():
+        if as_json:
+            text = json.dumps(_record(folder, state), indent=2)
+        else:
+            parts = [*_head(folder, state.run["request"], state), story(state.run), *_log(state)]
+            text = "\n\n".join(part for part in parts if part) + f"\n\nnext: {_next(folder, state)}"
+    print(text)
 
 
 def _head(folder: RunFolder, request: Mapping[str, Any], state: RunState) -> Iterator[str]:

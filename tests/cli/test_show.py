@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mcu_nas.errors import RunFolderError
 from mcu_nas.search.exploration.history import Evaluation, History, read_log
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run.progress_file import ProgressFile
@@ -126,6 +129,7 @@ def test_log_that_is_only_begun_holds_nothing(tmp_path: Path) -> None:
     [
         ("search.sqlite", "not a database at all, whatever it is called" * 20, "not a search log"),
         ("run.json", "{", "cannot be read"),
+        ("run.json", "[" * 100_000, "run.json cannot be read: maximum recursion depth exceeded"),
     ],
 )
 def test_broken_run_is_one_line(name: str, text: str, message: str, run: RunFolder) -> None:
@@ -135,8 +139,67 @@ def test_broken_run_is_one_line(name: str, text: str, message: str, run: RunFold
     assert message in shown.err
 
 
-def test_broken_progress_is_no_progress(run: RunFolder) -> None:
-    run.progress.write_text("[1,")
+@pytest.mark.parametrize("section", ["stage_one", "supernet", "holdout", "winner", "accuracy", "firmware"])
+@pytest.mark.parametrize("content", [None, [1], {"a": 1}])
+def test_section_that_is_not_as_this_version_writes_it_is_one_line(
+    section: str, content: object, run: RunFolder
+) -> None:
+    run.record(section, content)
+    shown = mcu_nas("show", str(run.path))
+    assert (shown.code, shown.out, shown.err.count("\n")) == (2, "", 1)
+    assert f"error: {run.path}/run.json is not as this version writes it (" in shown.err
+    assert shown.err.endswith("): start the search anew, or use the version of mcu_nas that wrote it\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("architecture = 'x'", "evaluation 0 is damaged: Expecting value"),
+        ("architecture = '[]'", "evaluation 0 is damaged: 'list' object has no attribute 'items'"),
+        ("loss = 'much'", "evaluation 0 is damaged: loss is no number"),
+        ("number = 7", "evaluation 0 is damaged: number 7 stands in its place"),
+    ],
+)
+def test_damaged_evaluation_is_named(change: str, message: str, run: RunFolder) -> None:
+    history = History(run.search_log)
+    history.append(evaluation(0, 0.4, 100))
+    history.close()
+    with contextlib.closing(sqlite3.connect(run.search_log, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE evaluations SET {change}")
+    shown = mcu_nas("show", str(run.path))
+    assert (shown.code, shown.out) == (2, "")
+    assert f"error: {run.search_log}: {message}" in shown.err
+    with pytest.raises(RunFolderError, match=re.escape(message)):
+        History(run.search_log)
+
+
+def test_evaluation_that_cannot_be_written_says_so(run: RunFolder) -> None:
+    history = History(run.search_log)
+    history.append(evaluation(0, 0.4, 100))
+    with contextlib.closing(sqlite3.connect(run.search_log)) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    history._connection.execute(f"PRAGMA max_page_count = {pages}")  # as a full disk is to SQLite
+    with pytest.raises(
+        RunFolderError, match="an evaluation cannot be written: database or disk is full; once"
+    ):
+        for number in range(1, 40):
+            history.append(evaluation(number, 0.4, 100))
+    history.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1,",
+        "{}",
+        "[" * 100_000,
+        '{"stage": 1, "done": 1, "total": 2, "detail": "", "eta_seconds": 1, "unix_time": 0}',
+        '{"stage": "x", "done": "1", "total": 2, "detail": "", "eta_seconds": 1, "unix_time": 0}',
+        '{"stage": "x", "done": 1, "total": 2, "detail": "", "eta_seconds": NaN, "unix_time": 0}',
+    ],
+)
+def test_broken_progress_is_no_progress(text: str, run: RunFolder) -> None:
+    run.progress.write_text(text)
     assert mcu_nas("show", str(run.path)).out.splitlines()[1] == "stopped: nothing done yet"
 
 

@@ -69,6 +69,9 @@ class Evaluation:
 _FIELDS = tuple(field.name for field in fields(Evaluation))  # the columns after the number
 
 
+_COUNTS = ("generation", "macs", "weights_bytes", "peak_bytes", "flash_bytes", "instructions")
+
+
 class History(Sequence[Evaluation]):
     """The evaluations of a run; appending writes to the file before it returns."""
 
@@ -88,15 +91,24 @@ class History(Sequence[Evaluation]):
             raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
         if [column[1] for column in columns] != ["number", *_FIELDS]:
             raise RunFolderError(f"{path}: the search log of another version; start the search anew")
-        self._evaluations = [_evaluation(row[1:]) for row in rows]
+        self._path, self._evaluations = path, _evaluations(path, rows)
 
     def append(self, evaluation: Evaluation) -> None:
-        """Add the next evaluation."""
+        """Add the next evaluation.
+
+        Raises:
+            RunFolderError: it cannot be written.
+        """
         values = [getattr(evaluation, field) for field in _FIELDS]
         values[_FIELDS.index("architecture")] = evaluation.architecture.to_json()
-        self._connection.execute(
-            f"INSERT INTO evaluations VALUES (?{', ?' * len(values)})", (len(self._evaluations), *values)
-        )
+        try:
+            self._connection.execute(
+                f"INSERT INTO evaluations VALUES (?{', ?' * len(values)})", (len(self._evaluations), *values)
+            )
+        except sqlite3.Error as error:
+            raise RunFolderError(
+                f"{self._path}: an evaluation cannot be written: {error}; once it can, --resume goes on"
+            ) from None
         self._evaluations.append(evaluation)
 
     def close(self) -> None:
@@ -134,13 +146,35 @@ def read_log(path: Path) -> list[Evaluation]:
             rows = connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
     except sqlite3.DatabaseError as error:
         raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
-    return [_evaluation(row[1:]) for row in rows]
+    return _evaluations(path, rows)
+
+
+def _evaluations(path: Path, rows: Sequence[Sequence[Any]]) -> list[Evaluation]:
+    """The rows of a log, number by number.
+
+    Raises:
+        RunFolderError: a number is left out, or a row holds what no search writes.
+    """
+    found = []
+    for number, row in enumerate(rows):
+        try:
+            if row[0] != number:
+                raise ValueError(f"number {row[0]} stands in its place")
+            found.append(_evaluation(row[1:]))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RunFolderError(
+                f"{path}: evaluation {number} is damaged: {error}; start the search anew"
+            ) from None
+    return found
 
 
 def _evaluation(row: Sequence[Any]) -> Evaluation:
     values = dict(zip(_FIELDS, row, strict=True))
     values["architecture"] = Architecture.from_json(values["architecture"])
     values["partial"] = bool(values["partial"])
+    for name in ("loss", "accuracy", *_COUNTS):
+        if not isinstance(values[name], int | float):
+            raise TypeError(f"{name} is no number")
     return Evaluation(**values)
 
 

@@ -91,6 +91,8 @@ def picked(log: Sequence[Evaluation], pick: str) -> Numbered:
     Raises:
         UsageError: neither.
     """
+    if not log:
+        raise UsageError(f"--pick {pick}: the log holds no evaluations")
     if pick in PICKS:
         return PICKS[pick](front(log))
     if not pick.isdecimal():

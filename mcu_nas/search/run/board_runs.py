@@ -67,7 +67,7 @@ class BoardRuns:
                 raise RunFolderError(f"schema {record['schema']!r}, this version reads {SCHEMA}")
             requests = tuple(SearchRequest.from_record(request) for request in record["requests"])
             return BoardRuns(path, requests, record["trainer"], record["obstacles"])
-        except (OSError, ValueError, KeyError, TypeError, RunFolderError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, RunFolderError) as error:
             raise RunFolderError(f"{path / _FILE}: {error}: start the search anew") from None
 
     def facing(self, obstacles: Mapping[str, str]) -> BoardRuns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,20 @@ def read_progress(path: Path) -> dict[str, Any] | None:
     """What the file says, or None where there is none that can be read."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    return record if isinstance(record, dict) and _is_whole(record) else None
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether a record has what ProgressFile writes."""
+    eta = record.get("eta_seconds")
+    return (
+        all(isinstance(record.get(key), str) for key in ("stage", "detail"))
+        and all(_is_number(record.get(key)) for key in ("done", "total", "unix_time"))
+        and (eta is None or _is_number(eta))
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -87,7 +87,7 @@ class RunFolder:
         except (FileNotFoundError, NotADirectoryError):
             begun = "" if self.path.exists() else f"; `mcu-nas search --run {self._typed}` makes one"
             raise RunFolderError(f"{self.path} is not a run folder: run.json is missing{begun}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.path}/run.json cannot be read: {error}: start the search anew"
             ) from None
@@ -108,6 +108,21 @@ class RunFolder:
                 f" `{self.going_on}` continues it"
             )
         return record[name]
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """For who tells or copies what the sections of run.json hold, whatever somebody made of them.
+
+        Raises:
+            RunFolderError: a key is missing, or of another type than this version writes.
+        """
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise RunFolderError(
+                f"{self.path}/run.json is not as this version writes it ({type(error).__name__}: {error}):"
+                " start the search anew, or use the version of mcu_nas that wrote it"
+            ) from error
 
     def request(self) -> SearchRequest:
         """What the run was asked.
