@@ -1,7 +1,4 @@
-"""Kendall's tau-b with a bootstrap interval over the networks.
-
-Kendall, "The treatment of ties in ranking problems", Biometrika 33 (1945).
-"""
+"""Kendall's tau-b with a bootstrap interval over the networks."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from mcu_nas.search.exploration.predictor import kendall_tau
 
 RESAMPLES = 2000
 LEVEL = 0.9
@@ -24,15 +23,6 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
-
-
-def kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
-    """Tau-b of two arrays (N,): 1 where they order all pairs alike, -1 where opposite; 0 where one of them
-    is constant."""
-    one, other = (np.sign(values[:, None] - values[None, :]) for values in (x, y))
-    agreement = float((one * other).sum())
-    untied = float(np.abs(one).sum()) * float(np.abs(other).sum())
-    return agreement / np.sqrt(untied) if untied else 0.0
 
 
 def tau_estimate(x: np.ndarray, y: np.ndarray, seed: int = 0) -> Estimate:

@@ -27,7 +27,7 @@ from mcu_nas.cost.peak_rules import RULES
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.image_sizes import ImageSizes, image_sizes
 from mcu_nas.errors import JobError, UsageError
-from mcu_nas.extras import require_matplotlib
+from mcu_nas.extras import require
 from mcu_nas.network import Network
 from mcu_nas.tflite.reader import read_tflite
 from mcu_nas.units import format_bytes, format_kib
@@ -132,7 +132,7 @@ def command(
 def _refuse_other_endings(path: Path) -> None:
     if path.suffix not in (".svg", ".png"):
         raise UsageError(f"{path}: the map is written as .svg or .png")
-    require_matplotlib("--map")
+    require("matplotlib", "--map")
 
 
 def _draw(network: Network, the_plan: Plan, board: Board, model: Path, path: Path) -> None:

@@ -17,7 +17,7 @@ from mcu_nas.compiler.export import write_exports
 from mcu_nas.compiler.place import check_place
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.errors import Interrupted, UsageError
-from mcu_nas.extras import require_torch
+from mcu_nas.extras import require
 from mcu_nas.files import staging, write_bytes
 from mcu_nas.search.run.run_folder import RunFolder
 
@@ -80,7 +80,7 @@ def command(run: Path, pick: str | None, out_dir: Path | None, as_json: bool) ->
 
 def _picked(run: RunFolder, pick: str) -> RunFolder:
     """The folder of a pick, finished; the run's own where the pick is its winner."""
-    require_torch("export --pick")
+    require("torch", "export --pick")
     from mcu_nas.search.pick import finish_pick, is_winner, pick_folder, pick_from
 
     number, evaluation = pick_from(run, pick)

@@ -18,7 +18,7 @@ from mcu_nas.datasets import DataOptions, load_dataset
 from mcu_nas.datasets.channels import Channels
 from mcu_nas.devices.host_accuracy import host_outputs
 from mcu_nas.errors import UsageError
-from mcu_nas.extras import require_torch
+from mcu_nas.extras import require
 from mcu_nas.files import write_bytes
 from mcu_nas.quantize.origins import Task, quantize_model
 
@@ -28,7 +28,7 @@ _NEXT_BOARD = "stm32f746g-disco"
 def _list_functions(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
     """--functions prints and ends, as --help does."""
     if asked:
-        require_torch("quantize --functions")
+        require("torch", "quantize --functions")
         from mcu_nas.quantize.torch_import import supported_functions
 
         print("\n".join(supported_functions()))

@@ -27,7 +27,7 @@ from mcu_nas.cli.progress import Bars
 from mcu_nas.cli.reading import print_warnings, reading
 from mcu_nas.cli.search_request import board_runs, default_folder, request_from, request_of, resumed
 from mcu_nas.errors import Interrupted, NothingFitsError, RunFolderError
-from mcu_nas.extras import require_pymoo, require_ray, require_torch
+from mcu_nas.extras import require
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run.board_runs import BoardRuns
 from mcu_nas.search.run.run_folder import RunFolder
@@ -146,9 +146,9 @@ def command(
     """
     from mcu_nas.cli.winner import winner_summary
 
-    require_torch("search")
+    require("torch", "search")
     if options["workers"] != 1:
-        require_ray(f"--workers {options['workers']}")
+        require("ray", f"--workers {options['workers']}")
     workers = options["workers"]
     if options["boards"] or (run_dir and BoardRuns.exists(run_dir)):
         _search_boards(context, board_runs(context, source, run_dir, resume, options), workers, as_json)
@@ -220,7 +220,7 @@ def _prepared(folder: RunFolder, request: SearchRequest, bars: Bars) -> Search:
     from mcu_nas.search.task import task_of
 
     if request.strategy == "nsga2":
-        require_pymoo("--strategy nsga2")
+        require("pymoo", "--strategy nsga2")
     try:
         task = task_of(request, on_reading=reading(bars))
     except RunFolderError as error:

@@ -14,7 +14,7 @@ from mcu_nas.datasets import Dataset, resize
 from mcu_nas.datasets.images import real_pixels
 from mcu_nas.datasets.splits import stratified_sample
 from mcu_nas.errors import DataError, ModelError, UsageError
-from mcu_nas.extras import require_torch
+from mcu_nas.extras import require
 from mcu_nas.network import shown
 from mcu_nas.quantize.tensorflow_import import is_saved_model, load_tensorflow_model
 
@@ -119,7 +119,7 @@ def _origin(model: str) -> Callable[[str, Task], Quantized]:
 
 
 def _from_torch(model: str, task: Task) -> Quantized:
-    require_torch("quantizing a PyTorch model")
+    require("torch", "quantizing a PyTorch model")
     from mcu_nas.quantize.quantize import quantize_float_network
     from mcu_nas.quantize.torch_import import import_module, load_module, module_outputs
     from mcu_nas.tflite.writer import serialize_tflite
@@ -137,7 +137,7 @@ def _from_torch(model: str, task: Task) -> Quantized:
 
 
 def _from_float_tflite(model: str, task: Task) -> Quantized:
-    require_torch("quantizing a float .tflite")
+    require("torch", "quantizing a float .tflite")
     from mcu_nas.quantize.float_tflite import parse_float_tflite
     from mcu_nas.quantize.quantize import quantize_float_network
     from mcu_nas.tflite.litert import litert_outputs

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mcu_nas.errors import ModelError, UnsupportedError
-from mcu_nas.extras import require_tensorflow
+from mcu_nas.extras import require
 
 _BATCH = 250
 
@@ -69,7 +69,7 @@ def load_tensorflow_model(path: Path) -> TensorFlowModel:
         ModelError: it cannot be loaded.
         UnsupportedError: it has several inputs or outputs, or none that is an image.
     """
-    require_tensorflow(str(path))
+    require("tensorflow", str(path))
     if not path.exists():
         raise ModelError(f"{path}: no such file or folder")
     return _saved_model(path) if path.is_dir() else _keras_model(path)

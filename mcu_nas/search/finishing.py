@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -35,6 +36,7 @@ from mcu_nas.search.task import SearchTask
 from mcu_nas.search.verification import build_for, image_record, run_emulated, verify_accuracy
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
+from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
 from mcu_nas.supernet.training import train_network
@@ -78,16 +80,7 @@ class Finishing:
         )
         seconds = curve.finish(schedule.steps)
         recalibrate(network, self.task.statistics_images(resolution))
-        images = schedule.steps * schedule.batch
-        self.folder.record_once(
-            "fine_tune",
-            {
-                "epochs": images / epoch,
-                "steps": schedule.steps,
-                "images": images,
-                "seconds": seconds,
-            },
-        )
+        self.folder.record_once("fine_tune", training_record([schedule], epoch, seconds))
         return network
 
     def _curve(self, network: TorchNetwork, resolution: int) -> Curve:
@@ -126,16 +119,8 @@ class Finishing:
             checkpoint=self.folder.checkpoints / "quantized.pt",
             progress=TrainingProgress(self.listener, [(schedule.steps, schedule.batch)], epoch),
         )
-        seen = schedule.steps * schedule.batch
-        self.folder.record_once(
-            "quantization_aware",
-            {
-                "epochs": seen / epoch,
-                "steps": schedule.steps,
-                "images": seen,
-                "seconds": time.monotonic() - began,
-            },
-        )
+        seconds = time.monotonic() - began
+        self.folder.record_once("quantization_aware", training_record([schedule], epoch, seconds))
         return quantized.graph(labels)
 
     def _export(self, graph: Graph, chosen: Architecture) -> None:
@@ -173,6 +158,17 @@ class Finishing:
                 lambda done: self.listener.progress(done, count, "test images on the emulated board"),
             )
             self.folder.record("emulated", found)
+
+
+def training_record(phases: Sequence[Schedule], epoch: int, seconds: float | None) -> dict[str, Any]:
+    """A training's section of run.json; ``epoch``: the images of one."""
+    images = sum(phase.steps * phase.batch for phase in phases)
+    return {
+        "epochs": images / epoch,
+        "steps": sum(phase.steps for phase in phases),
+        "images": images,
+        "seconds": seconds,
+    }
 
 
 def winner_record(task: SearchTask, chosen: Evaluation) -> dict[str, Any]:

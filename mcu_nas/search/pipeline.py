@@ -27,7 +27,7 @@ from mcu_nas.search.exploration.pareto import front
 from mcu_nas.search.exploration.progress import ExplorationProgress
 from mcu_nas.search.exploration.record import exploration_record, front_record
 from mcu_nas.search.exploration.screen import Screen, predictor_record, screened_sizes
-from mcu_nas.search.finishing import Finishing, winner_record
+from mcu_nas.search.finishing import Finishing, training_record, winner_record
 from mcu_nas.search.listener import Listener, TrainingProgress
 from mcu_nas.search.reuse import take_supernet
 from mcu_nas.search.run.run_folder import RunFolder
@@ -179,7 +179,7 @@ def trained_supernet(folder: RunFolder, task: SearchTask, listener: Listener) ->
     began, trainer = time.monotonic(), task.trainer
     if task.request.source:
         take_supernet(folder, task.request.source)
-    phases = (trainer.effort.supernet.largest, trainer.effort.supernet.sampled)
+    phases = trainer.effort.supernet.phases
     epoch = len(trainer.splits.train)
     supernet = Supernet(trainer.space, seed=trainer.request.seed)
     train_supernet(
@@ -190,15 +190,7 @@ def trained_supernet(folder: RunFolder, task: SearchTask, listener: Listener) ->
         sample=feasible_sampler(trainer.space, trainer.constraints),
         progress=TrainingProgress(listener, [(phase.steps, phase.batch) for phase in phases], epoch),
     )
-    images = sum(phase.steps * phase.batch for phase in phases)
-    folder.record_once(
-        "supernet",
-        {
-            "epochs": images / epoch,
-            "steps": sum(phase.steps for phase in phases),
-            "images": images,
-            "largest_macs": trainer.candidates.cost(trainer.space.largest()).macs,
-            "seconds": time.monotonic() - began,
-        },
-    )
+    largest_macs = trainer.candidates.cost(trainer.space.largest()).macs
+    found = training_record(phases, epoch, time.monotonic() - began)
+    folder.record_once("supernet", {**found, "largest_macs": largest_macs})
     return supernet

@@ -68,9 +68,8 @@ class SubnetLosses:
 
         def loss(images: np.ndarray, targets: Tensor) -> Tensor:
             by_macs = sorted(range(POOL), key=lambda number: self.supernet.macs(pool[number]))
-            middle = sorted(by_macs[1:-1])[
-                : self.schedule.sandwich
-            ]  # in the order of drawing, hence at random
+            # The first that were drawn, hence at random.
+            middle = sorted(by_macs[1:-1])[: self.schedule.sandwich]
             largest = classifier(self.supernet, pool[by_macs[-1]])
             others = [classifier(self.supernet, pool[number]) for number in (by_macs[0], *middle)]
             logits = largest(images)

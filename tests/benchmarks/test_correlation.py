@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.ranking.correlation import kendall_tau, tau_estimate, tau_gain
+from benchmarks.ranking.correlation import tau_estimate, tau_gain
 from benchmarks.search_quality.paired import paired_difference, t_quantile
+from mcu_nas.search.exploration.predictor import kendall_tau
 
 values = st.lists(st.integers(-5, 5), min_size=2, max_size=12)
 
