@@ -8,7 +8,7 @@ lanes_by_pairs.py with packed weights, 8 bytes for 3.
 Floor: 0.458 instructions a multiplication. Gathering adds 15 / 8 / outputs, or 0.12 for 16 outputs; splitting
 lanes, bias, requantization and stores 41 / 6 / (rows × columns × inputs).
 
-Slot of the stack frame beside lanes_by_pairs.py's: row and column of the next window's first tap, int16 each.
+Slot of the stack frame beside lanes_by_pairs.py's: the next window's origin (window_gather.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ from mcu_nas.compiler.generators.lanes_by_pairs import (
 )
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.three_lanes import LANES, triples
-from mcu_nas.compiler.generators.window_gather import ORIGINS_BYTES, window_pair, zero_point_bytes
+from mcu_nas.compiler.generators.window_gather import (
+    STACK_BYTES,
+    origin_word,
+    origins,
+    window_pair,
+    zero_point_bytes,
+)
+from mcu_nas.compiler.generators.winograd_transforms import number
 
 _ORIGIN = 8  # slot
 _SAVED_BYTES = 36  # r4-r11, lr
@@ -47,22 +54,28 @@ def conv_lanes(layer: ConvLayer, symbol: str, *, paired_loads: bool = False) -> 
         Refusal: fewer than two output pixels or three output channels, sizes beyond an instruction's reach,
             or no exact requantization.
     """
-    if layer.pixels < 2 or layer.out_channels < LANES:
-        raise Refusal("two pixels and three output channels are the least that fill the lanes")
-    if layer.out_channels > FARTHEST_STORE or max(layer.image) >= _LONGEST_SIDE:
-        raise Refusal("outputs or rows lie farther apart than an instruction reaches")
-    plan = lane_plan(_as_pointwise(layer, paired_loads))
+    check_shape(layer)
+    plan = lane_plan(as_pointwise(layer, paired_loads))
     lines = function(symbol, _all_pairs(layer, plan), is_global=True)
     return GeneratedKernel(
         symbol=symbol,
         assembly=assembly_file(_comment(layer), lines),
         constants=np.concatenate([plan.constants(triple) for triple in triples(layer.out_channels)]),
         scratch_bytes=plan.scratch_bytes + zero_point_bytes(layer),
-        stack_bytes=_SAVED_BYTES + plan.frame_bytes + ORIGINS_BYTES + 8,
+        stack_bytes=_SAVED_BYTES + plan.frame_bytes + STACK_BYTES,
     )
 
 
-def _as_pointwise(layer: ConvLayer, paired_loads: bool) -> PointwiseLayer:
+def check_shape(layer: ConvLayer) -> None:
+    """Raises Refusal where the shape has no code."""
+    if layer.pixels < 2 or layer.out_channels < LANES:
+        raise Refusal("two pixels and three output channels are the least that fill the lanes")
+    if layer.out_channels > FARTHEST_STORE or max(layer.image) >= _LONGEST_SIDE:
+        raise Refusal("outputs or rows lie farther apart than an instruction reaches")
+
+
+def as_pointwise(layer: ConvLayer, paired_loads: bool) -> PointwiseLayer:
+    """The product of gathered windows and weights."""
     asked = layer.requantization
     return PointwiseLayer(
         pixels=layer.pixels,
@@ -79,48 +92,23 @@ def _as_pointwise(layer: ConvLayer, paired_loads: bool) -> PointwiseLayer:
 
 
 def _all_pairs(layer: ConvLayer, plan: LanePlan) -> Iterator[str]:
-    rows, columns = (origin & 0xFFFF for origin in layer.first_origin)
     yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
     yield from (f"str r0, {plan.slot(INPUT)}", f"str r1, {plan.slot(OUT1)}")
     yield from (f"str r2, {plan.slot(CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
-    yield from (*_number("r12", layer.pixels), f"str r12, {plan.slot(PIXELS_LEFT)}")
-    yield from (f"movw r4, #{rows}", f"movt r4, #{columns}", f"str r4, {plan.slot(_ORIGIN)}")
+    yield from (*number("r12", layer.pixels), f"str r12, {plan.slot(PIXELS_LEFT)}")
+    yield from (*number("r4", origin_word(layer, 0)), f"str r4, {plan.slot(_ORIGIN)}")
     yield "1:  @ a pair of outputs"
-    yield from _origins(layer, plan)
+    yield from origins(layer, plan.slot(_ORIGIN))
+    if layer.pixels % 2:
+        yield "@ the last of an odd number is paired with itself"
+        yield from (f"ldr r12, {plan.slot(PIXELS_LEFT)}", "cmp r12, #1", "itt eq")
+        yield from ("moveq r6, r4", "moveq r7, r5")
     yield f"ldr r1, {plan.slot(STREAM)}"
     yield from window_pair(layer, plan.layer.inputs, plan.slot(INPUT))
     yield from outputs_of_pair(plan)
     yield from triples_of_pair(plan)
     yield from (f"ldr r6, {plan.slot(PIXELS_LEFT)}", "subs r6, #2", f"str r6, {plan.slot(PIXELS_LEFT)}")
     yield from ("bgt.w 1b", f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
-
-
-def _origins(layer: ConvLayer, plan: LanePlan) -> Iterator[str]:
-    """r4, r5 and r6, r7: the first taps of both windows; the slot: that of the next pair's first window.
-
-    The last of an odd number is paired with itself.
-    """
-    yield "@ row and column of both windows' first taps"
-    yield from (f"ldr r5, {plan.slot(_ORIGIN)}", "sxth r4, r5", "asr r5, r5, #16")
-    yield from ("mov r6, r4", "mov r7, r5", *_next_origin(layer))
-    yield from ("mov r9, r6", "mov r10, r7", *_next_origin(layer))
-    yield from ("pkhbt r6, r6, r7, lsl #16", f"str r6, {plan.slot(_ORIGIN)}", "mov r6, r9", "mov r7, r10")
-    if layer.pixels % 2:
-        yield from (f"ldr r12, {plan.slot(PIXELS_LEFT)}", "cmp r12, #1", "itt eq")
-        yield from ("moveq r6, r4", "moveq r7, r5")
-
-
-def _next_origin(layer: ConvLayer) -> Iterator[str]:
-    """r6, r7: the origin of the next output's window, in this row or the next."""
-    yield from (f"movw r8, #{layer.last_origin[1] & 0xFFFF}", "sxth r8, r8", "cmp r7, r8", "itee ne")
-    yield from (f"addne r7, r7, #{layer.stride[1]}", f"addeq r6, r6, #{layer.stride[0]}")
-    yield f"mvneq r7, #{layer.pad[1] - 1}" if layer.pad[1] else "moveq r7, #0"
-
-
-def _number(register: str, value: int) -> Iterator[str]:
-    yield f"movw {register}, #{value & 0xFFFF}"
-    if value >> 16:
-        yield f"movt {register}, #{value >> 16}"
 
 
 def _comment(layer: ConvLayer) -> list[str]:

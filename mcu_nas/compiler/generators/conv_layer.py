@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,20 +77,16 @@ class ConvLayer:
         return row * self.stride[0] - self.pad[0], column * self.stride[1] - self.pad[1]
 
 
-def overlap_distance(layer: ConvLayer) -> int:
-    """Bytes by which the output must begin before its input to overlap it, where outputs are computed pair by
-    pair in ascending order, and each pair reads before it writes."""
+def overlap_distance(layer: ConvLayer, together: int = 2) -> int:
+    """Bytes by which the output must begin before its input to overlap it, where ``together`` neighbouring
+    outputs are computed at a time, in ascending order, all read before any is written; the last ones may
+    compute some again."""
     distance, first_read_later = 0, layer.image[0] * layer.image[1] * layer.in_channels
-    for pair in reversed(list(pixel_pairs(layer))):
-        distance = max(distance, (pair[-1] + 1) * layer.out_channels - first_read_later)
-        for pixel in pair:
+    for first_pixel in reversed(range(0, layer.pixels, together)):
+        end = min(first_pixel + together, layer.pixels)
+        distance = max(distance, end * layer.out_channels - first_read_later)
+        for pixel in range(max(end - together, 0), end):
             row, column = (max(origin, 0) for origin in layer.origin(pixel))
             first = (row * layer.image[1] + column) * layer.in_channels
             first_read_later = min(first_read_later, first)
     return distance
-
-
-def pixel_pairs(layer: ConvLayer) -> Iterator[tuple[int, ...]]:
-    """Outputs computed together; the last of an odd number alone."""
-    for pixel in range(0, layer.pixels, 2):
-        yield tuple(range(pixel, min(pixel + 2, layer.pixels)))

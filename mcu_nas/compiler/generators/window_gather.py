@@ -18,7 +18,7 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 
-ORIGINS_BYTES = 16
+STACK_BYTES = 24  # of a pair that goes tap by tap
 
 
 def zero_point_bytes(layer: ConvLayer) -> int:
@@ -32,6 +32,29 @@ def has_outside(layer: ConvLayer) -> bool:
         pad > 0 or last + taps > size
         for pad, last, taps, size in zip(layer.pad, layer.last_origin, layer.window, layer.image, strict=True)
     )
+
+
+def origin_word(layer: ConvLayer, pixel: int) -> int:
+    """Input row and column of an output's first tap, as ``origins`` keeps them: int16 each, the row below."""
+    row, column = layer.origin(pixel)
+    return (row & 0xFFFF) | (column & 0xFFFF) << 16
+
+
+def origins(layer: ConvLayer, slot: str) -> Iterator[str]:
+    """r4, r5 and r6, r7: row and column of the first taps of two neighbouring outputs, of which ``slot`` has
+    the first; it is left with that of the output after them. r8-r10 are spoiled."""
+    yield "@ row and column of both windows' first taps"
+    yield from (f"ldr r5, {slot}", "sxth r4, r5", "asr r5, r5, #16")
+    yield from ("mov r6, r4", "mov r7, r5", *_next_origin(layer))
+    yield from ("mov r9, r6", "mov r10, r7", *_next_origin(layer))
+    yield from ("pkhbt r6, r6, r7, lsl #16", f"str r6, {slot}", "mov r6, r9", "mov r7, r10")
+
+
+def _next_origin(layer: ConvLayer) -> Iterator[str]:
+    """r6, r7: the origin of the next output's window, in this row or the next."""
+    yield from (f"movw r8, #{layer.last_origin[1] & 0xFFFF}", "sxth r8, r8", "cmp r7, r8", "itee ne")
+    yield from (f"addne r7, r7, #{layer.stride[1]}", f"addeq r6, r6, #{layer.stride[0]}")
+    yield f"mvneq r7, #{layer.pad[1] - 1}" if layer.pad[1] else "moveq r7, #0"
 
 
 def window_pair(layer: ConvLayer, words: int, input_slot: str) -> Iterator[str]:
@@ -85,7 +108,7 @@ def _anywhere(layer: ConvLayer, words: int, input_slot: str) -> Iterator[str]:
         yield "10:"
     yield from gather_pair(layer.in_channels)
     yield from ("add r12, #1", f"cmp r12, #{layer.window[1]}", "bne.w 9b")
-    yield from ("add r11, #1", f"cmp r11, #{layer.window[0]}", "bne.w 5b", f"add sp, #{ORIGINS_BYTES + 8}")
+    yield from ("add r11, #1", f"cmp r11, #{layer.window[0]}", "bne.w 5b", f"add sp, #{STACK_BYTES}")
 
 
 def _pixel_address(layer: ConvLayer, target: str, row: str, column: str, load_image: str) -> Iterator[str]:

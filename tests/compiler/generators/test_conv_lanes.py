@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction
+from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer, overlap_distance
-from mcu_nas.compiler.generators.generated import Refusal
+from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
@@ -67,9 +68,12 @@ def expected(layer: ConvLayer, image: np.ndarray) -> np.ndarray:
     return portable_conv(image, layer.weights, layer.bias, layer.input_zero_point, scaling, (y, x))
 
 
-def assert_equal(layer: ConvLayer, image: np.ndarray, *, paired_loads: bool = False, align: int = 1) -> int:
-    """The kernel's stack bytes."""
-    kernel = conv_lanes(layer, "layer_3", paired_loads=paired_loads)
+def assert_equal(layer: ConvLayer, image: np.ndarray, *, paired_loads: bool = False, align: int = 1) -> None:
+    check(conv_lanes(layer, "layer_3", paired_loads=paired_loads), layer, image, align)
+
+
+def check(kernel: GeneratedKernel, layer: ConvLayer, image: np.ndarray, align: int = 1) -> int:
+    """The bytes of stack that a kernel used, whose outputs are right."""
     out = np.zeros((*layer.out, layer.out_channels), np.int8)
     scratch = np.full(kernel.scratch_bytes, 0xA5, np.uint8)
     function = ArmFunction(kernel.assembly, kernel.symbol)
@@ -129,7 +133,28 @@ def test_loads_of_two_words_compute_the_same() -> None:
 
 def test_a_pair_at_the_border_needs_the_stated_stack() -> None:
     layer = layer_of((6, 6), (4, 4))
-    assert assert_equal(layer, image_of(layer)) == conv_lanes(layer, "layer_3").stack_bytes
+    kernel = conv_lanes(layer, "layer_3")
+    assert check(kernel, layer, image_of(layer)) == kernel.stack_bytes
+
+
+@pytest.mark.parametrize("block", [2, 4, 6, 8])
+@pytest.mark.parametrize(("image", "channels"), [((6, 5), (3, 4)), ((5, 5), (4, 5)), ((4, 4), (32, 3))])
+def test_blocks_with_weights_of_one_byte(block: int, image: Pair, channels: Pair) -> None:
+    layer = layer_of(image, channels, (3, 3), (1, 1), zero_point=ANY_SIGN)
+    kernel = conv_blocks(layer, "layer_3", block)
+    assert check(kernel, layer, image_of(layer)) == kernel.stack_bytes
+
+
+def test_blocks_of_the_whole_output_and_of_strided_windows() -> None:
+    layer = layer_of((9, 8), (6, 7))
+    for block in (4, 14, layer.pixels):
+        check(conv_blocks(layer, "layer_3", block), layer, image_of(layer))
+
+
+@pytest.mark.parametrize("block", [0, 3, 22])
+def test_a_block_that_is_odd_or_too_large_is_refused(block: int) -> None:
+    with pytest.raises(Refusal, match="a block of"):
+        conv_blocks(layer_of((9, 8), (6, 7)), "layer_3", block)
 
 
 @settings(max_examples=15, deadline=None)
@@ -150,12 +175,15 @@ def test_any_layer(
         assert_equal(layer, image_of(layer, seed))
 
 
+@pytest.mark.parametrize("block", [0, 4, 10])  # 0: pair by pair, packed weights
 @pytest.mark.parametrize(("channels", "stride"), [((4, 4), (1, 1)), ((4, 8), (2, 2)), ((8, 4), (2, 1))])
-def test_output_may_overlap_its_input_by_the_stated_distance(channels: Pair, stride: Pair) -> None:
+def test_output_may_overlap_its_input_by_the_stated_distance(
+    channels: Pair, stride: Pair, block: int
+) -> None:
     layer = layer_of((7, 6), channels, (3, 3), stride)
     image = image_of(layer)
-    distance = overlap_distance(layer)
-    kernel = conv_lanes(layer, "layer_3")
+    distance = overlap_distance(layer, block or 2)
+    kernel = conv_blocks(layer, "layer_3", block) if block else conv_lanes(layer, "layer_3")
     call_in_place = f"""
     .global in_place
     .thumb_func
