@@ -3,8 +3,10 @@
  * All byte arrays, no alignment, no scratch. out may be a or b: element i is written after element i of
  * both is read, and nothing else of a or b is needed afterwards.
  * Both inputs are brought to a shared scale with 20 bits of headroom, added, then scaled to the output.
- * Bound: |a - zero point| <= 255 < 2^8, so that the shifted value is below 2^28; both factors are at most
- * 1/2 (the shared scale is twice the larger one), so that the sum is below 2^28 + 1.
+ * The shared scale is twice the larger one: that operand's factor is 1/2, which the kernel relies on, and the
+ * other's at most 1/2.
+ * Bound: shared_scale.h's for an operand, |a - zero point| <= 255, so that the sum is within 510 * 2^19,
+ * below 2^28.
  * Spec: TFLite int8 quantization, ADD (left shift 20, as TFLM's ADD); requantize.h rounds. */
 #ifndef MCU_ADD_H
 #define MCU_ADD_H

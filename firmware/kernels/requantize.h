@@ -57,15 +57,11 @@ MCU_INLINE int8_t mcu_requantize_s8(int32_t x, struct mcu_factor factor, struct 
     return mcu_clamp_s8(mcu_rescale_s8(x, factor, output.zero_point), output.min, output.max);
 }
 
-/* Four neighbouring outputs. All are computed before one is stored: stores of bytes may alias anything, as
- * far as the C compiler knows, and would make it load everything again. Most activations fill int8, where
- * saturation is all the clamping there is. */
-MCU_INLINE void mcu_requantize4_s8(const int32_t acc[4], const struct mcu_factor *factors,
-                                   struct mcu_output output, int8_t *out) {
-    int32_t y0 = mcu_rescale_s8(acc[0], factors[0], output.zero_point);
-    int32_t y1 = mcu_rescale_s8(acc[1], factors[1], output.zero_point);
-    int32_t y2 = mcu_rescale_s8(acc[2], factors[2], output.zero_point);
-    int32_t y3 = mcu_rescale_s8(acc[3], factors[3], output.zero_point);
+/* Four neighbouring outputs, already within int8. All are computed before one is stored: stores of bytes may
+ * alias anything, as far as the C compiler knows, and would make it load everything again. Most activations
+ * fill int8, where saturation is all the clamping there is. */
+MCU_INLINE void mcu_store4_s8(int32_t y0, int32_t y1, int32_t y2, int32_t y3, struct mcu_output output,
+                              int8_t *out) {
     if (output.max - output.min < INT8_MAX - INT8_MIN) {
         y0 = mcu_clamp_s8(y0, output.min, output.max);
         y1 = mcu_clamp_s8(y1, output.min, output.max);
@@ -76,6 +72,16 @@ MCU_INLINE void mcu_requantize4_s8(const int32_t acc[4], const struct mcu_factor
     out[1] = (int8_t)y1;
     out[2] = (int8_t)y2;
     out[3] = (int8_t)y3;
+}
+
+/* The outputs of four neighbouring accumulators. */
+MCU_INLINE void mcu_requantize4_s8(const int32_t acc[4], const struct mcu_factor *factors,
+                                   struct mcu_output output, int8_t *out) {
+    const int32_t y0 = mcu_rescale_s8(acc[0], factors[0], output.zero_point);
+    const int32_t y1 = mcu_rescale_s8(acc[1], factors[1], output.zero_point);
+    const int32_t y2 = mcu_rescale_s8(acc[2], factors[2], output.zero_point);
+    const int32_t y3 = mcu_rescale_s8(acc[3], factors[3], output.zero_point);
+    mcu_store4_s8(y0, y1, y2, y3, output, out);
 }
 
 #endif

@@ -2,7 +2,7 @@
  *   a, b and out: broadcast.h
  * All byte arrays, no alignment, no scratch. out may be an operand of its own size.
  * Both inputs are brought to a shared scale with 20 bits of headroom, subtracted, then scaled to the output.
- * Bound: as in add.h: the difference of the two is below 2^28 + 1.
+ * Bound: as in add.h: the difference of the two is below 2^28.
  * Spec: TFLite int8 quantization, SUB (left shift 20, as TFLM's SUB); requantize.h rounds. */
 #ifndef MCU_SUB_H
 #define MCU_SUB_H

@@ -34,4 +34,13 @@ static inline struct mcu_span mcu_span_at(const struct mcu_axis *axis, int32_t o
     return span;
 }
 
+/* The part of a window that lies inside an NHWC image. */
+struct mcu_window {
+    const int8_t *first; /* its first pixel */
+    int32_t rows;
+    int32_t columns;
+    int32_t in_row; /* bytes between neighbours in y */
+    int32_t channels;
+};
+
 #endif

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mcu_nas.compiler import fixed_point
 from mcu_nas.compiler.program import compile_graph
-from mcu_nas.compiler.requantize import softmax_multiplier
+from mcu_nas.compiler.requantize import Multiplier, add_multipliers, softmax_multiplier
 from mcu_nas.compiler.tables import table
 from mcu_nas.cost.flash import constants_bytes
 from mcu_nas.cost.peak_rules import overlap
@@ -262,6 +262,16 @@ def test_factors_at_the_edge_equal_the_reference(kind, gain):
     out = binary(maker, kind, a, b)
     maker.quantization[out] = quantized((0.25 if kind is Mul else 1.0) / gain, 3)
     check(maker.graph((a, b), (out,)), count=20)
+
+
+@given(QUANTIZATIONS, QUANTIZATIONS)
+def test_the_operand_of_the_larger_scale_is_halved(a, b):
+    """``add.c`` adds it without a multiplication, and finds it by its factor."""
+    to_shared = add_multipliers(a, b, quantized(1.0, 0))[:2]
+    larger = 0 if a.scale >= b.scale else 1
+    assert to_shared[larger] == Multiplier(2**30, 0)
+    other = to_shared[1 - larger]
+    assert other.shift < 0 or other in (Multiplier(2**30, 0), Multiplier(0, 0))
 
 
 @pytest.mark.parametrize(
