@@ -173,17 +173,20 @@ def test_damaged_evaluation_is_named(change: str, message: str, run: RunFolder) 
         History(run.search_log)
 
 
+def append_many(history: History) -> None:
+    for number in range(1, 40):
+        history.append(evaluation(number, 0.4, 100))
+
+
 def test_evaluation_that_cannot_be_written_says_so(run: RunFolder) -> None:
     history = History(run.search_log)
     history.append(evaluation(0, 0.4, 100))
     with contextlib.closing(sqlite3.connect(run.search_log)) as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
     history._connection.execute(f"PRAGMA max_page_count = {pages}")  # as a full disk is to SQLite
-    with pytest.raises(
-        RunFolderError, match="an evaluation cannot be written: database or disk is full; once"
-    ):
-        for number in range(1, 40):
-            history.append(evaluation(number, 0.4, 100))
+    full = "an evaluation cannot be written: database or disk is full; once"
+    with pytest.raises(RunFolderError, match=full):
+        append_many(history)
     history.close()
 
 

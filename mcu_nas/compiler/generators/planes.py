@@ -177,7 +177,8 @@ def _pair(
     low, even, high, odd = registers
     if pair == (None, None):
         return (low,) * QUAD, [f"sxtb16 {low}, lr"]
-    lines, names = [], []
+    lines: list[str] = []
+    names: list[str] = []
     for pixel, register in reversed(list(zip(pair, (low, high), strict=True))):
         names.insert(0, "lr" if pixel is None else register)
         if pixel is not None:
