@@ -25,15 +25,21 @@ class Splits:
     holdout: np.ndarray = field(repr=False)
 
 
-def at_most(images: int, *, recalibration: int, validation: int, holdout: int) -> dict[str, int]:
-    """The sizes of split for so many ``images``: those wanted, but for validation and for holdout an eighth
-    of the images at most, and for recalibration a half.
+def at_most(
+    images: int, classes: int, *, recalibration: int, validation: int, holdout: int
+) -> dict[str, int]:
+    """The sizes of split for so many ``images`` of so many ``classes``: those wanted, but for validation and
+    for holdout an eighth of the images at most, and for recalibration a half.
 
     Raises:
-        DataError: an eighth is not a single image.
+        DataError: an eighth is less than an image a class.
     """
-    if images < SMALLEST_SHARE:
-        raise DataError(f"{images} images to train on: a search needs {SMALLEST_SHARE} at the very least")
+    least = SMALLEST_SHARE * classes
+    if images < least:
+        raise DataError(
+            f"{images:,} images of {classes:,} classes to train on: a search sets an eighth aside to"
+            f" validate on, and needs {least:,} at the very least"
+        )
     eighth = images // SMALLEST_SHARE
     return {
         "recalibration": min(recalibration, images // 2),

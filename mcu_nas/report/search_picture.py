@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mcu_nas.files import replacing
-from mcu_nas.search.exploration.history import Evaluation, History
+from mcu_nas.search.exploration.history import Evaluation, read_log
 from mcu_nas.search.exploration.loop import CONTROL, START
 from mcu_nas.search.exploration.pareto import front, knee
 from mcu_nas.search.run.run_folder import RunFolder
@@ -28,18 +28,16 @@ def write_search_picture(folder: RunFolder) -> Path:
     their front, and its knee. Right: best loss against evaluations, beside random search.
     """
     run = folder.read()
-    history = History(folder.search_log)
     figure = Figure(figsize=(13, 4), layout="constrained")
     axes = figure.subplots(1, 3)
     _spaces(axes[0], run["stage_one"])
-    _subnets(axes[1], list(history), run["winner"])
+    _subnets(axes[1], read_log(folder.search_log), run["winner"])
     _generations(axes[2], run["exploration"])
     request, accuracy = run["request"], run["accuracy"]
     figure.suptitle(
         f"{request['data']} on {request['board']}: int8 test accuracy {accuracy['int8']:.2%},"
         f" {run['winner']['latency']['central_ms']:.1f} ms estimated"
     )
-    history.close()
     with replacing(folder.picture) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
     return folder.picture
@@ -60,17 +58,17 @@ def _spaces(axes: Axes, stage_one: Mapping[str, Any]) -> None:
     axes.legend(loc="lower right")
 
 
-def _subnets(axes: Axes, history: Sequence[Evaluation], winner: Mapping[str, Any]) -> None:
-    random = [e for e in history if e.strategy in (START, CONTROL)]
-    searched = [e for e in history if e.strategy not in (START, CONTROL)]
+def _subnets(axes: Axes, log: Sequence[Evaluation], winner: Mapping[str, Any]) -> None:
+    random = [e for e in log if e.strategy in (START, CONTROL)]
+    searched = [e for e in log if e.strategy not in (START, CONTROL)]
     for shown, colour, label in ((random, _GREY, "random"), (searched, _BLUE, "searched")):
         axes.scatter(
             [e.instructions / 1e6 for e in shown], [e.loss for e in shown], s=10, c=colour, label=label
         )
-    curve = front([replace(e, peak_bytes=0, flash_bytes=0) for e in history])
+    curve = front([replace(e, peak_bytes=0, flash_bytes=0) for e in log])
     line = sorted((e.instructions / 1e6, e.loss) for _, e in curve)
     axes.step(*zip(*line, strict=True), where="post", color="black", lw=1, label="front")
-    _, bend = knee(front(history))
+    _, bend = knee(front(log))
     axes.scatter(
         [bend.instructions / 1e6], [bend.loss], marker="D", s=50, color="black", label="knee", zorder=3
     )
@@ -83,7 +81,7 @@ def _subnets(axes: Axes, history: Sequence[Evaluation], winner: Mapping[str, Any
         label="winner",
         zorder=4,
     )
-    axes.set(xlabel="M instructions (estimated)", ylabel="validation loss", title=f"{len(history)} subnets")
+    axes.set(xlabel="M instructions (estimated)", ylabel="validation loss", title=f"{len(log)} subnets")
     axes.legend(loc="upper right")
 
 

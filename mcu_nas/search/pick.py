@@ -13,7 +13,7 @@ from dataclasses import asdict
 import torch
 
 from mcu_nas.search.effort import EFFORTS, Effort
-from mcu_nas.search.exploration.history import History
+from mcu_nas.search.exploration.history import read_log
 from mcu_nas.search.exploration.pareto import Numbered, picked
 from mcu_nas.search.finishing import Finishing, winner_record
 from mcu_nas.search.listener import Listener
@@ -33,11 +33,7 @@ def pick_from(run: RunFolder, pick: str) -> Numbered:
         UsageError: the pick names nothing.
     """
     run.section("winner")
-    history = History(run.search_log)
-    try:
-        return picked(history, pick)
-    finally:
-        history.close()
+    return picked(read_log(run.search_log), pick)
 
 
 def is_winner(run: RunFolder, architecture: Architecture) -> bool:

@@ -71,6 +71,7 @@ class SearchTask:
             return self.origin.splits
         sizes = at_most(
             len(self.dataset.train_labels),
+            len(self.dataset.labels),
             recalibration=self.effort.recalibration_images,
             validation=self.effort.validation_images,
             holdout=self.effort.holdout_images,

@@ -381,7 +381,7 @@ def test_other_firmware_on_the_device_is_named(refused: Callable, tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "--run DIR, or --board and --data, is needed"),
+        ("", "--board and --data are needed (or --run DIR --resume, or --from RUN)"),
         ("--resume", "--run DIR, or --board and --data, is needed"),
         ("--run gone --resume", "gone is not a run folder: run.json is missing; `mcu-nas search --run gone`"),
         ("--run full --resume", "full is not a run folder: run.json is missing"),
@@ -399,7 +399,7 @@ def test_other_firmware_on_the_device_is_named(refused: Callable, tmp_path: Path
         ),
         (
             "--run n --board stm32f746g-disco --data digits",
-            "12 to train and recalibrate on: a search needs more",
+            "12 images of 4 classes to train on: a search sets an eighth aside to validate on, and needs 32",
         ),
     ],
 )

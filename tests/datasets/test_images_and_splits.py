@@ -61,17 +61,17 @@ def test_splits_that_leave_nothing_to_train_are_refused() -> None:
         split(np.arange(100) % 10, recalibration=10, validation=60, holdout=40, seed=0)
 
 
-@given(images=st.integers(8, 100_000))
+@given(images=st.integers(16, 100_000))
 def test_few_images_are_shared_out_so_that_most_train(images: int) -> None:
-    sizes = at_most(images, recalibration=512, validation=3000, holdout=3000)
+    sizes = at_most(images, 2, recalibration=512, validation=3000, holdout=3000)
     assert 1 <= sizes["validation"] == sizes["holdout"] == min(3000, images // 8)
     labels = np.arange(images) % 2
     assert len(split(labels, **sizes, seed=0).train) >= 3 * images // 4
 
 
 def test_fewer_images_than_shares_are_refused() -> None:
-    with pytest.raises(DataError, match="7 images to train on: a search needs 8 at the very least"):
-        at_most(7, recalibration=512, validation=3000, holdout=3000)
+    with pytest.raises(DataError, match=r"31 images of 4 classes to train on: .* needs 32 at the very least"):
+        at_most(31, 4, recalibration=512, validation=3000, holdout=3000)
 
 
 @given(labels=st.lists(st.integers(0, 4), max_size=60), seed=st.integers(0, 9))

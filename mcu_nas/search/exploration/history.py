@@ -67,8 +67,6 @@ class Evaluation:
 
 
 _FIELDS = tuple(field.name for field in fields(Evaluation))  # the columns after the number
-
-
 _COUNTS = ("generation", "macs", "weights_bytes", "peak_bytes", "flash_bytes", "instructions")
 
 
@@ -85,13 +83,9 @@ class History(Sequence[Evaluation]):
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(_SCHEMA)
-            columns = self._connection.execute("PRAGMA table_info(evaluations)").fetchall()
-            rows = self._connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
+            self._path, self._evaluations = path, _evaluations(path, self._connection)
         except sqlite3.DatabaseError as error:
             raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
-        if [column[1] for column in columns] != ["number", *_FIELDS]:
-            raise RunFolderError(f"{path}: the search log of another version; start the search anew")
-        self._path, self._evaluations = path, _evaluations(path, rows)
 
     def append(self, evaluation: Evaluation) -> None:
         """Add the next evaluation.
@@ -138,23 +132,24 @@ def read_log(path: Path) -> list[Evaluation]:
     address = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
-            columns = connection.execute("PRAGMA table_info(evaluations)").fetchall()
-            if columns and [column[1] for column in columns] != ["number", *_FIELDS]:
-                raise RunFolderError(f"{path}: the search log of another version; start the search anew")
-            if not columns:  # not yet begun
-                return []
-            rows = connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
+            return _evaluations(path, connection)
     except sqlite3.DatabaseError as error:
         raise RunFolderError(f"{path}: not a search log: {error}; start the search anew") from None
-    return _evaluations(path, rows)
 
 
-def _evaluations(path: Path, rows: Sequence[Sequence[Any]]) -> list[Evaluation]:
-    """The rows of a log, number by number.
+def _evaluations(path: Path, connection: sqlite3.Connection) -> list[Evaluation]:
+    """The rows of a log, number by number; none where it is not begun.
 
     Raises:
-        RunFolderError: a number is left out, or a row holds what no search writes.
+        RunFolderError: another version's columns, a number is left out, or a row holds what no search writes.
+        DatabaseError: sqlite3's, the file is not such a log.
     """
+    columns = connection.execute("PRAGMA table_info(evaluations)").fetchall()
+    if not columns:
+        return []
+    if [column[1] for column in columns] != ["number", *_FIELDS]:
+        raise RunFolderError(f"{path}: the search log of another version; start the search anew")
+    rows = connection.execute("SELECT * FROM evaluations ORDER BY number").fetchall()
     found = []
     for number, row in enumerate(rows):
         try:

@@ -15,7 +15,7 @@ from typing import Any
 from mcu_nas.errors import RunFolderError
 from mcu_nas.files import write_text
 from mcu_nas.search.request import SearchRequest
-from mcu_nas.search.run.run_folder import RunFolder
+from mcu_nas.search.run.run_folder import RunFolder, require_new
 
 SCHEMA = 1
 _FILE = "boards.json"
@@ -40,11 +40,7 @@ class BoardRuns:
         Raises:
             RunFolderError: it holds something already.
         """
-        if BoardRuns.exists(path):
-            raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
-        if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
-            what = "not empty" if path.is_dir() else "not a folder"
-            raise RunFolderError(f"{path} is {what}: --run names a new folder, or an empty one")
+        require_new(path, _FILE)
         runs = BoardRuns(path, tuple(requests), trainer)
         runs._write()
         return runs

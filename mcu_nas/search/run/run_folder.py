@@ -42,12 +42,7 @@ class RunFolder:
         Raises:
             RunFolderError: the folder holds something already.
         """
-        # A .part file is what a kill in this very method leaves.
-        if (path / "run.json").exists():
-            raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
-        if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
-            what = "not empty" if path.is_dir() else "not a folder"
-            raise RunFolderError(f"{path} is {what}: --run names a new folder, or an empty one")
+        require_new(path, "run.json")
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "run.json", _dump({"schema": SCHEMA, "request": dict(request)}))
         return RunFolder(path)
@@ -180,6 +175,20 @@ class RunFolder:
                 return not _taken(lock, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
+
+
+def require_new(path: Path, record: str) -> None:
+    """That a folder can begin at ``path`` whose file ``record`` says what was asked: nothing is there yet.
+
+    Raises:
+        RunFolderError: something is, be it such a folder or another.
+    """
+    if (path / record).exists():
+        raise RunFolderError(f"{path} exists already: --resume continues it, --run names another folder")
+    # A .part file is what a kill while the record was written leaves.
+    if path.exists() and (not path.is_dir() or any(file.suffix != ".part" for file in path.iterdir())):
+        what = "not empty" if path.is_dir() else "not a folder"
+        raise RunFolderError(f"{path} is {what}: --run names a new folder, or an empty one")
 
 
 def _taken(lock: TextIO, kind: int) -> bool:
