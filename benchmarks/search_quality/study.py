@@ -120,7 +120,7 @@ FASHION = SearchQualityStudy(
 )
 CIFAR10 = SearchQualityStudy(
     name="cifar10",
-    data="/tmp/cifar10",
+    data="cifar10",  # a folder of that name here, or --data
     peak_bytes=48 * KIB,
     weights_bytes=128 * KIB,
     seeds=(1,),
