@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -87,6 +87,28 @@ def run_study(
             _run_here(missing[0], results, run)
     else:
         _run_in_processes(plan, results, again, options.jobs, options.threads)
+
+
+class Cells(Protocol):
+    """The cells of a study."""
+
+    def plan(self, rows: Mapping[str, Row]) -> Sequence[str]:
+        """Those that can run, given the rows there are."""
+
+    def run(self, cell: str) -> Row:
+        """The row of one."""
+
+
+def run_whole_study(options: argparse.Namespace, script: Path, cells_in: Callable[[Path], Cells]) -> None:
+    """What the options ask for of a study in a folder of its own: results.jsonl beside its ``script``,
+    checkpoints below build/; of a smoke test, both there. ``cells_in``: its cells, given their folder."""
+    name = script.parent.name
+    work = options.work or script.parents[2] / "build" / (f"{name}-smoke" if options.smoke else name)
+    path = options.results or (work if options.smoke else script.parent) / "results.jsonl"
+    smoke = ["--smoke"] if options.smoke else []
+    again = [str(script), "--work", str(work), "--results", str(path), *smoke]
+    cells = cells_in(work)
+    run_study(options, Results(path), cells.plan, cells.run, again)
 
 
 def progress_line() -> Callable[[int, int, float], None]:

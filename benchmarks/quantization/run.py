@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.cells import Results, Row, progress_line, run_study, study_parser
+from benchmarks.cells import Row, progress_line, run_whole_study, study_parser
 from benchmarks.quantization.networks import NETWORKS
 from benchmarks.quantization.post_training import (
     ChooseRange,
@@ -43,9 +43,7 @@ from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.torch_network import TorchNetwork, predict, weighted_steps
 from mcu_nas.supernet.training import train_network
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results.jsonl"
-BUILD = HERE.parents[1] / "build"
+RESULTS = Path(__file__).with_name("results.jsonl")
 
 RANGES: Mapping[str, ChooseRange] = {
     "extremes": extremes,
@@ -101,11 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs what the command line asks for."""
     options = study_parser(__doc__.splitlines()[0]).parse_args(arguments)
     study = SMOKE if options.smoke else FULL
-    work = options.work or BUILD / ("quantization-smoke" if options.smoke else "quantization")
-    path = options.results or (work / "results.jsonl" if options.smoke else RESULTS)
-    cells = QuantizationCells(study, work)
-    again = [__file__, "--work", str(work), "--results", str(path), *(["--smoke"] if options.smoke else [])]
-    run_study(options, Results(path), cells.plan, cells.run, again)
+    run_whole_study(options, Path(__file__), lambda work: QuantizationCells(study, work))
 
 
 @dataclass(frozen=True)

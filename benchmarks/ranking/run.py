@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.cells import Results, Row, progress_line, run_study, study_parser
+from benchmarks.cells import Row, progress_line, run_whole_study, study_parser
 from benchmarks.ranking.study import FULL, SETS, SMOKE, RankingStudy
 from mcu_nas.datasets.images import resize
 from mcu_nas.search.evaluation.evaluator import SharedWeights, accuracy
@@ -29,20 +29,14 @@ from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import TorchNetwork, predict
 from mcu_nas.supernet.training import train_network, train_supernet
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results.jsonl"
-BUILD = HERE.parents[1] / "build"
+RESULTS = Path(__file__).with_name("results.jsonl")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs what the command line asks for."""
     options = study_parser(__doc__.splitlines()[0]).parse_args(arguments)
     study = SMOKE if options.smoke else FULL
-    work = options.work or BUILD / ("ranking-smoke" if options.smoke else "ranking")
-    path = options.results or (work / "results.jsonl" if options.smoke else RESULTS)
-    cells = RankingCells(study, work)
-    again = [__file__, "--work", str(work), "--results", str(path), *(["--smoke"] if options.smoke else [])]
-    run_study(options, Results(path), cells.plan, cells.run, again)
+    run_whole_study(options, Path(__file__), lambda work: RankingCells(study, work))
 
 
 @dataclass(frozen=True)

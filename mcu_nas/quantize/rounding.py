@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mcu_nas.supernet.native.library import check, library, serves
+from mcu_nas.supernet.native.kernels import check, library, serves
 
 # Rounds ties away from zero where torch rounds them to even: every value moves outwards, by less than what
 # separates two products of int32 and a power of two down to 2^-15.

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mcu_nas.supernet.native.library import Norm, Shape, Strides, check, library, serves
+from mcu_nas.supernet.native.kernels import Norm, Shape, Strides, check, library, serves
 from mcu_nas.supernet.normalise import Unnormalised, statistics
 
 _Pair = tuple[int, int]

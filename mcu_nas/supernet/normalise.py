@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mcu_nas.operators import Activation
-from mcu_nas.supernet.native.library import check, library, serves
+from mcu_nas.supernet.native.kernels import check, library, serves
 
 _RANGES = {
     Activation.NONE: (-math.inf, math.inf),

@@ -50,7 +50,7 @@ class SupernetSchedule:
 
     In the second phase each share of a batch goes to one architecture sampled for it, or with ``sandwich``
     to a large one, a small one and so many others (supernet/subnet_losses.py). Where the second schedule has
-    ``distillation``, the sandwich's large one teaches the others, else the space's largest. ``progressive``:
+    ``distillation``, the large one teaches the others; single paths have no teacher. ``progressive``:
     kernels, depths, expand ratios and widths become free one after the other, a fifth of the phase apart
     (Once-for-All's progressive shrinking).
     """

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from mcu_nas.datasets.images import resize
 from mcu_nas.spaces.architecture import Architecture
-from mcu_nas.supernet.losses import BatchLoss, Classifier, blended_loss, label_loss, taught_loss
+from mcu_nas.supernet.losses import BatchLoss, Classifier, blended_loss, label_loss
 from mcu_nas.supernet.schedule import SupernetSchedule
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import to_pixels
@@ -57,10 +57,7 @@ class SubnetLosses:
         return [rule(step, rng) for _ in range(self.schedule.sampled.shares)]
 
     def _single(self, step: int, rng: np.random.Generator) -> BatchLoss:
-        subnet, schedule = classifier(self.supernet, self.draw(step, rng)), self.schedule.sampled
-        if not schedule.distillation:
-            return label_loss(subnet, schedule)
-        return taught_loss(subnet, classifier(self.supernet, self.supernet.space.largest()), schedule)
+        return label_loss(classifier(self.supernet, self.draw(step, rng)), self.schedule.sampled)
 
     def _sandwich(self, step: int, rng: np.random.Generator) -> BatchLoss:
         schedule = self.schedule.sampled

@@ -75,22 +75,18 @@ def train_network(
     feed: Feed,
     schedule: Schedule,
     *,
-    teacher: Classifier | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Trains one network in place: from scratch, or on from a supernet's weights.
 
-    ``teacher`` answers beside the labels with the schedule's weight of distillation; it is called from
-    several threads. Batch-norm statistics are not tracked: recalibrate afterwards.
+    Batch-norm statistics are not tracked: recalibrate afterwards.
 
     Raises:
         RunFolderError: the checkpoint is broken or belongs to another training.
     """
     tensors = network.network.tensors
-    train_module(
-        network, "network", tensors, feed, schedule, teacher=teacher, checkpoint=checkpoint, progress=progress
-    )
+    train_module(network, "network", tensors, feed, schedule, checkpoint=checkpoint, progress=progress)
 
 
 def train_module(
@@ -104,9 +100,11 @@ def train_module(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Trains in place whatever maps pixels to logits, taught as train_network's network.
+    """Trains in place whatever maps pixels to logits.
 
-    ``name`` and ``what`` tell its checkpoint from those of other trainings with this feed and schedule.
+    ``teacher`` answers beside the labels with the schedule's weight of distillation; it is called from
+    several threads. ``name`` and ``what`` tell its checkpoint from those of other trainings with this feed
+    and schedule.
 
     Raises:
         RunFolderError: the checkpoint is broken or belongs to another training.

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mcu_nas.errors import ToolError
 from mcu_nas.operators import Activation
 from mcu_nas.supernet.depthwise import depthwise_conv2d
-from mcu_nas.supernet.native import library
+from mcu_nas.supernet.native import kernels
 from mcu_nas.supernet.normalise import Unnormalised, normalise
 
 EPSILON = 1e-3
@@ -92,18 +92,18 @@ def test_fewer_channels_than_a_vector_are_torchs_own(channels: int) -> None:
 
 
 def test_missing_compiler_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    library._built.cache_clear()
+    kernels._built.cache_clear()
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolError, match="apt install gcc"):
-        library.library(torch.float32)
+        kernels.library(torch.float32)
 
 
 def test_kernels_are_built_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     times = []
     for _ in range(2):
-        library._built.cache_clear()
-        library.library(torch.float32)
+        kernels._built.cache_clear()
+        kernels.library(torch.float32)
         (kept,) = (tmp_path / "mcu-nas" / "kernels").iterdir()
         times.append(kept.stat().st_mtime_ns)
     assert times[0] == times[1]

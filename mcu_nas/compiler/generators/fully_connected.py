@@ -47,6 +47,7 @@ from mcu_nas.compiler.generators.fully_connected_weights import (
     folded_bias,
     group_words,
 )
+from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.requantization import (
     Rescaling,
@@ -295,16 +296,7 @@ def _add(target: str, source: str, number: int) -> Iterator[str]:
 
 def _function(symbol: str, layer: FullyConnectedLayer, lines: list[str]) -> str:
     outputs, inputs = layer.weights.shape
-    head = (
-        f"@ fully connected, {inputs} inputs, {outputs} outputs, weights {layer.weight_format.name.lower()}",
-        ".syntax unified",
-        ".thumb",
-        ".text",
-        f".global {symbol}",
-        f".type {symbol}, %function",
-        ".thumb_func",
-        f"{symbol}:",
-    )
+    weights = layer.weight_format.name.lower()
+    comment = (f"fully connected, {inputs} inputs, {outputs} outputs, weights {weights}",)
     body = ("push {r4-r11, lr}", f"sub sp, #{_FRAME}", *lines, f"add sp, #{_FRAME}", "pop {r4-r11, pc}")
-    indented = (line if line.endswith(":") else f"    {line}" for line in body)
-    return "\n".join((*head, *indented, f".size {symbol}, . - {symbol}")) + "\n"
+    return assembly_file(comment, function(symbol, body, is_global=True))

@@ -24,10 +24,11 @@ fit int16: at most 49 · 128 = 6,272 (9 · 128), and V does: winograd_transforms
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
+from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.winograd_frame import FRAME_BYTES, SAVED_BYTES, Frame
 from mcu_nas.compiler.generators.winograd_gemm import packed_weights, products, sums_bytes
@@ -85,19 +86,12 @@ def _constants(layer: WinogradLayer, transform: Transform, scaling: WinogradScal
 
 def _function(symbol: str, layer: WinogradLayer, transform: Transform, scaling: WinogradScaling) -> str:
     m = transform.outputs
-    head = (
-        f"@ 3x3 convolution, {layer.height}x{layer.width}x{layer.in_channels} to "
+    comment = (
+        f"3x3 convolution, {layer.height}x{layer.width}x{layer.in_channels} to "
         f"{layer.out_height}x{layer.out_width}x{layer.out_channels}, F({m}x{m}, 3x3)",
-        ".syntax unified",
-        ".thumb",
-        ".text",
-        f".global {symbol}",
-        f".type {symbol}, %function",
-        ".thumb_func",
-        f"{symbol}:",
     )
     body = (*_all_tiles(layer, transform), *output_channel(layer, scaling, _CHANNEL))
-    return "\n".join((*head, *_indented(body), f".size {symbol}, . - {symbol}")) + "\n"
+    return assembly_file(comment, function(symbol, body, is_global=True))
 
 
 _CHANNEL = "5"  # local labels; 1 to 4, 11 and 12 are taken inside the parts
@@ -134,7 +128,3 @@ def _two_channels(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
     if layer.out_channels % 2:
         yield f"{_LAST}:"
     yield f"add sp, #{sums_bytes(transform)}"
-
-
-def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return (line if line.endswith(":") else f"    {line}" for line in lines)

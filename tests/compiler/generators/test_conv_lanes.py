@@ -15,6 +15,7 @@ from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer, overlap_distance
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
+from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
 
@@ -184,20 +185,8 @@ def test_output_may_overlap_its_input_by_the_stated_distance(
     image = image_of(layer)
     distance = overlap_distance(layer, block or 2)
     kernel = conv_blocks(layer, "layer_3", block) if block else conv_lanes(layer, "layer_3")
-    call_in_place = f"""
-    .global in_place
-    .thumb_func
-in_place:
-    mov r1, r0
-    add r0, r0, #{distance}
-    b layer_3
-"""
-    function = ArmFunction(kernel.assembly + call_in_place, "in_place")
     want = expected(layer, image).reshape(-1)
-    buffer = np.zeros(max(distance + image.size, want.size), np.int8)
-    buffer[distance : distance + image.size] = image.reshape(-1)
-    call = function(buffer, 0, kernel.constants, np.zeros(kernel.scratch_bytes, np.uint8))
-    assert np.array_equal(call.arrays[0][: want.size], want)
+    assert np.array_equal(run_in_place(kernel, image, distance, want.size), want)
 
 
 @pytest.mark.parametrize(

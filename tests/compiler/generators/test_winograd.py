@@ -15,6 +15,7 @@ from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, overlap_distance, tile_pairs
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4, Transform
+from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
 
@@ -226,21 +227,8 @@ def test_output_may_overlap_its_input_by_the_stated_distance(
     image = image_of(layer)
     distance = overlap_distance(layer, transform)
     kernel = winograd(layer, transform, "layer_3")
-    call_in_place = f"""
-    .global in_place
-    .thumb_func
-in_place:
-    mov r1, r0
-    add r0, r0, #{distance}
-    b layer_3
-"""
-    function = ArmFunction(kernel.assembly + call_in_place, "in_place")
-    buffer = np.zeros(max(distance + image.size, layer.out_height * layer.out_width * shape[3]), np.int8)
-    buffer[distance : distance + image.size] = image.reshape(-1)
-    scratch = np.zeros(kernel.scratch_bytes, np.uint8)
-    call = function(buffer, 0, kernel.constants, scratch)
     want = expected(layer, image).reshape(-1)
-    assert np.array_equal(call.arrays[0][: want.size], want)
+    assert np.array_equal(run_in_place(kernel, image, distance, want.size), want)
 
 
 def test_overlap_distance_is_a_row_of_tiles_and_a_pixel() -> None:
