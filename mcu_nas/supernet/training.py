@@ -24,7 +24,7 @@ from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 from mcu_nas.supernet.subnet_losses import Sampler, SubnetLosses, classifier
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.torch_network import TorchNetwork, to_pixels
-from mcu_nas.supernet.workers import map_in_threads
+from mcu_nas.supernet.workers import anchored, map_in_threads
 
 CHECKPOINT_EVERY = 100  # steps
 _SUBNETS = 2  # random stream of the sampled subnets, beside those of feed.py
@@ -155,6 +155,7 @@ def _run(
     if state:
         model.load_state_dict(state["model"])
     model.train()
+    anchors = anchored(model.parameters())  # until the last step
     for phase in phases:
         ends = phase.begins + phase.schedule.steps
         if done >= ends:
@@ -181,6 +182,7 @@ def _run(
                 save_checkpoint(checkpoint, identity, contents)
             if progress:
                 progress(done, total, loss)
+    del anchors
     model.eval()
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -36,3 +37,15 @@ def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item])
 @lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "mcu-nas", initializer=torch.set_num_threads, initargs=(1,))
+
+
+def anchored(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """What to hold on to while several threads build graphs on the same parameters.
+
+    PyTorch makes a parameter's gradient accumulator when a graph first needs it, under a lock of the
+    parameter, and meanwhile waits for Python's lock (torch 2.13). A thread that enters a Python-defined
+    function holds Python's lock while it waits for the parameter's: neither ever goes on. A graph that is
+    kept alive keeps the accumulators, so that nobody has to make one. It must not be reached through
+    ``grad_fn.next_functions``: an accumulator that Python has seen needs Python's lock again.
+    """
+    return [parameter.sum() for parameter in parameters if parameter.requires_grad]
