@@ -26,15 +26,9 @@ from pydantic import (
     model_validator,
 )
 
+from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.errors import BoardError, did_you_mean
 from mcu_nas.resources import boards_dir, firmware_dir
-
-# The cores that firmware can be built for, and the compiler flags that select each. Floats are never
-# used on the device, so the soft ABI leaves the FPU switched off.
-CORE_FLAGS = {
-    "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
-    "cortex-m7": ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"),
-}
 
 
 class _Table(BaseModel):

@@ -12,7 +12,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op, Padding, Pool2D, TransposeConv
+from mcu_nas.operators import (
+    Add,
+    Concatenation,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mul,
+    Op,
+    Padding,
+    Pool2D,
+    Sub,
+    TransposeConv,
+)
 
 ITEM_BYTES = {"int8": 1, "uint8": 1, "int32": 4, "float32": 4}
 
@@ -154,5 +166,16 @@ def op_macs(network: Network, op: Op) -> int:
         case TransposeConv():
             _, weights_shape, source, *_ = (network.shape(tensor) for tensor in op.inputs)
             return math.prod(source[:3]) * math.prod(weights_shape)
+        case _:
+            return 0
+
+
+def op_weight_bytes(network: Network, op: Op) -> int:
+    """Bytes of an operator's weights or constant operands, without biases and requantization factors."""
+    match op:
+        case Conv2D() | DepthwiseConv2D() | FullyConnected() | TransposeConv():
+            return network.tensors[op.inputs[1]].bytes
+        case Add() | Sub() | Mul() | Concatenation():
+            return sum(network.tensors[tensor].bytes for tensor in op.inputs if tensor in network.constants)
         case _:
             return 0

@@ -16,7 +16,7 @@ PACKAGE = Path(mcu_nas.__file__).parent
 
 # Low to high, as in the design: a module may import from its own rank and below.
 LAYERS = (
-    {"errors", "resources", "files", "units", "extras"},
+    {"cores", "errors", "resources", "files", "units", "extras"},
     {"operators"},
     {"network"},
     {"graph", "boards"},

@@ -13,12 +13,20 @@ import click
 from mcu_nas.boards import Board, load_board
 from mcu_nas.cli.bars import usage_bar
 from mcu_nas.cli.ceilings import Ceiling, CeilingType, complaints
-from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option
+from mcu_nas.cli.options import (
+    PATH,
+    board_option,
+    json_option,
+    kernel_options,
+    optimize_option,
+    weights_option,
+)
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.passes.pipeline import Passed, run_passes
-from mcu_nas.compiler.planner import Optimize, Plan, plan
+from mcu_nas.compiler.planner import Optimize, Plan
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cost.audit import Audit, AuditRow, PlanFigures, audit
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.core_profile import load_core_profile
@@ -62,6 +70,7 @@ Examples:
     help="Exit with 1 above a limit: sram=80%, flash=200KiB, macs=5M (million). Repeatable.",
 )
 @optimize_option
+@weights_option
 @json_option
 @click.pass_context
 def command(
@@ -72,6 +81,7 @@ def command(
     build: bool,
     ceilings: tuple[Ceiling, ...],
     optimize: Optimize | None,
+    weights: WeightStorage | None,
     as_json: bool,
 ) -> None:
     """Show memory, MACs and flash per layer, and whether a board can hold the model.
@@ -87,17 +97,16 @@ def command(
     the_board = load_board(board)
     passed = run_passes(read_tflite(model))
     network = passed.graph.network
-    result = audit(network, the_board, load_core_profile(the_board.core), optimize)
-    the_plan = plan(network, result.optimize)
-    advice = peak_advice(network, the_plan)
+    result = audit(network, the_board, load_core_profile(the_board.core), optimize, weights)
+    advice = peak_advice(network, result.plan)
     if map_path is not None:
-        _draw(network, the_plan, the_board, model, map_path)
+        _draw(network, result.plan, the_board, model, map_path)
     linked = _linked(model, the_board, result) if build and result.fits else None
     estimated = result.as_json()
     if linked is not None:  # the verdict and the limits are about the image
         result = replace(result, code_bytes=linked.model_bytes - result.constants_bytes)
     above = complaints(ceilings, result)
-    following = _next_command(result, target, optimize, bool(above))
+    following = _next_command(result, target, kernel_options(optimize, weights), bool(above))
     if as_json:
         record = {
             "model": str(model),
@@ -142,7 +151,9 @@ def _draw(network: Network, the_plan: Plan, board: Board, model: Path, path: Pat
 
 
 def _linked(model: Path, board: Board, result: Audit) -> ImageSizes:
-    program = load_program_for(model, board, optimize=result.optimize)
+    program = load_program_for(
+        model, board, optimize=result.plan.optimize, weights=result.plan.target.weights
+    )
     with tempfile.TemporaryDirectory(prefix="mcu_nas-audit-") as folder:
         sources = Path(folder, "c")
         write_sources(program, sources)
@@ -201,11 +212,11 @@ def _totals(result: Audit, model: Path, linked: ImageSizes | None) -> str:
 
 def _plan(figures: PlanFigures) -> str:
     """``for memory: arena 8,125 B, its bound; 13.20 M instructions (estimated)``."""
-    gap = figures.arena_bytes - figures.bound_bytes
+    gap = figures.plan.arena_bytes - figures.plan.bound_bytes
     bound = f"{gap:,} B above its bound" if gap else "its bound"
     taken = "; what compile, run and flash take" if figures.taken else ""
     return (
-        f"for {figures.optimize}: arena {figures.arena_bytes:,} B, {bound};"
+        f"for {figures.plan.optimize}: arena {figures.plan.arena_bytes:,} B, {bound};"
         f" {figures.instructions_estimated / 1e6:,.2f} M instructions (estimated){taken}"
     )
 
@@ -265,11 +276,10 @@ def _passes(passed: Passed) -> str:
     return "\n".join(lines)
 
 
-def _next_command(result: Audit, target: Path, optimize: Optimize | None, above: bool) -> str:
+def _next_command(result: Audit, target: Path, chosen: str, above: bool) -> str:
     if not result.fits:
         return "mcu-nas boards"
     name = shlex.quote(str(target))
-    chosen = f" --optimize {optimize}" if optimize else ""
     if above:
         picture = shlex.quote(f"{target.stem}.svg")
         return f"mcu-nas audit {name} --board {result.board}{chosen} --map {picture}"

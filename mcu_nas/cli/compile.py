@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from mcu_nas.boards import CORE_FLAGS, load_board
-from mcu_nas.cli.options import PATH, json_option, optimize_option
+from mcu_nas.boards import load_board
+from mcu_nas.cli.options import PATH, json_option, kernel_options, optimize_option, weights_option
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.build_systems import BuildSystem
@@ -20,6 +20,8 @@ from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
 from mcu_nas.compiler.supported import supported_operators
+from mcu_nas.compiler.target import PORTABLE, Target, WeightStorage, targets
+from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.cost.board_program import fits, load_program_for
 from mcu_nas.devices.session import emulated_board, emulated_counterpart
 from mcu_nas.errors import JobError, UsageError
@@ -78,6 +80,7 @@ Examples:
     help="List the operators that are compiled, and what of each.",
 )
 @optimize_option
+@weights_option
 @json_option
 def command(
     target: Path,
@@ -88,23 +91,28 @@ def command(
     layout: str,
     keep_input: bool,
     optimize: Optimize | None,
+    weights: WeightStorage | None,
     as_json: bool,
 ) -> None:
     """Generate C for a model: header, layers, weights, the kernels used, the build system's files.
 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
-    equal TFLite Micro's bit for bit. The portable kernels serve every core.
+    equal TFLite Micro's bit for bit. Without --board and --core it compiles anywhere; with one of them layers
+    have assembly for that core.
     """
     if name is not None and c_identifier(name) != name:
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
     runs_on = _board_to_run_on(board, core)
     model = model_path(target)
     if board is None:
-        program = load_program(model, name, optimize or Optimize.SPEED, keep_inputs=keep_input)
+        target_of_core = _target(core, weights)
+        program = load_program(
+            model, name, optimize or Optimize.SPEED, target=target_of_core, keep_inputs=keep_input
+        )
     else:
-        program = load_program_for(model, load_board(board), name, optimize, keep_inputs=keep_input)
+        program = load_program_for(model, load_board(board), name, optimize, weights, keep_inputs=keep_input)
     paths = write_sources(program, out_dir, BuildSystem(layout))
-    chosen = f" --optimize {optimize}" if optimize else ""
+    chosen = kernel_options(optimize, weights)
     following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on}{chosen}"
     fitting = None if board is None else fits(program, load_board(board))
     if fitting is False:
@@ -115,9 +123,12 @@ def command(
             "layout": layout,
             "keeps_input": keep_input,
             "optimize": program.plan.optimize.value,
+            "instruction_set": program.target.instruction_set.value,
+            "weights": program.target.weights.value,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
-            "other_plan_arena_bytes": program.other_plan().arena_bytes,
+            "memory_plan_arena_bytes": program.plan_for(Optimize.MEMORY).arena_bytes,
+            "speed_plan_arena_bytes": program.plan_for(Optimize.SPEED).arena_bytes,
             "constants_bytes": program.constants_bytes,
             "fits": fitting,
             "files": [str(path) for path in paths],
@@ -131,14 +142,25 @@ def command(
 
 
 def _text(program: Program, paths: list[Path], following: str) -> str:
-    other = program.other_plan()
+    others = (
+        optimize for optimize in (Optimize.MEMORY, Optimize.SPEED) if optimize is not program.plan.optimize
+    )
+    arenas = (f"for {optimize} {program.plan_for(optimize).arena_bytes:,} B" for optimize in others)
     lines = [
         f"{program.name}: arena {program.arena_bytes:,} B, constants {program.constants_bytes:,} B",
-        f"  planned for {program.plan.optimize}; the plan for {other.optimize} needs {other.arena_bytes:,} B",
+        f"  planned for {program.plan.optimize}; arenas of other plans: {', '.join(arenas)}",
+        f"  kernels: {program.target.instruction_set}, weights: {program.target.weights}",
         *(f"  {path}" for path in paths),
         f"next: {following}",
     ]
     return "\n".join(lines)
+
+
+def _target(core: str | None, weights: WeightStorage | None) -> Target:
+    """The fastest of a core's targets with weights stored so; portable C where there is no core."""
+    if core is None:
+        return PORTABLE
+    return next(target for target in targets(core) if weights in (None, target.weights))
 
 
 def _board_to_run_on(board: str | None, core: str | None) -> str:

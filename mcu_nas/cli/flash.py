@@ -11,11 +11,19 @@ import click
 
 from mcu_nas.boards import Board, FlashTool, load_board
 from mcu_nas.cli.device import refuse_empty_port
-from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option
+from mcu_nas.cli.options import (
+    PATH,
+    board_option,
+    json_option,
+    kernel_options,
+    optimize_option,
+    weights_option,
+)
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.flasher import (
@@ -63,6 +71,7 @@ Not yet tried on a physical probe."""
 )
 @click.option("--dry-run", is_flag=True, help="Print the command lines; build and write nothing.")
 @optimize_option
+@weights_option
 @json_option
 def command(
     target: Path,
@@ -73,6 +82,7 @@ def command(
     out_dir: Path | None,
     dry_run: bool,
     optimize: Optimize | None,
+    weights: WeightStorage | None,
     as_json: bool,
 ) -> None:
     """Build a model's firmware, write it to a board, and check that the board then holds that model.
@@ -83,7 +93,7 @@ def command(
     the_board = load_board(board)
     chosen_tool = choose_tool(the_board, tool, must_be_installed=not dry_run)
     model = model_path(target)
-    program = load_program_for(model, the_board, optimize=optimize)
+    program = load_program_for(model, the_board, optimize=optimize, weights=weights)
     folder = out_dir or model.parent / "firmware" / the_board.name
     binary = folder / f"{program.name}-{the_board.name}.bin"
     # A dry run asks no probe: its lines name one only if the user did.
@@ -96,7 +106,7 @@ def command(
         port = port or find_port(the_board, chosen_probe)
         if port:
             _check_model(program, the_board, port)
-    options = _options(tool, probe, port, out_dir, optimize)
+    options = _options(tool, probe, port, out_dir) + kernel_options(optimize, weights)
     record: dict[str, object] = {
         "model": program.name,
         "model_hash": program.model_hash,
@@ -136,11 +146,9 @@ def _check_model(program: Program, board: Board, port: str) -> None:
         )
 
 
-def _options(
-    tool: str | None, probe: str | None, port: str | None, out_dir: Path | None, optimize: Optimize | None
-) -> str:
+def _options(tool: str | None, probe: str | None, port: str | None, out_dir: Path | None) -> str:
     """The options that a dry run was given, for the command that does what it printed."""
-    given = {"--tool": tool, "--probe": probe, "--port": port, "--out": out_dir, "--optimize": optimize}
+    given = {"--tool": tool, "--probe": probe, "--port": port, "--out": out_dir}
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mcu_nas.compiler.planner import Optimize
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.errors import UsageError
 from mcu_nas.units import parse_bytes, parse_duration_ms
 
@@ -172,8 +173,23 @@ optimize_option = click.option(
     "--optimize",
     type=click.Choice([optimize.value for optimize in Optimize]),
     callback=lambda context, option, value: value and Optimize(value),
-    help="The smallest arena or the fastest kernels; by default the fastest that the board has room for.",
+    help="The smallest arena, the fastest kernels, or the fastest that the board has room for, the default.",
 )
+weights_option = click.option(
+    "--weight-storage",
+    "weights",
+    type=click.Choice([storage.value for storage in WeightStorage]),
+    callback=lambda context, option, value: value and WeightStorage(value),
+    help="Weights as kernels read them fastest, or in one byte each; by default the first that fits flash.",
+)
+
+
+def kernel_options(optimize: Optimize | None, weights: WeightStorage | None) -> str:
+    """The options about kernels that were given, for the next command."""
+    given = {"--optimize": optimize, "--weight-storage": weights}
+    return "".join(f" {name} {value}" for name, value in given.items() if value)
+
+
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),

@@ -18,6 +18,7 @@ C_TYPES = {
     np.dtype(np.uint8): "uint8_t",
     np.dtype(np.int16): "int16_t",
     np.dtype(np.int32): "int32_t",
+    np.dtype(np.uint32): "uint32_t",
 }
 
 # C11 and C++ keywords that a sanitised file stem could be.

@@ -4,6 +4,7 @@
     NAME.c           one function a layer, called in order   (emit_model)
     NAME_weights.c   constant arrays                         (emit_weights)
     NAME_weights.h   their declarations
+    NAME_kernels.S   layers in assembly, if there are any    (emit_kernels)
     kernels/         the kernels used, copied from firmware/kernels
     CMakeLists.txt   for add_subdirectory, or what another build system needs (build_systems)
 
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from mcu_nas.compiler.build_systems import BuildSystem, arrange
 from mcu_nas.compiler.emit_header import emit_header
+from mcu_nas.compiler.emit_kernels import emit_kernels
 from mcu_nas.compiler.emit_model import emit_model
 from mcu_nas.compiler.emit_weights import emit_weights_header, emit_weights_source
 from mcu_nas.compiler.place import check_place
@@ -37,6 +39,7 @@ def emit_sources(program: Program, build_system: BuildSystem = BuildSystem.CMAKE
         f"{name}.c": emit_model(program),
         f"{name}_weights.h": emit_weights_header(program),
         f"{name}_weights.c": emit_weights_source(program),
+        **({f"{name}_kernels.S": emit_kernels(program)} if program.generated else {}),
         **_kernel_files(program),
     }
     return arrange(program, sources, build_system)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from mcu_nas.compiler.c_text import COLUMNS, c_comment_text, c_initialiser, c_string
 from mcu_nas.compiler.emit_header import banner
 from mcu_nas.compiler.emit_weights import array_name
+from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.kernel_calls import KernelCall
 from mcu_nas.compiler.program import Encoding, Program
 from mcu_nas.network import op_macs
+
+SCRATCH_ALIGN = 4  # of generated kernels
 
 
 def emit_model(program: Program) -> str:
@@ -27,7 +30,7 @@ def emit_model(program: Program) -> str:
 {includes}
 #include "{name}_weights.h"
 
-{layers}
+{_prototypes(program)}{layers}
 {_accessor(program, "void *", "input", "void *", program.graph.network.inputs)}
 {_accessor(program, "const void *", "output", "const void *", program.graph.network.outputs)}
 void {name}_run(void *arena) {{
@@ -52,6 +55,14 @@ def _layer(program: Program, number: int, call: KernelCall) -> str:
  * {places[0]} -> {places[1]}: the same memory, nothing to run */
 static void {_function(number, call)}(uint8_t *arena) {{
     (void)arena;
+}}
+"""
+    if call.generated is not None:
+        return f"""\
+/* {title}
+ * {", ".join(places[:-1])} -> {places[-1]}{_sizes(program, number, call)} */
+static void {_function(number, call)}(uint8_t *arena) {{
+{_generated_call(program, number, call.generated)}
 }}
 """
     struct = f"mcu_{call.kernel.name}"
@@ -79,6 +90,31 @@ static void {_function(number, call)}(uint8_t *arena) {{
 {body}
 }}
 """
+
+
+def _generated_call(program: Program, number: int, function: GeneratedKernel) -> str:
+    """The call of a function of NAME_kernels.S; its scratch begins at a word."""
+    call, offsets = program.calls[number], program.plan.offsets
+    (source,) = call.inputs
+    scratch = [-(-offset // SCRATCH_ALIGN) * SCRATCH_ALIGN for offset in _scratch(program, number)]
+    arguments = [
+        f"arena + {offsets[source]}",
+        f"arena + {offsets[call.output]}",
+        array_name(program, number, "constants"),
+        f"arena + {scratch[0]}" if scratch else "0",
+    ]
+    return _call(function.symbol, arguments)
+
+
+def _prototypes(program: Program) -> str:
+    """The functions of NAME_kernels.S."""
+    if not program.generated:
+        return ""
+    lines = "\n".join(
+        f"void {function.symbol}(const void *in, void *out, const void *constants, void *scratch);"
+        for function in program.generated
+    )
+    return f"/* {program.name}_kernels.S */\n{lines}\n\n"
 
 
 def _sizes(program: Program, number: int, call: KernelCall) -> str:

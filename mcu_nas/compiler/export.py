@@ -9,6 +9,7 @@ from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.emit_model_data import emit_model_data
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
+from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.tflite.reader import read_tflite
 
 
@@ -22,6 +23,8 @@ def load_program(
     name: str | None = None,
     optimize: Optimize = Optimize.MEMORY,
     *,
+    target: Target = PORTABLE,
+    room_bytes: int = 0,
     keep_inputs: bool = False,
 ) -> Program:
     """A .tflite file compiled; named after the file unless ``name`` is given. See ``compile_graph``.
@@ -31,7 +34,15 @@ def load_program(
     """
     graph = read_tflite(model)
     digest = model_hash(model.read_bytes())
-    return compile_graph(graph, name or model.stem, digest, optimize=optimize, keep_inputs=keep_inputs)
+    return compile_graph(
+        graph,
+        name or model.stem,
+        digest,
+        optimize=optimize,
+        target=target,
+        room_bytes=room_bytes,
+        keep_inputs=keep_inputs,
+    )
 
 
 def write_exports(model: Path, program: Program, out_dir: Path) -> list[Path]:

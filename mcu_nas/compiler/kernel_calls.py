@@ -13,7 +13,11 @@ import numpy as np
 
 from mcu_nas.compiler.calls import elementwise, movement, pooling, weighted
 from mcu_nas.compiler.calls.fields import Arguments, Fields
-from mcu_nas.compiler.catalogue import Kernel
+from mcu_nas.compiler.calls.generated import generate
+from mcu_nas.compiler.catalogue import choose
+from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.portable_kernels import DEPTHWISE_PLANAR
 from mcu_nas.graph import Graph
 from mcu_nas.operators import Op
 
@@ -44,7 +48,7 @@ ARGUMENTS: Mapping[str, Callable[[Graph, Any], Arguments]] = {
 
 @dataclass(frozen=True)
 class KernelCall:
-    """One operator as a call of ``mcu_<kernel.name>``.
+    """One operator as a call of ``mcu_<kernel.name>``, or of the function that was ``generated`` for it.
 
     ``fields`` are the scalar members of its argument struct, ``arrays`` the constants it points to
     (``factors``: rows of ``struct mcu_factor``);
@@ -58,6 +62,7 @@ class KernelCall:
     output: int
     fields: Fields
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    generated: GeneratedKernel | None = field(default=None, repr=False)
 
     @property
     def operands(self) -> tuple[int | str, ...]:
@@ -67,14 +72,26 @@ class KernelCall:
         return tuple(x for x in found if x in self.arrays or x in self.inputs)
 
 
-def kernel_call(graph: Graph, op: Op, kernel: Kernel, *, descending: bool = False) -> KernelCall:
+def kernel_call(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: bool = False) -> KernelCall:
     """The call that runs ``op``, from the last pixel to the first where ``descending``.
+
+    ``symbol`` names the function where one is generated. Where the layer's values are beyond its generator,
+    a kernel in portable C is called: one that can do with the memory that was planned for the other.
 
     Raises:
         UnsupportedError: a value that the kernel's arithmetic cannot hold.
     """
     (output,) = op.outputs
+    inputs = graph.network.activations_in(op)
+    if kernel.is_generated:
+        try:
+            function = generate(graph, op, kernel, symbol)
+        except Refusal:
+            kernel = DEPTHWISE_PLANAR if kernel.any_pixel else choose(graph.network, op)
+        else:
+            assert function.scratch_bytes <= kernel.scratch_bytes(graph.network, op)
+            return KernelCall(op, kernel, inputs, output, {}, {"constants": function.constants}, function)
     fields, arrays = ARGUMENTS[kernel.name](graph, op)
     if kernel.lag_bytes is not None:
         fields = {"descending": int(descending), **fields}  # in the order of the struct's members
-    return KernelCall(op, kernel, graph.network.activations_in(op), output, fields, arrays)
+    return KernelCall(op, kernel, inputs, output, fields, arrays)

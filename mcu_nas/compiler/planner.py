@@ -16,35 +16,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mcu_nas.compiler.catalogue import Kernel, choose
+from mcu_nas.compiler.catalogue import variants
+from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.layout import NETWORK_NODES, Buffer, Layout, Overlap, lay_out, needed_bytes
+from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
 
 class Optimize(StrEnum):
-    """What a plan is for: the least memory, or the fastest kernels."""
+    """What a plan is for.
+
+    MEMORY: the least memory, and in it the fastest kernels. SPEED: the fastest kernels, whatever memory they
+    take. BOARD: the fastest in the memory that there is.
+    """
 
     MEMORY = "memory"
     SPEED = "speed"
-
-    @property
-    def other(self) -> Optimize:
-        """The other of the two."""
-        return Optimize.SPEED if self is Optimize.MEMORY else Optimize.MEMORY
+    BOARD = "board"
 
 
 @dataclass(frozen=True)
 class Plan:
     """Arena layout of a network.
 
-    ``offsets``: bytes from the arena's start, by tensor id. ``takes_over``: operator output -> the input
-    whose buffer it is written into. ``descending``: the operators, by number, that run from the last pixel
-    to the first. ``scratch``: operator number -> offset of its scratch memory. ``bound_bytes``: the largest
-    need of one operator after the in-place and overlap decisions, below which no layout can go.
+    ``optimize``, ``target``, ``room_bytes``: what it was asked for. ``offsets``: bytes from the arena's
+    start, by tensor id. ``takes_over``: operator output -> the input whose buffer it is written into.
+    ``descending``: the operators, by number, that run from the last pixel to the first. ``scratch``:
+    operator number -> offset of its scratch memory. ``bound_bytes``: the largest need of one operator after
+    the in-place and overlap decisions, below which no layout can go.
     """
 
     optimize: Optimize
+    target: Target
+    room_bytes: int
     arena_bytes: int
     offsets: Mapping[int, int]
     kernels: tuple[Kernel, ...]
@@ -58,40 +63,75 @@ class Plan:
         return kernel.copies and op.outputs[0] in self.takes_over
 
     def kernels_run(self, network: Network) -> frozenset[str]:
-        """Names of the kernels that the plan's network needs code of."""
+        """Names of the C kernels that the plan's network needs code of."""
         pairs = zip(network.ops, self.kernels, strict=True)
-        return frozenset(kernel.name for op, kernel in pairs if not self.is_view(op, kernel))
+        return frozenset(
+            kernel.name for op, kernel in pairs if not (kernel.is_generated or self.is_view(op, kernel))
+        )
 
 
-def plan(network: Network, optimize: Optimize = Optimize.MEMORY) -> Plan:
+def plan(
+    network: Network,
+    optimize: Optimize = Optimize.MEMORY,
+    target: Target = PORTABLE,
+    room_bytes: int = 0,
+) -> Plan:
     """Lay out the arena of a network: deterministic, exact to the byte.
+
+    ``room_bytes``: what Optimize.BOARD has. A segment between two cuts that no kernels bring there takes as
+    little as it can.
 
     Raises:
         UnsupportedError: an operator that no kernel serves.
     """
-    kernels = [choose(network, op) for op in network.ops]
+    if optimize is Optimize.SPEED:
+        found = _planned_within(network, target, None)
+    elif optimize is Optimize.BOARD:
+        found = _planned_within(network, target, room_bytes)
+    else:
+        least = _planned_within(network, target, 0)
+        found = _planned_within(network, target, least.arena_bytes)
+        found = found if found.arena_bytes <= least.arena_bytes else least
+    return replace(found, optimize=optimize, room_bytes=room_bytes)
+
+
+def plan_like(network: Network, the_plan: Plan) -> Plan:
+    """The plan of another network, for what ``the_plan`` is for."""
+    return plan(network, the_plan.optimize, the_plan.target, the_plan.room_bytes)
+
+
+def _planned_within(network: Network, target: Target, room_bytes: int | None) -> Plan:
+    """With the fastest kernels with which each segment stays within the room; None: any room."""
+    choices = [variants(network, op, target) for op in network.ops]
+    kernels = [fastest for fastest, *_ in choices]
     takes_over = _take_overs(network, kernels)
     chains = _chains(network, takes_over)
     layouts: list[Layout] = []
     nodes = NETWORK_NODES
     for operators, buffers in _segments(chains, len(network.ops)):
-        fast = lay_out(_with_kernels(network, buffers, operators, kernels), nodes)
-        nodes = max(0, nodes - fast.nodes)
-        if optimize is Optimize.MEMORY:
-            fast = _thriftier(network, buffers, operators, kernels, fast, nodes)
-        layouts.append(fast)
+        segment = _Segment(network, buffers, operators)
+        chosen = tuple(kernels[index] for index in operators)
+        layout = lay_out(segment.with_kernels(chosen), nodes)
+        nodes = max(0, nodes - layout.nodes)
+        if room_bytes is not None and layout.peak_bytes > room_bytes:
+            alternatives = [choices[index] for index in operators]
+            chosen, layout = _smaller(segment, alternatives, chosen, layout, room_bytes, nodes)
+        kernels[operators.start : operators.stop] = chosen
+        layouts.append(layout)
     arena_bytes = max(layout.peak_bytes for layout in layouts)
     bound_bytes = max(layout.bound_bytes for layout in layouts)
     offsets, scratch = _join(layouts, arena_bytes)
     return Plan(
-        optimize,
-        arena_bytes,
-        offsets,
-        tuple(kernels),
-        takes_over,
-        _descending(network, kernels, offsets),
-        scratch,
-        bound_bytes,
+        optimize=Optimize.BOARD,
+        target=target,
+        room_bytes=room_bytes or 0,
+        arena_bytes=arena_bytes,
+        offsets=offsets,
+        kernels=tuple(kernels),
+        takes_over=takes_over,
+        descending=_descending(network, kernels, offsets),
+        scratch=scratch,
+        bound_bytes=bound_bytes,
     )
 
 
@@ -160,21 +200,33 @@ def _segments(buffers: Sequence[Buffer], op_count: int) -> list[tuple[range, lis
     return [(range(begin, end + 1), piece) for begin, end, piece in zip(begins, ends, pieces, strict=True)]
 
 
-def _with_kernels(
-    network: Network, buffers: Sequence[Buffer], operators: range, kernels: Sequence[Kernel]
-) -> list[Buffer]:
-    """A segment's buffers as its operators' kernels want them: which may overlap what, and scratch."""
-    owner = {tensor: buffer.tensors[0] for buffer in buffers for tensor in buffer.tensors}
-    overlaps: dict[int, Overlap] = {}
-    scratch: list[Buffer] = []
-    for index in operators:
-        op, kernel = network.ops[index], kernels[index]
-        if (overlap := _overlap(network, op, kernel, owner)) is not None:
-            overlaps[op.outputs[0]] = overlap
-        if scratch_bytes := kernel.scratch_bytes(network, op):
-            scratch.append(Buffer((), scratch_bytes, index, index))
-    overlapping = (overlaps.get(b.tensors[0]) for b in buffers)
-    return [replace(b, overlap=o) if o else b for b, o in zip(buffers, overlapping, strict=True)] + scratch
+@dataclass(frozen=True)
+class _Segment:
+    """Operators between two cuts, and the buffers that they use."""
+
+    network: Network
+    buffers: Sequence[Buffer]
+    operators: range
+
+    def with_kernels(self, kernels: Sequence[Kernel]) -> list[Buffer]:
+        """The buffers as its operators' kernels want them: which may overlap what, and scratch."""
+        owner = {tensor: buffer.tensors[0] for buffer in self.buffers for tensor in buffer.tensors}
+        overlaps: dict[int, Overlap] = {}
+        scratch: list[Buffer] = []
+        for index, kernel in zip(self.operators, kernels, strict=True):
+            op = self.network.ops[index]
+            if (overlap := _overlap(self.network, op, kernel, owner)) is not None:
+                overlaps[op.outputs[0]] = overlap
+            if scratch_bytes := kernel.scratch_bytes(self.network, op):
+                scratch.append(Buffer((), scratch_bytes, index, index))
+        overlapping = (overlaps.get(b.tensors[0]) for b in self.buffers)
+        pairs = zip(self.buffers, overlapping, strict=True)
+        return [replace(b, overlap=o) if o else b for b, o in pairs] + scratch
+
+    def needs(self, kernels: Sequence[Kernel]) -> list[int]:
+        """The least that each operator can do with."""
+        needed = needed_bytes(self.with_kernels(kernels))
+        return [needed.get(index, 0) for index in self.operators]
 
 
 def _overlap(network: Network, op: Op, kernel: Kernel, owner: Mapping[int, int]) -> Overlap | None:
@@ -189,35 +241,45 @@ def _overlap(network: Network, op: Op, kernel: Kernel, owner: Mapping[int, int])
     return Overlap(owner[source], kernel.lag_bytes(network, op))
 
 
-def _thriftier(
-    network: Network,
-    buffers: Sequence[Buffer],
-    operators: range,
-    kernels: list[Kernel],
+def _smaller(
+    segment: _Segment,
+    alternatives: Sequence[tuple[Kernel, ...]],
+    fastest: tuple[Kernel, ...],
     fast: Layout,
+    room_bytes: int,
     nodes: int,
-) -> Layout:
-    """The segment with thrifty kernels where that lowers its peak; ``kernels`` is changed accordingly."""
-    thrifty = {index: choose(network, network.ops[index], thrifty=True) for index in operators}
-    changed = [index for index in operators if thrifty[index] is not kernels[index]]
-    if not changed:
-        return fast
+) -> tuple[tuple[Kernel, ...], Layout]:
+    """Kernels that bring a segment into its room, or the smallest layout that is found; and the layout.
 
-    def with_thrifty(chosen: Sequence[int]) -> list[Kernel]:
-        return [thrifty[index] if index in chosen else kernel for index, kernel in enumerate(kernels)]
-
-    least = max(needed_bytes(_with_kernels(network, buffers, operators, with_thrifty(changed))).values())
-    if least >= fast.peak_bytes:
-        return fast
-    needs = needed_bytes(fast.buffers)
-    needed = [index for index in changed if needs.get(index, 0) > least]
-    for chosen in (needed, changed):
-        candidate = with_thrifty(chosen)
-        layout = lay_out(_with_kernels(network, buffers, operators, candidate), nodes)
-        if layout.peak_bytes < fast.peak_bytes:
-            kernels[:] = candidate
-            return layout
-    return fast
+    What an operator needs does not depend on the kernels of others: each gets the fastest that needs no more
+    than the room, or than the one operator that needs most however it is run. Where the layout does not come
+    down to that bound, a tighter room is tried, then the thriftiest of all.
+    """
+    longest = max(map(len, alternatives))
+    by_rank = [
+        segment.needs([kernels[min(rank, len(kernels) - 1)] for kernels in alternatives])
+        for rank in range(longest)
+    ]
+    needs = [[by_rank[rank][at] for rank in range(len(kernels))] for at, kernels in enumerate(alternatives)]
+    least = max(map(min, needs))
+    best = fastest, fast
+    for room in dict.fromkeys((max(room_bytes, least), least, 0)):
+        chosen = tuple(
+            next(
+                (kernel for kernel, need in zip(kernels, own, strict=True) if need <= room),
+                kernels[own.index(min(own))],
+            )
+            for kernels, own in zip(alternatives, needs, strict=True)
+        )
+        if chosen == best[0]:
+            continue
+        layout = lay_out(segment.with_kernels(chosen), nodes)
+        nodes = max(0, nodes - layout.nodes)
+        if layout.peak_bytes < best[1].peak_bytes:
+            best = chosen, layout
+        if best[1].peak_bytes <= room_bytes:
+            break
+    return best
 
 
 def _join(layouts: Sequence[Layout], arena_bytes: int) -> tuple[dict[int, int], dict[int, int]]:

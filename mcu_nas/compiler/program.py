@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_nas.compiler.c_text import c_identifier
+from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.passes.pipeline import run_passes
 from mcu_nas.compiler.planner import Optimize, Plan, plan
+from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, holds_pixels
 from mcu_nas.network import Network, op_macs
@@ -38,8 +40,8 @@ class Program:
     """A compiled model.
 
     ``name`` is a C identifier, the prefix of every symbol; ``model_hash`` the first 16 hex digits of the
-    SHA-256 of the .tflite file; ``calls`` run in order. ``keeps_inputs``: a run leaves its inputs in the
-    arena as they are; else it may overwrite them.
+    SHA-256 of the .tflite file; ``calls`` run in order, on the instruction set of ``target``.
+    ``keeps_inputs``: a run leaves its inputs in the arena as they are; else it may overwrite them.
     """
 
     graph: Graph
@@ -49,6 +51,7 @@ class Program:
     input_encodings: tuple[Encoding, ...]
     output_encodings: tuple[Encoding, ...]
     calls: tuple[KernelCall, ...]
+    target: Target = PORTABLE
     keeps_inputs: bool = False
 
     @property
@@ -61,13 +64,19 @@ class Program:
         """Bytes of the arena, exact."""
         return self.plan.arena_bytes
 
-    def other_plan(self) -> Plan:
-        """The plan that was not taken: for memory where this one is for speed, or the reverse."""
-        return _plan(self.graph.network, self.plan.optimize.other, self.keeps_inputs)
+    def plan_for(self, optimize: Optimize) -> Plan:
+        """The plan for speed or for memory, beside the one that was taken."""
+        return _plan(self.graph.network, optimize, self.target, 0, self.keeps_inputs)
 
     def kernel_stems(self) -> list[str]:
-        """Stems of the kernels used, in order of first use."""
-        return list(dict.fromkeys(call.kernel.stem for call in self.calls if not self.is_view(call)))
+        """Stems of the C kernels used, in order of first use."""
+        used = (call for call in self.calls if not self.is_view(call) and call.generated is None)
+        return list(dict.fromkeys(call.kernel.stem for call in used))
+
+    @property
+    def generated(self) -> tuple[GeneratedKernel, ...]:
+        """The functions in assembly, in order."""
+        return tuple(call.generated for call in self.calls if call.generated is not None)
 
     def is_view(self, call: KernelCall) -> bool:
         """Whether a call's output is its input's memory under another name: no code is run for it."""
@@ -92,11 +101,14 @@ def compile_graph(
     input_encoding: Encoding | None = None,
     *,
     optimize: Optimize = Optimize.MEMORY,
+    target: Target = PORTABLE,
+    room_bytes: int = 0,
     keep_inputs: bool = False,
     as_given: bool = False,
 ) -> Program:
     """Run the passes, choose kernels, plan the arena and compute every kernel's arguments.
 
+    ``optimize``, ``target`` and ``room_bytes`` are the planner's.
     ``name`` is made a C identifier. Without ``input_encoding`` an input that is uint8 in the .tflite or
     quantized as pixels (scale 1/255 or 1, zero point -128) takes pixels, any other its own int8 values.
     ``keep_inputs`` plans an arena in which the inputs survive a run, ``as_given`` leaves the passes out.
@@ -109,7 +121,8 @@ def compile_graph(
     given = graph.network
     graph = graph if as_given else run_passes(graph).graph
     network = graph.network
-    planned = _plan(network, optimize, keep_inputs)
+    name = c_identifier(name)
+    planned = _plan(network, optimize, target, room_bytes, keep_inputs)
     if planned.arena_bytes > MAX_ARENA_BYTES:
         raise UnsupportedError(f"the model needs an arena of {planned.arena_bytes:,} B: 2 GiB or more")
     calls = []
@@ -117,7 +130,8 @@ def compile_graph(
         try:
             if op_macs(network, op) > MAX_LAYER_MACS:
                 raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
-            calls.append(kernel_call(graph, op, kernel, descending=number in planned.descending))
+            symbol = f"{name}_layer_{number:02d}"
+            calls.append(kernel_call(graph, op, kernel, symbol, descending=number in planned.descending))
         except UnsupportedError as error:
             output = network.tensors[op.outputs[0]].name
             number = _number_of(given, output, number)
@@ -130,7 +144,7 @@ def compile_graph(
         Encoding.PIXEL_U8 if position in graph.uint8_outputs else Encoding.INT8
         for position in range(len(network.outputs))
     )
-    return Program(graph, planned, c_identifier(name), model_hash, inputs, outputs, tuple(calls), keep_inputs)
+    return Program(graph, planned, name, model_hash, inputs, outputs, tuple(calls), target, keep_inputs)
 
 
 def _number_of(given: Network, output: str, otherwise: int) -> int:
@@ -139,8 +153,8 @@ def _number_of(given: Network, output: str, otherwise: int) -> int:
     return names.index(output) if output in names else otherwise
 
 
-def _plan(network: Network, optimize: Optimize, keep_inputs: bool) -> Plan:
-    return plan(_ending_with_inputs(network) if keep_inputs else network, optimize)
+def _plan(network: Network, optimize: Optimize, target: Target, room_bytes: int, keep_inputs: bool) -> Plan:
+    return plan(_ending_with_inputs(network) if keep_inputs else network, optimize, target, room_bytes)
 
 
 def _ending_with_inputs(network: Network) -> Network:

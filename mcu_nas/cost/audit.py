@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mcu_nas.boards import Board
-from mcu_nas.compiler.planner import Optimize, plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan
+from mcu_nas.compiler.target import WeightStorage, targets
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.estimate import cost
-from mcu_nas.cost.flash import code_bytes, op_constants_bytes
-from mcu_nas.cost.macs import op_weight_bytes
+from mcu_nas.cost.flash import code_bytes, constants_bytes
 from mcu_nas.cost.peak_rules import peaks
-from mcu_nas.network import Network, op_macs
+from mcu_nas.network import Network, op_macs, op_weight_bytes
 from mcu_nas.units import format_bytes
 
 
@@ -39,15 +39,23 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class PlanFigures:
-    """One of a network's plans: its arena, the bound below which no layout of it goes, and the instructions
-    of one inference, estimated; ``taken`` where the board's firmware has it.
+    """One of a network's plans and the instructions of one inference, estimated; ``taken`` where the board's
+    firmware has it.
     """
 
-    optimize: Optimize
-    arena_bytes: int
-    bound_bytes: int
+    plan: Plan
     instructions_estimated: int
     taken: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """``bound_bytes``: no layout goes below it."""
+        return {
+            "optimize": self.plan.optimize.value,
+            "arena_bytes": self.plan.arena_bytes,
+            "bound_bytes": self.plan.bound_bytes,
+            "instructions_estimated": self.instructions_estimated,
+            "taken": self.taken,
+        }
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Audit:
     ``peak_bytes`` holds the network's peak under each rule, the firmware's arena as ``planned``. ``usable``
     is what the board has left after ``reserved_bytes``: ``stack``, ``harness`` (SRAM), ``flash`` (code of
     harness and port). ``code_bytes`` is estimated from the core's profile, everything else is exact. All
-    figures are those of the plan that is ``taken``; ``plans`` sets both side by side.
+    figures are those of the plan that is ``taken``; ``plans`` sets them side by side.
     """
 
     board: str
@@ -71,9 +79,9 @@ class Audit:
     plans: tuple[PlanFigures, ...]
 
     @property
-    def optimize(self) -> Optimize:
+    def plan(self) -> Plan:
         """The plan that is taken."""
-        return next(figures.optimize for figures in self.plans if figures.taken)
+        return next(figures.plan for figures in self.plans if figures.taken)
 
     @property
     def macs(self) -> int:
@@ -151,22 +159,31 @@ class Audit:
             "reserved_bytes": dict(self.reserved_bytes),
             "peak_bytes": dict(self.peak_bytes),
             "live_without_input_bytes": self.live_without_input_bytes,
-            "plans": [asdict(figures) for figures in self.plans],
+            "instruction_set": self.plan.target.instruction_set.value,
+            "weights": self.plan.target.weights.value,
+            "plans": [figures.as_json() for figures in self.plans],
             "layers": [asdict(row) for row in self.rows],
         }
 
 
-def audit(network: Network, board: Board, profile: CoreProfile, optimize: Optimize | None = None) -> Audit:
+def audit(
+    network: Network,
+    board: Board,
+    profile: CoreProfile,
+    optimize: Optimize | None = None,
+    weights: WeightStorage | None = None,
+) -> Audit:
     """Count a network's memory, MACs and flash, and compare them with a board's.
 
-    ``profile`` is that of the board's core (code sizes of the kernels). Without ``optimize`` the plan is the
-    one that the board gets: for speed where it fits, else for memory.
+    ``profile`` is that of the board's core. Without ``optimize`` and ``weights`` the kernels are those that
+    the board gets: the fastest that fit.
 
     Raises:
         UnsupportedError: an operator that no kernel serves.
     """
-    plans = _plans(network, board, profile, optimize)
-    the_plan = plan(network, next(figures.optimize for figures in plans if figures.taken))
+    plans = _plans(network, board, profile, optimize or Optimize.BOARD, weights)
+    the_plan = next(figures.plan for figures in plans if figures.taken)
+    constants = constants_bytes(network, the_plan)
     memory = peaks(network, the_plan)
     rows = tuple(
         AuditRow(
@@ -176,7 +193,7 @@ def audit(network: Network, board: Board, profile: CoreProfile, optimize: Optimi
             output_shape=network.shape(op.outputs[0]),
             macs=op_macs(network, op),
             weight_bytes=op_weight_bytes(network, op),
-            constants_bytes=op_constants_bytes(network, op),
+            constants_bytes=constants[index],
             memory_bytes=memory.layers[index],
         )
         for index, op in enumerate(network.ops)
@@ -199,22 +216,22 @@ def audit(network: Network, board: Board, profile: CoreProfile, optimize: Optimi
 
 
 def _plans(
-    network: Network, board: Board, profile: CoreProfile, wanted: Optimize | None
+    network: Network, board: Board, profile: CoreProfile, wanted: Optimize, weights: WeightStorage | None
 ) -> tuple[PlanFigures, ...]:
-    """Figures of both plans; the wanted one is taken, else that for speed where the board has room for it."""
-    costs = {optimize: cost(network, profile, optimize) for optimize in Optimize}
-    fast = costs[Optimize.SPEED]
-    fits = board.has_room(fast.peak_bytes, fast.flash_bytes(profile))
-    taken = wanted or (Optimize.SPEED if fits else Optimize.MEMORY)
+    """Figures of all plans, on the first target on which the wanted one fits the board."""
+    room_bytes = board.usable_sram_bytes
+    chosen = [target for target in targets(board.core) if weights in (None, target.weights)]
+    for target in chosen:
+        needs = cost(network, profile, wanted, target, room_bytes)
+        if board.has_room(needs.peak_bytes, needs.flash_bytes(profile)):
+            break
     return tuple(
         PlanFigures(
-            optimize,
-            needs.peak_bytes,
-            plan(network, optimize).bound_bytes,
-            needs.instructions,
-            optimize is taken,
+            plan(network, optimize, target, room_bytes),
+            cost(network, profile, optimize, target, room_bytes).instructions,
+            optimize is wanted,
         )
-        for optimize, needs in costs.items()
+        for optimize in Optimize
     )
 
 

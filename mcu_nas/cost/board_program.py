@@ -1,4 +1,4 @@
-"""Which plan a board gets: the fast kernels where its SRAM and flash hold them, else the thrifty ones."""
+"""How a model is compiled for a board: with the fastest kernels that its SRAM and flash hold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mcu_nas.boards import Board
 from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
+from mcu_nas.compiler.target import WeightStorage, targets
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.flash import code_bytes
 
@@ -17,19 +18,32 @@ def load_program_for(
     board: Board,
     name: str | None = None,
     optimize: Optimize | None = None,
+    weights: WeightStorage | None = None,
     *,
     keep_inputs: bool = False,
 ) -> Program:
-    """A .tflite file compiled for a board, for speed where that fits and ``optimize`` does not say otherwise.
+    """A .tflite file compiled for a board: the first of its core's targets that fits, else the last.
+
+    ``optimize``: BOARD where None. ``weights``: of the targets only those that store weights so.
 
     Raises:
         ModelError, UnsupportedError: the file cannot be read or compiled.
         BoardError: the board's core has no profile.
     """
-    fast = load_program(model, name, optimize or Optimize.SPEED, keep_inputs=keep_inputs)
-    if optimize is not None or fits(fast, board):
-        return fast
-    return load_program(model, name, Optimize.MEMORY, keep_inputs=keep_inputs)
+    for target in targets(board.core):
+        if weights not in (None, target.weights):
+            continue
+        program = load_program(
+            model,
+            name,
+            optimize or Optimize.BOARD,
+            target=target,
+            room_bytes=board.usable_sram_bytes,
+            keep_inputs=keep_inputs,
+        )
+        if fits(program, board):
+            break
+    return program
 
 
 def fits(program: Program, board: Board) -> bool:

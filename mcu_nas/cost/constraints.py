@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mcu_nas.boards import Board
 from mcu_nas.compiler.planner import Optimize
+from mcu_nas.compiler.target import targets
 from mcu_nas.cost.core_profile import CoreProfile, load_core_profile
 from mcu_nas.cost.estimate import Cost, cost, latency
 from mcu_nas.errors import UsageError
@@ -35,11 +36,12 @@ class Constraints:
         return int(cycles / self.profile.cycles_per_instruction.central)
 
     def cost(self, network: Network) -> Cost:
-        """What a network needs: of the speed plan where that fits SRAM and flash, else of the memory plan."""
-        fast = cost(network, self.profile, Optimize.SPEED)
-        if fast.peak_bytes <= self.sram_bytes and fast.flash_bytes(self.profile) <= self.flash_bytes:
-            return fast
-        return cost(network, self.profile, Optimize.MEMORY)
+        """What a network needs with the fastest kernels that fit, else with those that need least flash."""
+        for target in targets(self.profile.core):
+            needs = cost(network, self.profile, Optimize.BOARD, target, self.sram_bytes)
+            if needs.peak_bytes <= self.sram_bytes and needs.flash_bytes(self.profile) <= self.flash_bytes:
+                break
+        return needs
 
     def fits(self, needs: Cost) -> bool:
         """Whether a network of this cost meets every limit."""

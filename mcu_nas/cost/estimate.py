@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcu_nas.compiler.catalogue import Kernel
+from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.planner import Optimize, plan
+from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.cost.core_profile import CoreProfile
-from mcu_nas.cost.flash import constants_bytes
+from mcu_nas.cost.flash import constants_bytes, layers_code_bytes
 from mcu_nas.cost.macs import network_macs, network_weight_bytes
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
@@ -22,8 +23,9 @@ from mcu_nas.operators import Op
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network needs. ``layers_bytes`` is the layers' flash: their constants and generated code;
-    ``weights_bytes``, as publications count, the weights among them without biases."""
+    """What a network needs. ``layers_bytes`` is the layers' flash: their constants and own code;
+    ``weights_bytes``, as publications count, the weights of one byte each, without biases. ``kernels`` are
+    those in C, which layers share."""
 
     peak_bytes: int
     macs: int
@@ -33,7 +35,7 @@ class Cost:
     kernels: frozenset[str]
 
     def flash_bytes(self, profile: CoreProfile) -> int:
-        """The layers' flash plus each kernel's code once; the harness is the board's reserve."""
+        """The layers' flash plus each C kernel's code once; the harness is the board's reserve."""
         return self.layers_bytes + sum(profile.kernel(name).code_bytes for name in self.kernels)
 
 
@@ -46,14 +48,20 @@ class Latency:
     high_ms: float
 
 
-def cost(network: Network, profile: CoreProfile, optimize: Optimize = Optimize.MEMORY) -> Cost:
-    """The cost of a network, or of a segment of one, under one of its plans."""
-    the_plan = plan(network, optimize)
+def cost(
+    network: Network,
+    profile: CoreProfile,
+    optimize: Optimize = Optimize.MEMORY,
+    target: Target = PORTABLE,
+    room_bytes: int = 0,
+) -> Cost:
+    """The cost of a network, or of a segment of one, under one of its plans (``planner.plan``)."""
+    the_plan = plan(network, optimize, target, room_bytes)
     return Cost(
         peak_bytes=the_plan.arena_bytes,
         macs=network_macs(network),
         weights_bytes=network_weight_bytes(network),
-        layers_bytes=constants_bytes(network) + profile.layer_code_bytes * len(network.ops),
+        layers_bytes=sum(constants_bytes(network, the_plan)) + layers_code_bytes(network, the_plan, profile),
         instructions=sum(
             instructions(network, op, kernel, profile)
             for op, kernel in zip(network.ops, the_plan.kernels, strict=True)

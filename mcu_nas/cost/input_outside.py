@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mcu_nas.compiler.planner import Optimize, plan
+from mcu_nas.compiler.planner import Plan, plan_like
 from mcu_nas.network import Network
 
 
-def arena_without_input(network: Network, optimize: Optimize = Optimize.MEMORY) -> int | None:
+def arena_without_input(network: Network, the_plan: Plan) -> int | None:
     """Bytes that a plan needs beside the input: exact, the larger of what the first operator writes, with its
-    scratch, and the arena of all operators after it.
+    scratch, and the arena of all operators after it. ``the_plan`` is the network's own.
 
     None where that says nothing: several inputs, or one that is read again after the first operator.
 
@@ -23,8 +23,7 @@ def arena_without_input(network: Network, optimize: Optimize = Optimize.MEMORY) 
     """
     if len(network.inputs) != 1 or network.lifetimes[network.inputs[0]] != (0, 0) or len(network.ops) < 2:
         return None
-    first = network.ops[0]
-    kernel = plan(network, optimize).kernels[0]
+    first, kernel = network.ops[0], the_plan.kernels[0]
     written = sum(network.tensors[tensor].bytes for tensor in first.outputs)
     rest = replace(network, ops=network.ops[1:], inputs=first.outputs)
-    return max(written + kernel.scratch_bytes(network, first), plan(rest, optimize).arena_bytes)
+    return max(written + kernel.scratch_bytes(network, first), plan_like(rest, the_plan).arena_bytes)

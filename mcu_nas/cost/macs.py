@@ -6,17 +6,7 @@ the business of compiler/catalogue.py's latency features.)
 
 from __future__ import annotations
 
-from mcu_nas.network import Network, op_macs
-from mcu_nas.operators import (
-    Add,
-    Concatenation,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    Mul,
-    Op,
-    Sub,
-)
+from mcu_nas.network import Network, op_macs, op_weight_bytes
 
 
 def network_macs(network: Network) -> int:
@@ -27,14 +17,3 @@ def network_macs(network: Network) -> int:
 def network_weight_bytes(network: Network) -> int:
     """Bytes of a network's weights, without biases and requantization factors."""
     return sum(op_weight_bytes(network, op) for op in network.ops)
-
-
-def op_weight_bytes(network: Network, op: Op) -> int:
-    """Bytes of an operator's weights or constant operands, without biases and requantization factors."""
-    match op:
-        case Conv2D() | DepthwiseConv2D() | FullyConnected():
-            return network.tensors[op.inputs[1]].bytes
-        case Add() | Sub() | Mul() | Concatenation():
-            return sum(network.tensors[tensor].bytes for tensor in op.inputs if tensor in network.constants)
-        case _:
-            return 0

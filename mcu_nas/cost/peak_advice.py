@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from mcu_nas.compiler.planner import Plan, plan
+from mcu_nas.compiler.planner import Plan, plan_like
 from mcu_nas.cost.peak_rules import planned
 from mcu_nas.cost.reshaped import NewShapes, NotDerivableError, reshaped, without_add
 from mcu_nas.errors import UnsupportedError
@@ -78,7 +78,7 @@ def peak_advice(network: Network, the_plan: Plan) -> PeakAdvice:
     for what, change in islice(_candidates(network, index), REPLANS):
         try:
             changed = change if isinstance(change, Network) else reshaped(network, change)
-            arena_bytes = plan(changed, the_plan.optimize).arena_bytes
+            arena_bytes = plan_like(changed, the_plan).arena_bytes
         except (NotDerivableError, UnsupportedError) as error:
             obstacle = obstacle or f"{what}: {error}"
             continue

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcu_nas.boards import CORE_FLAGS, Board
+from mcu_nas.boards import Board
+from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.devices.linker import linker_script
 from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
 from mcu_nas.errors import BuildError
@@ -70,6 +71,7 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
     program = [
         sources / f"{model_name}.c",
         sources / f"{model_name}_weights.c",
+        *sources.glob(f"{model_name}_kernels.S"),
         *sorted(sources.glob("kernels/*.c")),
         *_sources_in("harness"),
         *port_sources(board),

@@ -11,8 +11,7 @@ from typing import Any
 
 from mcu_nas.boards import Board
 from mcu_nas.compiler.passes.pipeline import run_passes
-from mcu_nas.compiler.planner import Optimize
-from mcu_nas.cost.audit import Audit, audit
+from mcu_nas.cost.audit import PlanFigures, audit
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import latency
 from mcu_nas.cost.input_outside import arena_without_input
@@ -45,8 +44,10 @@ def model_figures(model: Path, board: Board) -> dict[str, Any]:
         "constants_bytes": audited.constants_bytes,
         "code_bytes_estimated": audited.code_bytes,
         "flash_bytes_estimated": audited.flash_bytes,
-        "optimize": audited.optimize.value,
-        "plans": [_plan(passed.graph.network, audited, optimize) for optimize in Optimize],
+        "optimize": audited.plan.optimize.value,
+        "instruction_set": audited.plan.target.instruction_set.value,
+        "weights": audited.plan.target.weights.value,
+        "plans": [_plan(passed.graph.network, figures) for figures in audited.plans],
         "peak_bytes": dict(audited.peak_bytes),
         "live_without_input_bytes": audited.live_without_input_bytes,
         "latency": {
@@ -78,15 +79,8 @@ def _interface(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _plan(network: Network, audited: Audit, optimize: Optimize) -> dict[str, Any]:
-    (figures,) = (figures for figures in audited.plans if figures.optimize is optimize)
-    return {
-        "optimize": optimize.value,
-        "arena_bytes": figures.arena_bytes,
-        "arena_without_input_bytes": arena_without_input(network, optimize),
-        "instructions_estimated": figures.instructions_estimated,
-        "taken": figures.taken,
-    }
+def _plan(network: Network, figures: PlanFigures) -> dict[str, Any]:
+    return {**figures.as_json(), "arena_without_input_bytes": arena_without_input(network, figures.plan)}
 
 
 def _blocks(network: Network) -> Iterator[dict[str, Any]]:

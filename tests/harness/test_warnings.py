@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from mcu_nas.boards import CORE_FLAGS
+from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.devices.toolchain import find_tool
 from tests.harness.toy_device import HARNESS, INCLUDES, MODEL, WARNINGS
 

@@ -57,7 +57,7 @@ def conv(graph: Graph, op: Conv2D) -> Arguments:
     arrays = {
         "weights": weights.reshape(-1),
         **_padded_biases(graph, op, weights.reshape(channels, -1)),
-        "factors": _factors(graph, op, channels),
+        "factors": factors(graph, op, channels),
     }
     return {**fields, "output": output_fields(graph, op, op.activation)}, arrays
 
@@ -83,7 +83,7 @@ def depthwise(graph: Graph, op: DepthwiseConv2D) -> Arguments:
     arrays = {
         "weights": weights.reshape(-1),
         **_padded_biases(graph, op, by_channel),
-        "factors": _factors(graph, op, channels),
+        "factors": factors(graph, op, channels),
     }
     return {**fields, "output": output_fields(graph, op, op.activation)}, arrays
 
@@ -93,7 +93,7 @@ def transpose_conv(graph: Graph, op: TransposeConv) -> Arguments:
     source, *_ = layer_inputs(op)
     weights = graph.constants[op.inputs[1]]
     channels, *window, in_channels = weights.shape
-    bias = _bias(graph, op, channels)
+    bias = bias_of(graph, op, channels)
     _check_accumulator(np.abs(bias), 255, weights.reshape(channels, -1))
     fields = {
         **_transposed_axes(graph, op, window),
@@ -104,7 +104,7 @@ def transpose_conv(graph: Graph, op: TransposeConv) -> Arguments:
     arrays = {
         "weights": weights.reshape(-1),
         "bias": bias.astype(np.int32),
-        "factors": _factors(graph, op, channels),
+        "factors": factors(graph, op, channels),
     }
     return {**fields, "output": output_fields(graph, op, op.activation)}, arrays
 
@@ -126,7 +126,7 @@ def _transposed_axes(graph: Graph, op: TransposeConv, window: list[int]) -> dict
     }
 
 
-def _factors(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
+def factors(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
     """``struct mcu_factor`` of each output channel: int32 (channels, 2)."""
     source, weights, _ = (graph.quantization[tensor] for tensor in layer_inputs(op))
     if any(weights.zero_points):
@@ -141,7 +141,7 @@ def _factors(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
     return np.array([(m.value, m.shift) for m in multipliers], np.int32)
 
 
-def _bias(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
+def bias_of(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
     """Bias as int64 (channels,)."""
     *_, bias = layer_inputs(op)
     return graph.constants[bias].astype(np.int64).reshape(channels)
@@ -150,19 +150,19 @@ def _bias(graph: Graph, op: Weighted, channels: int) -> np.ndarray:
 def _folded_arrays(graph: Graph, op: Conv2D | FullyConnected, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Arrays of a kernel that never meets padding. weights (channels, taps)."""
     zero_point = graph.quantization[op.inputs[0]].zero_point
-    bias = _bias(graph, op, len(weights)) - zero_point * weights.sum(axis=1, dtype=np.int64)
+    bias = bias_of(graph, op, len(weights)) - zero_point * weights.sum(axis=1, dtype=np.int64)
     _check_accumulator(np.abs(bias), 128, weights)
     return {
         "weights": weights.reshape(-1),
         "bias": bias.astype(np.int32),
-        "factors": _factors(graph, op, len(weights)),
+        "factors": factors(graph, op, len(weights)),
     }
 
 
 def _padded_biases(graph: Graph, op: Conv2D | DepthwiseConv2D, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Biases for windows at the border (plain) and inside (folded). weights (channels, taps)."""
     zero_point = graph.quantization[op.inputs[0]].zero_point
-    bias = _bias(graph, op, len(weights))
+    bias = bias_of(graph, op, len(weights))
     interior = bias - zero_point * weights.sum(axis=1, dtype=np.int64)
     _check_accumulator(np.maximum(np.abs(bias), np.abs(interior)), 255, weights)
     return {"bias": bias.astype(np.int32), "interior_bias": interior.astype(np.int32)}

@@ -1,0 +1,263 @@
+"""The kernels generated in ARMv7E-M assembly (generators/): what each serves and needs, by shape alone.
+
+A plan is made before weights are known, so that what a row states holds for any weights. Where a layer's
+weights break a bound of its generator, a kernel in portable C runs it in the memory that was planned.
+
+``effort`` is instructions of one inference as the generators' docstrings sum them up: good enough to tell
+which kernel is fastest, by a few percent (docs/engine.md). What a search counts with is measured
+(latency_features.py).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.portable_kernels import is_pointwise
+from mcu_nas.compiler.target import WeightStorage
+from mcu_nas.cores import InstructionSet
+from mcu_nas.network import Network, WindowAxis, op_macs, window_axes
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+
+LANES = 3  # output channels of a block of the three-lane kernels
+_LARGEST_CHANNELS = 1020  # of Winograd's input
+_FARTHEST = 4095  # bytes that a load or store reaches from its base register
+_LONGEST_SIDE = (1 << 15) - 1
+_BLOCK_BYTES = 16_384  # of gathered windows that share the unpacking of a weight
+_TO_A_WORD = 3  # bytes that aligning scratch may take
+
+
+def block_outputs(network: Network, op: Op) -> int:
+    """Outputs of a convolution with 1-byte weights that share the unpacking: an even number."""
+    pixels, inputs, _ = product_shape(network, op)
+    return max(2, min(pixels, _BLOCK_BYTES // (2 * inputs)) // 2 * 2)
+
+
+def product_shape(network: Network, op: Op) -> tuple[int, int, int]:
+    """A convolution as a product of matrices: output pixels, values of a window, output channels."""
+    _, height, width, outputs = network.shape(op.outputs[0])
+    return height * width, math.prod(network.shape(op.inputs[1])[1:]), outputs
+
+
+def winograd_tiles(network: Network, op: Op, size: int) -> int:
+    """Tiles of ``size`` x ``size`` outputs, an even number."""
+    _, height, width, _ = network.shape(op.outputs[0])
+    tiles = -(-height // size) * -(-width // size)
+    return tiles + tiles % 2
+
+
+def plane_values(network: Network, op: DepthwiseConv2D) -> int:
+    """int16 values of one channel's plane of a depthwise convolution, its border included."""
+    rows, columns = map(_bordered, window_axes(network, op))
+    return rows * (columns + columns % 2)
+
+
+def _bordered(axis: WindowAxis) -> int:
+    """Pixels of an axis with all that its windows read."""
+    return max(axis.before + axis.size, (axis.outputs - 1) * axis.stride + axis.taps)
+
+
+def _in_lanes(network: Network, op: Conv2D) -> bool:
+    """Two pixels and three channels fill the lanes."""
+    pixels, _, outputs = product_shape(network, op)
+    near = max(network.shape(op.inputs[0])[1:3]) <= _LONGEST_SIDE
+    return op.dilation == (1, 1) and pixels >= 2 and LANES <= outputs <= _FARTHEST and near
+
+
+def _pointwise_in_lanes(network: Network, op: Conv2D) -> bool:
+    return is_pointwise(network, op) and _in_lanes(network, op)
+
+
+def _window_in_lanes(network: Network, op: Conv2D) -> bool:
+    return not is_pointwise(network, op) and _in_lanes(network, op)
+
+
+def _in_tiles(network: Network, op: Conv2D, size: int) -> bool:
+    """3×3 taps, stride 1, one pixel of padding on every side or none, whole groups of four channels."""
+    axes, channels = window_axes(network, op), network.shape(op.inputs[0])[3]
+    plain = all((axis.taps, axis.stride, axis.dilation) == (3, 1, 1) for axis in axes)
+    padding = {amount for axis in axes for amount in (axis.before, axis.after)}
+    large = min(network.shape(op.outputs[0])[1:3]) >= size
+    return plain and len(padding) == 1 and padding <= {0, 1} and large and _whole_fours(channels)
+
+
+def _whole_fours(channels: int) -> bool:
+    return channels % 4 == 0 and channels <= _LARGEST_CHANNELS
+
+
+def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
+    """Windows of 3, 5 or 7 taps, one stride of 1 or 2, as many outputs as inputs, at least four."""
+    axes, channels = window_axes(network, op), network.shape(op.inputs[0])[3]
+    fits = all(axis.taps in (3, 5, 7) and axis.dilation == 1 for axis in axes)
+    return (
+        fits
+        and op.stride in ((1, 1), (2, 2))
+        and channels == network.shape(op.outputs[0])[3]
+        and 4 <= channels <= _FARTHEST // 3
+    )
+
+
+def _one_vector(network: Network, op: FullyConnected) -> bool:
+    return math.prod(network.shape(op.outputs[0])) == network.shape(op.inputs[1])[0]
+
+
+def _zero_point_bytes(network: Network, op: Conv2D) -> int:
+    """A pixel of zero points, where windows reach beyond the image."""
+    reach = any(
+        axis.before > 0 or (axis.outputs - 1) * axis.stride - axis.before + axis.taps > axis.size
+        for axis in window_axes(network, op)
+    )
+    return -(-network.shape(op.inputs[0])[3] // 4) * 4 if reach else 0
+
+
+def _pair_scratch(network: Network, op: Conv2D) -> int:
+    """Two windows as words, and zero points."""
+    _, inputs, _ = product_shape(network, op)
+    return 4 * inputs + _zero_point_bytes(network, op) + _TO_A_WORD
+
+
+def _block_scratch(network: Network, op: Conv2D) -> int:
+    """A triple's unpacked constants, the windows of a block, and zero points."""
+    _, inputs, _ = product_shape(network, op)
+    unpacked = -(-4 * (2 * inputs + _TRIPLE_WORDS) // 8) * 8
+    windows = 2 * block_outputs(network, op) * inputs
+    return unpacked + windows + _zero_point_bytes(network, op) + _TO_A_WORD
+
+
+def _tile_scratch(network: Network, op: Conv2D, size: int) -> int:
+    """Two transformed tiles, int16."""
+    return 4 * (size + 2) ** 2 * network.shape(op.inputs[0])[3] + _TO_A_WORD
+
+
+def _planes_scratch(network: Network, op: DepthwiseConv2D) -> int:
+    """Planes of four channels."""
+    return 4 * 2 * plane_values(network, op) + _TO_A_WORD
+
+
+def _padded_inputs(network: Network, op: FullyConnected) -> int:
+    return -(-network.shape(op.inputs[1])[1] // 4) * 4
+
+
+def _vector_scratch(network: Network, op: FullyConnected) -> int:
+    """The input widened to int16."""
+    return 2 * _padded_inputs(network, op) + _TO_A_WORD
+
+
+_TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
+_WINOGRAD_WORDS = 24  # of a channel beside its weights, at most
+_DEPTHWISE_WORDS = 6  # of a channel beside its weights, at most: start value, multiplier, C, E, clamps
+_VECTOR_WORDS = 4  # of an output beside its weights, at most: start value, multiplier, C, E
+
+
+def _lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
+    """8 bytes for three weights, or 1 byte for each of four inputs."""
+    _, inputs, outputs = product_shape(network, op)
+    words = 2 * inputs if weights is WeightStorage.WIDE else LANES * -(-inputs // 4)
+    return -(-outputs // LANES) * 4 * (words + _TRIPLE_WORDS)
+
+
+def _tile_constants(network: Network, op: Conv2D, size: int) -> int:
+    """int16 transformed weights; of an odd number of channels the last is paired with nothing."""
+    _, _, outputs = product_shape(network, op)
+    channels = network.shape(op.inputs[0])[3]
+    return (outputs + outputs % 2) * (2 * (size + 2) ** 2 * channels + 4 * _WINOGRAD_WORDS)
+
+
+def _planes_constants(network: Network, op: DepthwiseConv2D) -> int:
+    """Pairs of taps in words."""
+    _, rows, columns, channels = network.shape(op.inputs[1])
+    words = columns - 1 if op.stride == (1, 1) else (columns + 1) // 2
+    return 4 * channels * (rows * words + _DEPTHWISE_WORDS)
+
+
+def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -> int:
+    outputs = network.shape(op.inputs[1])[0]
+    return outputs * (weight_bytes * _padded_inputs(network, op) + 4 * _VECTOR_WORDS) + 8
+
+
+def _lane_effort(network: Network, op: Conv2D) -> float:
+    """Gathering two windows; a block of three channels, 2.75 instructions an input and 41."""
+    pixels, inputs, outputs = product_shape(network, op)
+    return -(-pixels // 2) * (3.75 * inputs + -(-outputs // LANES) * (2.75 * inputs + 41))
+
+
+def _block_effort(network: Network, op: Conv2D) -> float:
+    """Besides, unpacking for each block."""
+    pixels, inputs, outputs = product_shape(network, op)
+    blocks = -(-pixels // block_outputs(network, op))
+    return _lane_effort(network, op) + blocks * 2.1 * inputs * outputs
+
+
+def _tile_effort(network: Network, op: Conv2D, size: int) -> float:
+    """Per multiplication of the convolution: products, the input's transform, the output's."""
+    _, _, outputs = product_shape(network, op)
+    inputs = network.shape(op.inputs[0])[3]
+    products, source, sums = (0.156, 0.90, 1.6) if size == 4 else (0.278, 1.10, 1.8)
+    macs = winograd_tiles(network, op, size) * size**2 * 9 * inputs * outputs
+    return macs * (products + source / outputs + sums / inputs)
+
+
+def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> float:
+    return op_macs(network, op) * per_mac
+
+
+_generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
+
+ARMV7E_M_KERNELS = (
+    *(
+        _generated(
+            f"winograd_{size}x{size}",
+            Conv2D,
+            condition=partial(_in_tiles, size=size),
+            constants_bytes=partial(_tile_constants, size=size),
+            scratch_bytes=partial(_tile_scratch, size=size),
+            weights=WeightStorage.WIDE,
+            effort=partial(_tile_effort, size=size),
+        )
+        for size in (4, 2)
+    ),
+    *(
+        _generated(
+            name,
+            Conv2D,
+            condition=condition,
+            constants_bytes=partial(_lane_constants, weights=WeightStorage.WIDE),
+            scratch_bytes=_pair_scratch,
+            weights=WeightStorage.WIDE,
+            effort=_lane_effort,
+        )
+        for name, condition in (("pointwise_lanes", _pointwise_in_lanes), ("conv_lanes", _window_in_lanes))
+    ),
+    _generated(
+        "conv_blocks",
+        Conv2D,
+        condition=_in_lanes,
+        constants_bytes=partial(_lane_constants, weights=WeightStorage.BYTES),
+        scratch_bytes=_block_scratch,
+        effort=_block_effort,
+    ),
+    _generated(
+        "depthwise_planes",
+        DepthwiseConv2D,
+        condition=_on_planes,
+        constants_bytes=_planes_constants,
+        scratch_bytes=_planes_scratch,
+        any_pixel=True,
+    ),
+    *(
+        _generated(
+            f"fully_connected_{weights}",
+            FullyConnected,
+            condition=_one_vector,
+            constants_bytes=partial(_vector_constants, weight_bytes=weight_bytes),
+            scratch_bytes=_vector_scratch,
+            weights=weights,
+            effort=partial(_vector_effort, per_mac=per_mac),
+        )
+        for weights, weight_bytes, per_mac in (
+            (WeightStorage.WIDE, 2, 0.656),
+            (WeightStorage.BYTES, 1, 0.844),
+        )
+    ),
+)

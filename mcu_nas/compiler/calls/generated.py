@@ -1,0 +1,176 @@
+"""From an operator of a Graph to the generated kernel that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mcu_nas.compiler.armv7em_kernels import block_outputs
+from mcu_nas.compiler.calls.fields import output_fields
+from mcu_nas.compiler.calls.weighted import bias_of, factors
+from mcu_nas.compiler.generators.conv_blocks import conv_blocks
+from mcu_nas.compiler.generators.conv_lanes import conv_lanes
+from mcu_nas.compiler.generators.conv_layer import ConvLayer
+from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
+from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
+from mcu_nas.compiler.generators.formats import Planes
+from mcu_nas.compiler.generators.fully_connected import fully_connected
+from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
+from mcu_nas.compiler.generators.generated import GeneratedKernel
+from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.requantization import Requantization
+from mcu_nas.compiler.generators.winograd import winograd
+from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
+from mcu_nas.compiler.generators.winograd_transforms import F2, F4
+from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.graph import Graph
+from mcu_nas.network import window_axes
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+
+
+def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str) -> GeneratedKernel:
+    """The function ``symbol`` that runs ``op``.
+
+    Raises:
+        Refusal: the layer's weights, bias or factors break a bound of the generator.
+        UnsupportedError: a value that no kernel's arithmetic can hold.
+    """
+    return _GENERATORS[kernel.name](graph, op, symbol)
+
+
+def _conv_layer(graph: Graph, op: Conv2D) -> ConvLayer:
+    rows, columns = window_axes(graph.network, op)
+    weights = graph.constants[op.inputs[1]]
+    return ConvLayer(
+        image=(rows.size, columns.size),
+        out=(rows.outputs, columns.outputs),
+        stride=op.stride,
+        pad=(rows.before, columns.before),
+        weights=weights,
+        bias=bias_of(graph, op, len(weights)),
+        input_zero_point=_input_zero_point(graph, op),
+        requantization=_requantization(graph, op, len(weights)),
+    )
+
+
+def _conv_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+    return conv_lanes(_conv_layer(graph, op), symbol)
+
+
+def _conv_blocks(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+    return conv_blocks(_conv_layer(graph, op), symbol, block_outputs(graph.network, op))
+
+
+def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+    return winograd(_winograd_layer(graph, op), F4, symbol)
+
+
+def _winograd_2x2(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+    return winograd(_winograd_layer(graph, op), F2, symbol)
+
+
+def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
+    rows, columns = window_axes(graph.network, op)
+    weights = graph.constants[op.inputs[1]]
+    return WinogradLayer(
+        height=rows.size,
+        width=columns.size,
+        same=rows.before > 0,
+        weights=weights,
+        bias=bias_of(graph, op, len(weights)),
+        input_zero_point=_input_zero_point(graph, op),
+        requantization=_requantization(graph, op, len(weights)),
+    )
+
+
+def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+    _, height, width, in_channels = graph.network.shape(op.inputs[0])
+    weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
+    scaled = _requantization(graph, op, len(weights))
+    layer = PointwiseLayer(
+        pixels=height * width,
+        weights=weights,
+        bias=bias_of(graph, op, len(weights)),
+        input_zero_point=_input_zero_point(graph, op),
+        multipliers=scaled.multipliers,
+        shifts=scaled.shifts,
+        output_zero_point=scaled.zero_point,
+        output_min=scaled.minimum,
+        output_max=scaled.maximum,
+    )
+    return pointwise_lanes(layer, symbol)
+
+
+def _depthwise_planes(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
+    rows, columns = window_axes(graph.network, op)
+    _, *_, channels = graph.network.shape(op.inputs[0])
+    below, right = (
+        max((axis.outputs - 1) * axis.stride + axis.taps - axis.before - axis.size, 0)
+        for axis in (rows, columns)
+    )
+    planes = Planes(
+        channels=channels,
+        rows=rows.size,
+        columns=columns.size,
+        top=rows.before,
+        left=columns.before,
+        bottom=below,
+        right=right,
+        zero_point=_input_zero_point(graph, op),
+    )
+    layer = DepthwiseLayer(
+        planes=planes,
+        weights=graph.constants[op.inputs[1]][0],
+        bias=bias_of(graph, op, channels),
+        stride=op.stride[0],
+        requantization=_requantization(graph, op, channels),
+    )
+    return depthwise_nhwc(layer, symbol)
+
+
+def _fully_connected_wide(graph: Graph, op: FullyConnected, symbol: str) -> GeneratedKernel:
+    return fully_connected(_fully_connected_layer(graph, op, WeightFormat.INT16), symbol)
+
+
+def _fully_connected_bytes(graph: Graph, op: FullyConnected, symbol: str) -> GeneratedKernel:
+    return fully_connected(_fully_connected_layer(graph, op, WeightFormat.INT8), symbol)
+
+
+def _fully_connected_layer(
+    graph: Graph, op: FullyConnected, weight_format: WeightFormat
+) -> FullyConnectedLayer:
+    weights = graph.constants[op.inputs[1]]
+    return FullyConnectedLayer(
+        weights=weights,
+        bias=bias_of(graph, op, len(weights)),
+        input_zero_point=_input_zero_point(graph, op),
+        requantization=_requantization(graph, op, len(weights)),
+        weight_format=weight_format,
+    )
+
+
+def _input_zero_point(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected) -> int:
+    return graph.quantization[op.inputs[0]].zero_point
+
+
+def _requantization(
+    graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected, channels: int
+) -> Requantization:
+    multipliers, shifts = factors(graph, op, channels).astype(np.int64).T
+    output = output_fields(graph, op, op.activation)
+    return Requantization(multipliers, shifts, output["zero_point"], output["min"], output["max"])
+
+
+_GENERATORS: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
+    "winograd_4x4": _winograd_4x4,
+    "winograd_2x2": _winograd_2x2,
+    "pointwise_lanes": _pointwise_lanes,
+    "conv_lanes": _conv_lanes,
+    "conv_blocks": _conv_blocks,
+    "depthwise_planes": _depthwise_planes,
+    "fully_connected_wide": _fully_connected_wide,
+    "fully_connected_bytes": _fully_connected_bytes,
+}

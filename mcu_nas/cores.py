@@ -1,0 +1,26 @@
+"""Processor cores that firmware can be built for: compiler flags, and which instructions there are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+# Floats are never used on the device, so the soft ABI leaves the FPU switched off.
+CORE_FLAGS = {
+    "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
+    "cortex-m7": ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"),
+}
+
+
+class InstructionSet(StrEnum):
+    """What kernels may be made of: C for any computer, or a core's assembly besides."""
+
+    PORTABLE = "portable"
+    ARMV7E_M = "armv7e-m"
+
+
+_INSTRUCTION_SETS = {"cortex-m4": InstructionSet.ARMV7E_M, "cortex-m7": InstructionSet.ARMV7E_M}
+
+
+def instruction_set(core: str) -> InstructionSet:
+    """The instruction set of a core; portable C for one that has no kernels of its own."""
+    return _INSTRUCTION_SETS.get(core, InstructionSet.PORTABLE)
