@@ -13,8 +13,9 @@ from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
-from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, overlap_distance, tile_pairs
+from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, tile_order
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4, Transform
+from mcu_nas.compiler.overlaps import tile_begins, tile_lag
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
@@ -219,32 +220,76 @@ def test_a_sum_at_the_bound_is_exact_and_one_beyond_is_refused(transform: Transf
 
 
 @TRANSFORMS
+@pytest.mark.parametrize("same", [True, False], ids=["SAME", "VALID"])
 @pytest.mark.parametrize("shape", [(11, 9, 4, 4), (9, 10, 4, 8), (8, 8, 8, 4), (6, 7, 4, 3)])
-def test_output_may_overlap_its_input_by_the_stated_distance(
-    transform: Transform, shape: tuple[int, int, int, int]
+def test_output_may_overlap_its_input_at_the_lag_in_both_orders(
+    transform: Transform, shape: tuple[int, int, int, int], same: bool
 ) -> None:
-    layer = layer_of(*shape)
-    image = image_of(layer)
-    distance = overlap_distance(layer, transform)
-    kernel = winograd(layer, transform, "layer_3")
+    assert_right_in_place(layer_of(*shape, same=same), transform)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    transform=st.sampled_from([F2, F4]),
+    size=st.tuples(st.integers(6, 14), st.integers(6, 14)),
+    channels=st.tuples(st.sampled_from([4, 8]), st.integers(1, 9)),
+    same=st.booleans(),
+)
+def test_any_output_may_overlap_its_input(
+    transform: Transform, size: tuple[int, int], channels: tuple[int, int], same: bool
+) -> None:
+    assert_right_in_place(layer_of(*size, *channels, same=same, zero_point=ANY_SIGN), transform)
+
+
+def assert_right_in_place(layer: WinogradLayer, transform: Transform) -> None:
+    """Both orders: at the lag, from the same constants, in as many instructions but for one in a hundred."""
+    image, m = image_of(layer), transform.outputs
     want = expected(layer, image).reshape(-1)
-    assert np.array_equal(run_in_place(kernel, image, distance, want.size), want)
+    lag = tile_lag(*layer.axes, layer.in_channels, layer.out_channels, m)
+    kernels = [winograd(layer, transform, "layer_3", descending=descending) for descending in (False, True)]
+    counts = []
+    for descending, kernel in enumerate(kernels):
+        got, call = run_in_place(kernel, image, lag, want.size, descending=bool(descending))
+        assert np.array_equal(got, want), f"descending: {bool(descending)}"
+        counts.append(call.instructions)
+    assert np.array_equal(kernels[0].constants, kernels[1].constants)
+    assert counts[1] == pytest.approx(counts[0], rel=0.01)
 
 
-def test_overlap_distance_is_a_row_of_tiles_and_a_pixel() -> None:
-    layer = layer_of(32, 32, 16, 16)
-    assert overlap_distance(layer, F4) == (4 * 32 + 1) * 16
+@TRANSFORMS
+@pytest.mark.parametrize("size", [(4, 4), (4, 7), (5, 4), (8, 8), (13, 5)])
+def test_descending_order_equals_the_portable_kernel(transform: Transform, size: tuple[int, int]) -> None:
+    layer = layer_of(*size, 4, 3, seed=sum(size))
+    image = image_of(layer)
+    kernel = winograd(layer, transform, "layer_3", descending=True)
+    call = run(kernel, layer, image, (1, 1))
+    assert np.array_equal(call.arrays[1], expected(layer, image))
+    assert call.stack_bytes == kernel.stack_bytes
 
 
-def test_tiles_cover_every_output_and_stay_inside() -> None:
+def test_an_output_nearer_than_the_lag_destroys_inputs() -> None:
+    layer = layer_of(10, 10, 4, 4)
+    image = image_of(layer)
+    want = expected(layer, image).reshape(-1)
+    lag = tile_lag(*layer.axes, 4, 4, 4)
+    for descending in (False, True):
+        kernel = winograd(layer, F4, "layer_3", descending=descending)
+        got, _ = run_in_place(kernel, image, lag - 4, want.size, descending=descending)
+        assert not np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("outputs", range(4, 13))
+def test_tiles_cover_every_output_and_stay_inside(outputs: int) -> None:
+    begins = tile_begins(outputs, 4)
+    assert begins.min() == 0
+    assert sorted({begin + output for begin in begins for output in range(4)}) == list(range(outputs))
+
+
+def test_descending_tiles_begin_at_the_end() -> None:
     layer = layer_of(7, 9, 4, 1)
-    covered = np.zeros((7, 9), bool)
-    for pair in tile_pairs(layer, F4):
-        for row, column in pair:
-            assert 0 <= row <= 3
-            assert 0 <= column <= 5
-            covered[row : row + 4, column : column + 4] = True
-    assert covered.all()
+    ascending, descending = (tile_order(layer, F4, descending=order) for order in (False, True))
+    assert (ascending.first, ascending.last) == (descending.last, descending.first) == ((0, 0), (3, 5))
+    assert ascending.pairs == descending.pairs == 3
 
 
 @pytest.mark.parametrize(
