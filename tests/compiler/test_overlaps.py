@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_lag, window_lag
+from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_begins, tile_lag, window_lag
 from mcu_nas.network import Network, Tensor, WindowAxis, output_size, pad_amounts, window_axes
 from mcu_nas.operators import Conv2D, Padding
 
@@ -153,6 +154,13 @@ def test_lag_of_tiles_is_what_their_windows_ask_for(size, padding, channels, til
 
 def test_tiles_ask_for_their_rows_and_a_pixel() -> None:
     assert tile_lag(*axes_of((32, 32), (3, 3), (1, 1), Padding.SAME), 16, 16, 4) == (4 * 32 + 1) * 16
+
+
+@pytest.mark.parametrize("outputs", range(4, 13))
+def test_tiles_cover_every_output_and_stay_inside(outputs: int) -> None:
+    begins = tile_begins(outputs, 4)
+    assert begins.min() == 0
+    assert sorted({begin + output for begin in begins for output in range(4)}) == list(range(outputs))
 
 
 @given(sizes, st.integers(1, 5))
