@@ -5,8 +5,8 @@
 prints the table and writes benchmarks/kernels/winograd.md. Each kernel runs on a simulated Cortex-M7 and must
 equal firmware/kernels/conv.c before its figures count. Figures are of a whole layer, from int8 NHWC to int8
 NHWC: border tiles, both transforms, products, requantization, all loops. "ties": whether the clamp hides how
-negative ties round (ReLU at zero point -128). "floor": the products' loop alone. "overlap": how far before
-its input the output must begin to overlap it.
+negative ties round (ReLU at zero point -128). "floor": the products' loop alone. "lag": how far the output
+must stay away from its input to overlap it (mcu_nas/compiler/overlaps.py).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy as np
 from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
-from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, overlap_distance
+from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4, Transform
+from mcu_nas.compiler.overlaps import tile_lag
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
 
@@ -47,7 +48,7 @@ HEAD = (
     "constants B",
     "scratch B",
     "stack B",
-    "overlap B",
+    "lag B",
 )
 
 
@@ -86,7 +87,7 @@ def row(shape: tuple[int, int, int, int], transform: Transform, zero_point: int)
         f"{kernel.constants.nbytes:,}",
         f"{kernel.scratch_bytes:,}",
         f"{call.stack_bytes:,}",
-        f"{overlap_distance(layer, transform):,}",
+        f"{tile_lag(*layer.axes, layer.in_channels, layer.out_channels, transform.outputs):,}",
     ]
 
 

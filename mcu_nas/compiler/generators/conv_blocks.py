@@ -8,6 +8,9 @@ multiplication than conv_lanes.py, and its loops per triple, for 1 byte a weight
 Scratch, from its begin: the unpacked triple; PAIRS of the block, 2 bytes a value; a pixel of zero points.
 Where ``block`` does not divide the outputs, the last block begins earlier and computes some again.
 
+Descending, outputs run in the order of the image reversed, also within a block and a pair; the last block
+then begins with output 0. Either order reads a block's windows before it writes the block.
+
 Stack frame, in words: in, out of the block, constants, scratch; then the next window's origin, where its
 words go, pairs that remain of the block, blocks that remain.
 """
@@ -43,12 +46,14 @@ _IN, _OUT, _CONSTANTS, _SCRATCH, _ORIGIN, _TARGET, _PAIRS_LEFT, _BLOCKS_LEFT = r
 _FRAME_BYTES = 36
 
 
-def conv_blocks(layer: ConvLayer, symbol: str, block: int, *, paired_loads: bool = False) -> GeneratedKernel:
-    """The kernel of one layer; ``block``: outputs that share the unpacking, an even number.
+def conv_blocks(
+    layer: ConvLayer, symbol: str, block: int, *, paired_loads: bool = False, descending: bool = False
+) -> GeneratedKernel:
+    """The kernel of one layer, its outputs in ascending or descending order.
 
-    in, out: int8 NHWC, any alignment; out may overlap in where it begins ``overlap_distance(layer, block)``
-    or more bytes before it. constants, scratch: 4-byte aligned. paired_loads: LDRD instead of LDM in the
-    products' loop.
+    block: outputs that share the unpacking, an even number. in, out: int8 NHWC, any alignment; out may
+    overlap in at a distance of overlaps.py's ``block_lag``. constants, scratch: 4-byte aligned. paired_loads:
+    LDRD instead of LDM in the products' loop.
 
     Raises:
         Refusal: a block that is odd or larger than the output, and as conv_lanes.
@@ -56,7 +61,7 @@ def conv_blocks(layer: ConvLayer, symbol: str, block: int, *, paired_loads: bool
     check_shape(layer)
     if block % 2 or not 2 <= block <= layer.pixels:
         raise Refusal(f"a block of {block} outputs out of {layer.pixels}")
-    whole = as_pointwise(layer, paired_loads)
+    whole = as_pointwise(layer, paired_loads, descending)
     plan = lane_plan(
         replace(whole, pixels=block, source=Format.PAIRS, weight_format=WeightFormat.BYTES),
     )
@@ -80,32 +85,33 @@ def _windows_offset(plan: LanePlan) -> int:
 
 
 def _all_blocks(layer: ConvLayer, plan: LanePlan, local: str) -> Iterator[str]:
-    block = plan.layer.pixels
+    block, step = plan.layer.pixels, plan.layer.step
+    first, last = (0, layer.pixels - block)[::step]  # output with which the first and the last block begin
+    block_bytes = block * layer.out_channels
     yield from ("push {r4-r11, lr}", f"sub sp, #{_FRAME_BYTES}")
+    yield from add_constant("r1", "r1", first * layer.out_channels)
     yield from (f"strd r0, r1, [sp, #{_IN}]", f"strd r2, r3, [sp, #{_CONSTANTS}]")
-    yield from (*number("r4", origin_word(layer, 0)), f"str r4, [sp, #{_ORIGIN}]")
+    yield from (*number("r4", origin_word(layer, first + plan.layer.first)), f"str r4, [sp, #{_ORIGIN}]")
     yield from (*number("r4", -(-layer.pixels // block)), f"str r4, [sp, #{_BLOCKS_LEFT}]")
     yield "1:  @ a block of outputs"
     yield from (f"ldr r1, [sp, #{_SCRATCH}]", *add_constant("r1", "r1", _windows_offset(plan)))
     yield from (f"str r1, [sp, #{_TARGET}]", *number("r4", block // 2), f"str r4, [sp, #{_PAIRS_LEFT}]")
     yield "2:  @ a pair of windows"
-    yield from origins(layer, f"[sp, #{_ORIGIN}]")
+    yield from origins(layer, f"[sp, #{_ORIGIN}]", step)
     yield f"ldr r1, [sp, #{_TARGET}]"
-    yield from window_pair(layer, plan.layer.inputs, f"[sp, #{_IN}]")
+    yield from window_pair(layer, plan.layer.inputs, f"[sp, #{_IN}]", step)
     yield from (f"str r1, [sp, #{_TARGET}]", f"ldr r4, [sp, #{_PAIRS_LEFT}]", "subs r4, r4, #1")
     yield from (f"str r4, [sp, #{_PAIRS_LEFT}]", "bne.w 2b")
     yield from (f"ldr r1, [sp, #{_OUT}]", f"ldrd r2, r3, [sp, #{_CONSTANTS}]")
     yield from (*add_constant("r0", "r3", _windows_offset(plan)), f"bl {local}")
-    yield from (f"ldr r1, [sp, #{_OUT}]", *add_constant("r1", "r1", block * layer.out_channels))
+    yield from (f"ldr r1, [sp, #{_OUT}]", *add_constant("r1", "r1", step * block_bytes))
     yield from (f"ldr r4, [sp, #{_BLOCKS_LEFT}]", "subs r4, r4, #1", "beq 4f")
     yield f"str r4, [sp, #{_BLOCKS_LEFT}]"
     rest = layer.pixels % block
     if rest:
-        yield "@ the last block ends with the image"
-        yield from ("cmp r4, #1", "bne 3f", *number("r4", origin_word(layer, layer.pixels - block)))
-        yield from (
-            f"str r4, [sp, #{_ORIGIN}]",
-            *add_constant("r1", "r1", (rest - block) * layer.out_channels),
-        )
+        yield "@ the last block ends where the image does"
+        yield from ("cmp r4, #1", "bne 3f", *number("r4", origin_word(layer, last + plan.layer.first)))
+        back = step * (rest * layer.out_channels - block_bytes)
+        yield from (f"str r4, [sp, #{_ORIGIN}]", *add_constant("r1", "r1", back))
         yield "3:"
     yield from (f"str r1, [sp, #{_OUT}]", "b.w 1b", "4:", f"add sp, #{_FRAME_BYTES}", "pop {r4-r11, pc}")

@@ -8,6 +8,10 @@ lanes_by_pairs.py with packed weights, 8 bytes for 3.
 Floor: 0.458 instructions a multiplication. Gathering adds 15 / 8 / outputs, or 0.12 for 16 outputs; splitting
 lanes, bias, requantization and stores 41 / 6 / (rows × columns × inputs).
 
+Descending, outputs run in the order of the image reversed: the second of a pair lies before the first, and
+the last of an odd number, which is paired with itself, is output 0. Either order reads a pair's windows
+before it writes the pair.
+
 Slot of the stack frame beside lanes_by_pairs.py's: the next window's origin (window_gather.py).
 """
 
@@ -20,11 +24,12 @@ import numpy as np
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, OUT1, STREAM, LanePlan, lane_plan
+from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, STREAM, LanePlan, lane_plan
 from mcu_nas.compiler.generators.lanes_by_pairs import (
     CONSTANTS,
     INPUT,
     PIXELS_LEFT,
+    first_outputs,
     outputs_of_pair,
     triples_of_pair,
 )
@@ -44,18 +49,20 @@ _SAVED_BYTES = 36  # r4-r11, lr
 _LONGEST_SIDE = 1 << 15  # origins are int16
 
 
-def conv_lanes(layer: ConvLayer, symbol: str, *, paired_loads: bool = False) -> GeneratedKernel:
-    """The kernel of one layer.
+def conv_lanes(
+    layer: ConvLayer, symbol: str, *, paired_loads: bool = False, descending: bool = False
+) -> GeneratedKernel:
+    """The kernel of one layer; its outputs run in ascending or descending order.
 
-    in, out: int8 NHWC, any alignment; out may overlap in where it begins ``overlap_distance`` or more bytes
-    before it. constants, scratch: 4-byte aligned. paired_loads: LDRD instead of LDM in the products' loop.
+    in, out: int8 NHWC, any alignment; out may overlap in at a distance of overlaps.py's ``pair_lag``.
+    constants, scratch: 4-byte aligned. paired_loads: LDRD instead of LDM in the products' loop.
 
     Raises:
         Refusal: fewer than two output pixels or three output channels, sizes beyond an instruction's reach,
             or no exact requantization.
     """
     check_shape(layer)
-    plan = lane_plan(as_pointwise(layer, paired_loads))
+    plan = lane_plan(as_pointwise(layer, paired_loads, descending))
     lines = function(symbol, _all_pairs(layer, plan), is_global=True)
     return GeneratedKernel(
         symbol=symbol,
@@ -74,7 +81,7 @@ def check_shape(layer: ConvLayer) -> None:
         raise Refusal("outputs or rows lie farther apart than an instruction reaches")
 
 
-def as_pointwise(layer: ConvLayer, paired_loads: bool) -> PointwiseLayer:
+def as_pointwise(layer: ConvLayer, paired_loads: bool, descending: bool) -> PointwiseLayer:
     """The product of gathered windows and weights."""
     asked = layer.requantization
     return PointwiseLayer(
@@ -88,23 +95,25 @@ def as_pointwise(layer: ConvLayer, paired_loads: bool) -> PointwiseLayer:
         output_min=asked.minimum,
         output_max=asked.maximum,
         paired_loads=paired_loads,
+        descending=descending,
     )
 
 
 def _all_pairs(layer: ConvLayer, plan: LanePlan) -> Iterator[str]:
     yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
-    yield from (f"str r0, {plan.slot(INPUT)}", f"str r1, {plan.slot(OUT1)}")
+    step = plan.layer.step
+    yield from (f"str r0, {plan.slot(INPUT)}", *first_outputs(plan))
     yield from (f"str r2, {plan.slot(CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
     yield from (*number("r12", layer.pixels), f"str r12, {plan.slot(PIXELS_LEFT)}")
-    yield from (*number("r4", origin_word(layer, 0)), f"str r4, {plan.slot(_ORIGIN)}")
+    yield from (*number("r4", origin_word(layer, plan.layer.first)), f"str r4, {plan.slot(_ORIGIN)}")
     yield "1:  @ a pair of outputs"
-    yield from origins(layer, plan.slot(_ORIGIN))
+    yield from origins(layer, plan.slot(_ORIGIN), step)
     if layer.pixels % 2:
         yield "@ the last of an odd number is paired with itself"
         yield from (f"ldr r12, {plan.slot(PIXELS_LEFT)}", "cmp r12, #1", "itt eq")
         yield from ("moveq r6, r4", "moveq r7, r5")
     yield f"ldr r1, {plan.slot(STREAM)}"
-    yield from window_pair(layer, plan.layer.inputs, plan.slot(INPUT))
+    yield from window_pair(layer, plan.layer.inputs, plan.slot(INPUT), step)
     yield from outputs_of_pair(plan)
     yield from triples_of_pair(plan)
     yield from (f"ldr r6, {plan.slot(PIXELS_LEFT)}", "subs r6, #2", f"str r6, {plan.slot(PIXELS_LEFT)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_nas.compiler.generators.requantization import Requantization
+from mcu_nas.network import WindowAxis
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,17 @@ class ConvLayer:
         return int(self.weights.shape[0])
 
     @property
+    def axes(self) -> tuple[WindowAxis, WindowAxis]:
+        """The vertical and the horizontal axis, as the lags of overlaps.py take them."""
+        rows, columns = (
+            WindowAxis(size, taps, stride, 1, pad, last + taps - size)
+            for size, taps, stride, pad, last in zip(
+                self.image, self.window, self.stride, self.pad, self.last_origin, strict=True
+            )
+        )
+        return rows, columns
+
+    @property
     def pixels(self) -> int:
         """Of the output."""
         return self.out[0] * self.out[1]
@@ -75,18 +87,3 @@ class ConvLayer:
         """Input row and column of the first tap of an output, counted row by row."""
         row, column = divmod(pixel, self.out[1])
         return row * self.stride[0] - self.pad[0], column * self.stride[1] - self.pad[1]
-
-
-def overlap_distance(layer: ConvLayer, together: int = 2) -> int:
-    """Bytes by which the output must begin before its input to overlap it, where ``together`` neighbouring
-    outputs are computed at a time, in ascending order, all read before any is written; the last ones may
-    compute some again."""
-    distance, first_read_later = 0, layer.image[0] * layer.image[1] * layer.in_channels
-    for first_pixel in reversed(range(0, layer.pixels, together)):
-        end = min(first_pixel + together, layer.pixels)
-        distance = max(distance, end * layer.out_channels - first_read_later)
-        for pixel in range(max(end - together, 0), end):
-            row, column = (max(origin, 0) for origin in layer.origin(pixel))
-            first = (row * layer.image[1] + column) * layer.in_channels
-            first_read_later = min(first_read_later, first)
-    return distance

@@ -177,7 +177,7 @@ class LanePlan:
             return
         for pointer, (zero, one, two) in (("r12", ("r9", "r3", "r5")), ("r11", ("r2", "r4", "r10"))):
             yield from (f"strb {one}, [{pointer}, #1]", f"strb {two}, [{pointer}, #2]")
-            if pixel_step <= _FARTHEST_POST_INDEX:
+            if abs(pixel_step) <= _FARTHEST_POST_INDEX:
                 yield f"strb {zero}, [{pointer}], #{pixel_step}"
             else:
                 yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))

@@ -28,6 +28,8 @@ def by_channels(plan: LanePlan) -> Iterator[str]:
     layer = plan.layer
     yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
     yield from (f"str r2, {plan.slot(_CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
+    if layer.target is Format.NHWC:
+        yield from add_constant("r1", "r1", layer.first * layer.outputs)
     yield f"str r1, {plan.slot(_OUTPUT)}"
     if layer.source is Format.NHWC:
         yield from add_constant("r1", "r3", plan.activations_offset)
@@ -50,14 +52,15 @@ def by_channels(plan: LanePlan) -> Iterator[str]:
 
 
 def _gathered(plan: LanePlan) -> Iterator[str]:
-    """All pixels from r0 as PAIRS to r1; the last of an odd number twice."""
+    """All pixels from r0 as PAIRS to r1, in running order; the last of an odd number twice."""
     layer = plan.layer
+    yield from add_constant("r0", "r0", layer.first * layer.inputs)
     yield from (f"mov r11, #{layer.pixels}", "5:  @ a pair into scratch")
-    yield from add_constant("r2", "r0", layer.inputs)
+    yield from add_constant("r2", "r0", layer.step * layer.inputs)
     if layer.pixels % 2:
         yield from ("cmp r11, #1", "it eq", "moveq r2, r0")
     yield from gather_pair(layer.inputs)
-    yield from ("mov r0, r2", "subs r11, #2", "bgt.w 5b")
+    yield from (*add_constant("r0", "r2", layer.to_next * layer.inputs), "subs r11, #2", "bgt.w 5b")
 
 
 def _unpacked(plan: LanePlan) -> Iterator[str]:
@@ -92,7 +95,7 @@ def _pairs(plan: LanePlan) -> Iterator[str]:
     pair_bytes = 4 * layer.inputs
     yield f"ldr r11, {plan.slot(_OUTPUT)}"
     if layer.target is Format.NHWC:
-        yield from add_constant("r12", "r11", layer.outputs)
+        yield from add_constant("r12", "r11", layer.step * layer.outputs)
     yield f"strd r11, r12, {plan.slot(OUT0)}"
     yield f"ldr r0, {plan.slot(_ACTIVATIONS)}"
     pairs = layer.pixels // 2 if alone else -(-layer.pixels // 2)
@@ -100,7 +103,7 @@ def _pairs(plan: LanePlan) -> Iterator[str]:
     yield from (f"ldr r1, {plan.slot(STREAM)}", "2:  @ a pair of pixels")
     yield from plan.block()
     yield from plan.reloaded("r1")
-    yield from plan.stored(2 * layer.outputs if layer.target is Format.NHWC else layer.outputs)
+    yield from plan.stored((2 * layer.step if layer.target is Format.NHWC else 1) * layer.outputs)
     yield from (f"strd r11, r12, {plan.slot(OUT0)}", "cmp r0, lr", "bne.w 2b")
     if alone:
         yield f"ldr r6, {plan.slot(_ACTIVATIONS)}"

@@ -1,5 +1,8 @@
 """The three-lane pointwise kernel with packed weights: for each pair of pixels, all triples of channels.
 
+A pair's second pixel is the next in running order. Gathers and triples leave their pointers behind what they
+read and wrote: ascending, the next pair's first pixel begins there, descending two pixels before.
+
 Registers besides three_lanes.py's, between blocks: r11 and r12 outputs of both pixels, lr where the triples'
 constants end. NHWC input is gathered into scratch pair by pair (pair_gather.py).
 """
@@ -24,8 +27,9 @@ def by_pairs(plan: LanePlan) -> Iterator[str]:
     yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
     yield from (f"str r2, {plan.slot(CONSTANTS)}", f"mov r12, #{layer.pixels}")
     yield f"str r12, {plan.slot(PIXELS_LEFT)}"
-    yield f"str r1, {plan.slot(OUT1 if layer.target is Format.NHWC else OUT0)}"
+    yield from first_outputs(plan)
     if gathers:
+        yield from add_constant("r0", "r0", layer.first * layer.inputs)
         yield from (f"str r3, {plan.slot(STREAM)}", f"str r0, {plan.slot(INPUT)}")
     else:
         yield f"str r0, {plan.slot(STREAM)}"
@@ -44,12 +48,20 @@ def _gathered(plan: LanePlan) -> Iterator[str]:
     """The pair into scratch; the last pixel of an odd number twice."""
     layer = plan.layer
     yield f"ldr r0, {plan.slot(INPUT)}"
-    yield from add_constant("r2", "r0", layer.inputs)
+    yield from add_constant("r2", "r0", layer.step * layer.inputs)
     if layer.pixels % 2:
         yield from (f"ldr r12, {plan.slot(PIXELS_LEFT)}", "cmp r12, #1", "it eq", "moveq r2, r0")
     yield f"ldr r1, {plan.slot(STREAM)}"
     yield from gather_pair(layer.inputs)
-    yield f"str r2, {plan.slot(INPUT)}"
+    yield from (*add_constant("r2", "r2", layer.to_next * layer.inputs), f"str r2, {plan.slot(INPUT)}")
+
+
+def first_outputs(plan: LanePlan) -> Iterator[str]:
+    """From r1, the output, what ``outputs_of_pair`` expects of the pair before the first."""
+    layer = plan.layer
+    if layer.target is Format.NHWC:
+        yield from add_constant("r1", "r1", (layer.first - layer.to_next) * layer.outputs)
+    yield f"str r1, {plan.slot(OUT1 if layer.target is Format.NHWC else OUT0)}"
 
 
 def outputs_of_pair(plan: LanePlan) -> Iterator[str]:
@@ -57,7 +69,8 @@ def outputs_of_pair(plan: LanePlan) -> Iterator[str]:
     layer = plan.layer
     if layer.target is Format.NHWC:
         yield f"ldr r11, {plan.slot(OUT1)}  @ behind the pair before"
-        yield from add_constant("r12", "r11", layer.outputs)
+        yield from add_constant("r11", "r11", layer.to_next * layer.outputs)
+        yield from add_constant("r12", "r11", layer.step * layer.outputs)
         if layer.pixels % 2:
             yield from (f"ldr r2, {plan.slot(PIXELS_LEFT)}", "cmp r2, #1", "it eq", "moveq r12, r11")
         yield f"strd r11, r12, {plan.slot(OUT0)}"

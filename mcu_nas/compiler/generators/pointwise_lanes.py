@@ -12,11 +12,13 @@ BYTES   1 byte a weight (lanes_by_channels.py). For each triple its weights are 
 Where 3 does not divide the outputs, the last triple overlaps the one before: its outputs are written twice.
 The last pixel of an odd number is paired with itself (NHWC), or with what its word holds (PAIRS). Its outputs
 as a second pixel are written first and then overwritten, because both output pointers are the same.
+Descending, pixels run in the order of the image reversed: the second of a pair lies before the first, and
+the last of an odd number is pixel 0. PAIRS run ascending only, as their words hold the lower pixel first.
 
 Alignment  NHWC: none. PAIRS: 4 bytes.
-Overlap    A pair is read before it is written. PACKED from NHWC: the output may overlap its input where no
-           pair is written over inputs of later pairs, in ascending order. BYTES from NHWC reads everything
-           first: any overlap. From PAIRS: none.
+Overlap    A pair is read before it is written. PACKED from NHWC to NHWC: the output may overlap its input at
+           a distance of overlaps.py's ``pair_lag``. BYTES from NHWC reads everything first: any overlap. From
+           PAIRS: none.
 """
 
 from __future__ import annotations
@@ -39,13 +41,15 @@ def pointwise_lanes(layer: PointwiseLayer, symbol: str) -> GeneratedKernel:
     """The kernel of one layer.
 
     Raises:
-        Refusal: fewer than two pixels or three outputs, outputs too far apart for a store, or no exact
-            requantization.
+        Refusal: fewer than two pixels or three outputs, outputs too far apart for a store, PAIRS in
+            descending order, or no exact requantization.
     """
     if layer.pixels < 2 or layer.outputs < LANES:
         raise Refusal("two pixels and three output channels are the least that fill the lanes")
     if layer.target is Format.NHWC and layer.outputs > FARTHEST_STORE:
         raise Refusal(f"{layer.outputs} outputs of a pixel lie farther apart than an instruction reaches")
+    if layer.descending and Format.PAIRS in (layer.source, layer.target):
+        raise Refusal("pairs of pixels run in ascending order")
     plan = lane_plan(layer)
     order = by_channels if layer.weight_format is WeightFormat.BYTES else by_pairs
     return GeneratedKernel(

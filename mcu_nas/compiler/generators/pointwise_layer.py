@@ -28,6 +28,7 @@ class PointwiseLayer:
         multipliers, shifts: int (outputs,), the factor multiplier * 2^(shift - 31).
         source, target: formats of input and output.
         paired_loads: LDRD instead of LDM: more instructions, perhaps fewer cycles.
+        descending: pixels run from the last to the first.
     """
 
     pixels: int
@@ -43,6 +44,22 @@ class PointwiseLayer:
     target: Format = Format.NHWC
     weight_format: WeightFormat = WeightFormat.PACKED
     paired_loads: bool = False
+    descending: bool = False
+
+    @property
+    def first(self) -> int:
+        """The pixel that is computed first."""
+        return self.pixels - 1 if self.descending else 0
+
+    @property
+    def step(self) -> int:
+        """Pixels from one to the next in running order."""
+        return -1 if self.descending else 1
+
+    @property
+    def to_next(self) -> int:
+        """Pixels from the end of one to the begin of the next in running order."""
+        return -2 if self.descending else 0
 
     @property
     def inputs(self) -> int:

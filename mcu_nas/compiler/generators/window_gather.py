@@ -8,6 +8,9 @@ pixel of zero points that lies behind the words in scratch.
 Registers  as pair_gather.py; of a pair inside r11 rows that remain; of others r11, r12 the tap's row and
            column, lr the pixel of zero points, and on the stack the origins: row and column of each window's
            first tap.
+
+``step`` is 1 in ascending order of outputs, -1 in descending: the second of a pair lies so many outputs after
+the first.
 """
 
 from __future__ import annotations
@@ -40,24 +43,30 @@ def origin_word(layer: ConvLayer, pixel: int) -> int:
     return (row & 0xFFFF) | (column & 0xFFFF) << 16
 
 
-def origins(layer: ConvLayer, slot: str) -> Iterator[str]:
+def origins(layer: ConvLayer, slot: str, step: int) -> Iterator[str]:
     """r4, r5 and r6, r7: row and column of the first taps of two neighbouring outputs, of which ``slot`` has
-    the first; it is left with that of the output after them. r8-r10 are spoiled."""
+    the first; it is left with that of the output that runs after them. r8-r10 are spoiled."""
     yield "@ row and column of both windows' first taps"
     yield from (f"ldr r5, {slot}", "sxth r4, r5", "asr r5, r5, #16")
-    yield from ("mov r6, r4", "mov r7, r5", *_next_origin(layer))
-    yield from ("mov r9, r6", "mov r10, r7", *_next_origin(layer))
+    yield from ("mov r6, r4", "mov r7, r5", *_next_origin(layer, step))
+    yield from ("mov r9, r6", "mov r10, r7", *_next_origin(layer, step))
     yield from ("pkhbt r6, r6, r7, lsl #16", f"str r6, {slot}", "mov r6, r9", "mov r7, r10")
 
 
-def _next_origin(layer: ConvLayer) -> Iterator[str]:
+def _next_origin(layer: ConvLayer, step: int) -> Iterator[str]:
     """r6, r7: the origin of the next output's window, in this row or the next."""
-    yield from (f"movw r8, #{layer.last_origin[1] & 0xFFFF}", "sxth r8, r8", "cmp r7, r8", "itee ne")
-    yield from (f"addne r7, r7, #{layer.stride[1]}", f"addeq r6, r6, #{layer.stride[0]}")
-    yield f"mvneq r7, #{layer.pad[1] - 1}" if layer.pad[1] else "moveq r7, #0"
+    begin, end = (layer.first_origin[1], layer.last_origin[1])[::step]  # of a row, in running order
+    add = "add" if step > 0 else "sub"
+    yield from (_origin("r8", end), "cmp r7, r8", "itee ne", f"{add}ne r7, r7, #{layer.stride[1]}")
+    yield from (f"{add}eq r6, r6, #{layer.stride[0]}", _origin("r7", begin, "eq"))
 
 
-def window_pair(layer: ConvLayer, words: int, input_slot: str) -> Iterator[str]:
+def _origin(register: str, value: int, condition: str = "") -> str:
+    """register = an origin, -256 or more, in one instruction."""
+    return f"mvn{condition} {register}, #{~value}" if value < 0 else f"movw{condition} {register}, #{value}"
+
+
+def window_pair(layer: ConvLayer, words: int, input_slot: str, step: int) -> Iterator[str]:
     """r4, r5: row and column of the first window's first tap; r6, r7: of the second's; r1: scratch.
 
     words: of a window. input_slot: operand that loads where the image begins.
@@ -67,17 +76,21 @@ def window_pair(layer: ConvLayer, words: int, input_slot: str) -> Iterator[str]:
     has_inner = inner_rows >= 0 and inner_columns >= 0
     if has_inner:
         yield "@ both windows inside and in one row of outputs?"
-        for register, last in (("r4", inner_rows), ("r5", inner_columns)):
+        left = "r5"
+        if step < 0:  # not r7: the last of an odd number is its own partner, with no output on its left
+            left = "r9"
+            yield f"sub r9, r5, #{layer.stride[1]}"
+        for register, last in (("r4", inner_rows), (left, inner_columns)):
             yield from (f"movw r8, #{last}", f"cmp {register}, r8", "bhi 6f")
-        yield from _inside(layer, input_slot)
+        yield from _inside(layer, input_slot, step)
         yield from ("b.w 7f", "6:")
     yield from _anywhere(layer, words, input_slot)
     yield "7:"
 
 
-def _inside(layer: ConvLayer, input_slot: str) -> Iterator[str]:
+def _inside(layer: ConvLayer, input_slot: str, step: int) -> Iterator[str]:
     yield from _pixel_address(layer, "r0", "r4", "r5", f"ldr r9, {input_slot}")
-    yield from add_constant("r2", "r0", layer.stride[1] * layer.in_channels)
+    yield from add_constant("r2", "r0", step * layer.stride[1] * layer.in_channels)
     run = layer.window[1] * layer.in_channels
     if layer.window[0] == 1:
         yield from gather_pair(run)

@@ -33,7 +33,7 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.winograd_frame import FRAME_BYTES, SAVED_BYTES, Frame
 from mcu_nas.compiler.generators.winograd_gemm import packed_weights, products, sums_bytes
 from mcu_nas.compiler.generators.winograd_input import position_bytes, transformed_tile
-from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, tile_pairs
+from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer, tile_order
 from mcu_nas.compiler.generators.winograd_output import buffer_bytes, output_channel
 from mcu_nas.compiler.generators.winograd_scaling import WinogradScaling
 from mcu_nas.compiler.generators.winograd_transforms import Transform, number
@@ -41,11 +41,13 @@ from mcu_nas.compiler.generators.winograd_transforms import Transform, number
 LARGEST_CHANNELS = 1020  # a group's bytes of V lie within STR's 4095 of the tile's first
 
 
-def winograd(layer: WinogradLayer, transform: Transform, symbol: str) -> GeneratedKernel:
-    """The kernel of one layer.
+def winograd(
+    layer: WinogradLayer, transform: Transform, symbol: str, *, descending: bool = False
+) -> GeneratedKernel:
+    """The kernel of one layer; its tiles run in ascending or descending order (TileOrder).
 
-    in, out: int8 NHWC, any alignment; out may overlap in where it begins ``overlap_distance`` or more bytes
-    before it, or lies wholly outside. constants, scratch: 4-byte aligned. Tiles run in ascending order.
+    in, out: int8 NHWC, any alignment; out may overlap in at a distance of overlaps.py's ``tile_lag``: a pair
+    reads both tiles before it writes them. constants, scratch: 4-byte aligned.
 
     Raises:
         Refusal: an image smaller than a tile of outputs, inputs that are no multiple of 4, or a bound.
@@ -54,7 +56,7 @@ def winograd(layer: WinogradLayer, transform: Transform, symbol: str) -> Generat
     scaling = WinogradScaling.of(layer, transform)
     return GeneratedKernel(
         symbol=symbol,
-        assembly=_function(symbol, layer, transform, scaling),
+        assembly=_function(symbol, layer, scaling, tile_order(layer, transform, descending=descending)),
         constants=_constants(layer, transform, scaling),
         scratch_bytes=position_bytes(layer) * transform.positions,
         stack_bytes=SAVED_BYTES + FRAME_BYTES + _deepest(transform),
@@ -84,13 +86,13 @@ def _constants(layer: WinogradLayer, transform: Transform, scaling: WinogradScal
     return np.concatenate(parts).astype(np.uint32)
 
 
-def _function(symbol: str, layer: WinogradLayer, transform: Transform, scaling: WinogradScaling) -> str:
-    m = transform.outputs
+def _function(symbol: str, layer: WinogradLayer, scaling: WinogradScaling, order: TileOrder) -> str:
+    m = scaling.transform.outputs
     comment = (
         f"3x3 convolution, {layer.height}x{layer.width}x{layer.in_channels} to "
         f"{layer.out_height}x{layer.out_width}x{layer.out_channels}, F({m}x{m}, 3x3)",
     )
-    body = (*_all_tiles(layer, transform), *output_channel(layer, scaling, _CHANNEL))
+    body = (*_all_tiles(layer, scaling.transform, order), *output_channel(layer, scaling, _CHANNEL))
     return assembly_file(comment, function(symbol, body, is_global=True))
 
 
@@ -98,15 +100,15 @@ _CHANNEL = "5"  # local labels; 1 to 4, 11 and 12 are taken inside the parts
 _TILE_PAIR, _TILE, _OUTPUTS, _LAST = "6", "7", "8", "9"
 
 
-def _all_tiles(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
+def _all_tiles(layer: WinogradLayer, transform: Transform, order: TileOrder) -> Iterator[str]:
     """The loop over pairs of tiles, around the loops over the two tiles and over pairs of outputs."""
     yield from ("push {r4-r11, lr}", f"sub sp, #{FRAME_BYTES}")
     yield from (f"strd r0, r1, [sp, #{Frame.IN}]", f"strd r2, r3, [sp, #{Frame.CONSTANTS}]")
-    yield from ("mov r4, #0", "mov r5, #0", f"strd r4, r5, [sp, #{Frame.ROW}]")
-    yield from number("r6", len(tile_pairs(layer, transform)))
+    yield from (*number("r4", order.first[0]), *number("r5", order.first[1]))
+    yield from (f"strd r4, r5, [sp, #{Frame.ROW}]", *number("r6", order.pairs))
     yield from (f"str r6, [sp, #{Frame.PAIRS}]", f"{_TILE_PAIR}:", "mov r6, #0")
     yield from (f"{_TILE}:", f"str r6, [sp, #{Frame.TILE}]")
-    yield from transformed_tile(layer, transform)
+    yield from transformed_tile(layer, transform, order)
     yield from (f"ldr r6, [sp, #{Frame.TILE}]", "adds r6, r6, #8", "cmp r6, #8", f"beq.w {_TILE}b")
     yield "@ all outputs of both tiles"
     yield from (f"ldrd r4, r5, [sp, #{Frame.CONSTANTS}]", "mov r6, r5", "mov r7, r4")

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.winograd_frame import Frame
-from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
+from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import Transform, both_steps, number
 
 LARGEST_POST_INDEX = 1020  # of LDRD and STRD
@@ -33,7 +34,7 @@ def position_bytes(layer: WinogradLayer) -> int:
     return 4 * layer.in_channels
 
 
-def transformed_tile(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
+def transformed_tile(layer: WinogradLayer, transform: Transform, order: TileOrder) -> Iterator[str]:
     """The next tile's V and output address, and the step to the tile after it. Frame.TILE says which of the
     pair it is."""
     yield f"ldrd r4, r5, [sp, #{Frame.ROW}]"
@@ -53,7 +54,7 @@ def transformed_tile(layer: WinogradLayer, transform: Transform) -> Iterator[str
         yield from _source_at_border(layer, transform)
         yield "12:"
     yield from _groups(layer, transform)
-    yield from _next_tile(layer, transform)
+    yield from _next_tile(order)
 
 
 def _output_address(layer: WinogradLayer) -> Iterator[str]:
@@ -186,13 +187,13 @@ def _column(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
             yield from (f"strd {low}, {high}, [r0]", f"addw r0, r0, #{step}")
 
 
-def _next_tile(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
-    """Row and column of the tile after this one: the last of a row ends with the image, as does the last row;
-    after the last tile comes the last tile."""
-    m = transform.outputs
+def _next_tile(order: TileOrder) -> Iterator[str]:
+    """Row and column of the tile after this one, as TileOrder has it."""
+    beyond = "gt" if order.step > 0 else "lt"
     yield "@ step to the next tile"
-    yield from (f"ldrd r4, r5, [sp, #{Frame.ROW}]", *number("r7", layer.out_width - m))
-    yield from ("cmp r5, r7", "bne 1f", *number("r8", layer.out_height - m), "cmp r4, r8", "beq 2f")
-    yield from (f"add r4, r4, #{m}", "cmp r4, r8", "it gt", "movgt r4, r8", "mov r5, #0", "b 2f")
-    yield from ("1:", f"add r5, r5, #{m}", "cmp r5, r7", "it gt", "movgt r5, r7")
-    yield from ("2:", f"strd r4, r5, [sp, #{Frame.ROW}]")
+    yield from (f"ldrd r4, r5, [sp, #{Frame.ROW}]", *number("r7", order.last[1]))
+    yield from ("cmp r5, r7", "bne 1f", *number("r8", order.last[0]), "cmp r4, r8", "beq 2f")
+    yield from (*add_constant("r4", "r4", order.step), "cmp r4, r8", f"it {beyond}", f"mov{beyond} r4, r8")
+    yield from (*number("r5", order.first[1]), "b 2f")
+    yield from ("1:", *add_constant("r5", "r5", order.step), "cmp r5, r7", f"it {beyond}")
+    yield from (f"mov{beyond} r5, r7", "2:", f"strd r4, r5, [sp, #{Frame.ROW}]")

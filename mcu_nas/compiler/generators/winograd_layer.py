@@ -1,4 +1,4 @@
-"""A 3×3 convolution of stride 1 as the Winograd generator sees it: its tiles, what they read and write."""
+"""A 3×3 convolution of stride 1 as the Winograd generator sees it, and the order of its tiles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd_transforms import TAPS, Transform
+from mcu_nas.network import WindowAxis
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class WinogradLayer:
     def pad(self) -> int:
         """Pixels of padding on each side."""
         return TAPS // 2 if self.same else 0
+
+    @property
+    def axes(self) -> tuple[WindowAxis, WindowAxis]:
+        """The vertical and the horizontal axis, as the lags of overlaps.py take them."""
+        return (
+            WindowAxis(self.height, TAPS, 1, 1, self.pad, self.pad),
+            WindowAxis(self.width, TAPS, 1, 1, self.pad, self.pad),
+        )
 
     @property
     def out_height(self) -> int:
@@ -72,33 +81,30 @@ class WinogradLayer:
         return np.maximum(np.abs(most), np.abs(least))
 
 
-def tile_pairs(layer: WinogradLayer, transform: Transform) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """First output (row, column) of both tiles of each pair, in the order in which they run.
+@dataclass(frozen=True)
+class TileOrder:
+    """The order in which tiles run: row by row from one corner of the output to the opposite one.
 
-    Tiles go row by row. The last of a row and of a column is moved back to end where the image ends, and
-    computes some outputs again; the last of an odd number is its own partner.
+    The last tile of a row and of a column is moved back to end where the image ends, and computes some
+    outputs again. After the last tile comes the last tile, as partner of the last of an odd number.
+    Descending, that is the ascending order of the image turned by 180°: what is moved back begins where the
+    image begins.
+
+    Attributes:
+        first, last: row and column of the first output of the first and the last tile.
+        step: outputs from a tile to the next.
+        pairs: how many there are.
     """
-    m = transform.outputs
-    tiles = [
-        (min(row, layer.out_height - m), min(column, layer.out_width - m))
-        for row in range(0, layer.out_height, m)
-        for column in range(0, layer.out_width, m)
-    ]
-    tiles += tiles[-1:] if len(tiles) % 2 else []
-    return list(zip(tiles[0::2], tiles[1::2], strict=True))
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    step: int
+    pairs: int
 
 
-def overlap_distance(layer: WinogradLayer, transform: Transform) -> int:
-    """Bytes by which the output must begin before its input to overlap it: a pair of tiles reads all of its
-    input before it writes, and what it writes must lie before all that later pairs read. For an image of
-    more than one row of tiles and equally many channels that is m rows and a pixel."""
+def tile_order(layer: WinogradLayer, transform: Transform, *, descending: bool) -> TileOrder:
+    """The order of a layer's tiles."""
     m = transform.outputs
-    distance, first_read_later = 0, layer.height * layer.width * layer.in_channels
-    for pair in reversed(tile_pairs(layer, transform)):
-        last = max((row + m - 1) * layer.out_width + column + m - 1 for row, column in pair)
-        distance = max(distance, (last + 1) * layer.out_channels - first_read_later)
-        first = min(
-            max(row - layer.pad, 0) * layer.width + max(column - layer.pad, 0) for row, column in pair
-        )
-        first_read_later = min(first_read_later, first * layer.in_channels)
-    return distance
+    begin, end = (0, 0), (layer.out_height - m, layer.out_width - m)
+    pairs = -(-(-(-layer.out_height // m) * -(-layer.out_width // m)) // 2)
+    return TileOrder(end, begin, -m, pairs) if descending else TileOrder(begin, end, m, pairs)

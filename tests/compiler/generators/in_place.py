@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.kernels.arm_function import ArmFunction
+from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.generated import GeneratedKernel
+from mcu_nas.compiler.generators.immediates import add_constant
 
 
-def run_in_place(kernel: GeneratedKernel, image: np.ndarray, distance: int, out_bytes: int) -> np.ndarray:
-    """The first ``out_bytes`` of a buffer, int8, in which the output begins where the buffer does and the
-    input ``image`` so many bytes after it."""
+def run_in_place(
+    kernel: GeneratedKernel, image: np.ndarray, lag: int, out_bytes: int, *, descending: bool = False
+) -> tuple[np.ndarray, Call]:
+    """The output, int8, and what the call did. Output and input are as near each other as the lag allows:
+    ascending, the output begins so many bytes before its input; descending, it ends so many bytes after."""
+    memory = np.zeros(max(image.size + lag, out_bytes), np.int8)
+    source, target = lag, 0
+    if descending:
+        source, target = memory.size - lag - image.size, memory.size - out_bytes
     call_in_place = f"""
     .global in_place
     .thumb_func
 in_place:
-    mov r1, r0
-    add r0, r0, #{distance}
+    {"; ".join(add_constant("r1", "r0", target))}
+    {"; ".join(add_constant("r0", "r0", source))}
     b {kernel.symbol}
 """
-    buffer = np.zeros(max(distance + image.size, out_bytes), np.int8)
-    buffer[distance : distance + image.size] = image.reshape(-1)
+    memory[source : source + image.size] = image.reshape(-1)
     scratch = np.zeros(kernel.scratch_bytes, np.uint8)
-    call = ArmFunction(kernel.assembly + call_in_place, "in_place")(buffer, 0, kernel.constants, scratch)
-    return call.arrays[0][:out_bytes]
+    call = ArmFunction(kernel.assembly + call_in_place, "in_place")(memory, 0, kernel.constants, scratch)
+    return call.arrays[0][target : target + out_bytes], call

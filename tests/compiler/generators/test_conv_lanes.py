@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
-from mcu_nas.compiler.generators.conv_layer import ConvLayer, overlap_distance
+from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
+from mcu_nas.compiler.overlaps import block_lag, pair_lag
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
@@ -176,17 +177,78 @@ def test_any_layer(
         assert_equal(layer, image_of(layer, seed))
 
 
-@pytest.mark.parametrize("block", [0, 4, 10])  # 0: pair by pair, packed weights
-@pytest.mark.parametrize(("channels", "stride"), [((4, 4), (1, 1)), ((4, 8), (2, 2)), ((8, 4), (2, 1))])
-def test_output_may_overlap_its_input_by_the_stated_distance(
-    channels: Pair, stride: Pair, block: int
+@settings(max_examples=20, deadline=None)
+@given(
+    image=st.tuples(st.integers(3, 9), st.integers(3, 12)),
+    channels=st.tuples(st.integers(1, 9), st.integers(3, 8)),
+    window=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 2)),
+    same=st.booleans(),
+    block=st.sampled_from([0, 2, 4, 10]),  # 0: pair by pair, packed weights
+)
+@example((7, 7), (4, 4), (3, 3), (1, 1), True, 0)
+@example((7, 7), (4, 4), (3, 3), (1, 1), True, 10)
+@example((9, 12), (4, 8), (3, 3), (2, 2), True, 4)
+@example((9, 12), (8, 4), (3, 3), (2, 1), False, 10)
+def test_output_may_overlap_its_input_at_the_lag_in_both_orders(
+    image: Pair, channels: Pair, window: Pair, stride: Pair, same: bool, block: int
 ) -> None:
-    layer = layer_of((7, 6), channels, (3, 3), stride)
+    layer = layer_of(image, channels, window, stride, same=same, zero_point=ANY_SIGN)
+    if layer.pixels >= max(block, 2):
+        assert_right_in_place(layer, block)
+
+
+def kernel_of(layer: ConvLayer, block: int, *, descending: bool) -> GeneratedKernel:
+    if block:
+        return conv_blocks(layer, "layer_3", block, descending=descending)
+    return conv_lanes(layer, "layer_3", descending=descending)
+
+
+def lag_of(layer: ConvLayer, block: int) -> int:
+    shape = (*layer.axes, layer.in_channels, layer.out_channels)
+    return block_lag(*shape, block) if block else pair_lag(*shape)
+
+
+def assert_right_in_place(layer: ConvLayer, block: int) -> None:
+    """Both orders, at the lag, from the same constants."""
     image = image_of(layer)
-    distance = overlap_distance(layer, block or 2)
-    kernel = conv_blocks(layer, "layer_3", block) if block else conv_lanes(layer, "layer_3")
     want = expected(layer, image).reshape(-1)
-    assert np.array_equal(run_in_place(kernel, image, distance, want.size), want)
+    kernels = [kernel_of(layer, block, descending=descending) for descending in (False, True)]
+    for descending, kernel in zip((False, True), kernels, strict=True):
+        got, _ = run_in_place(kernel, image, lag_of(layer, block), want.size, descending=descending)
+        assert np.array_equal(got, want), f"descending: {descending}"
+    assert np.array_equal(kernels[0].constants, kernels[1].constants)
+
+
+@pytest.mark.parametrize("block", [0, 10])
+@pytest.mark.parametrize("descending", [False, True])
+def test_an_output_nearer_than_the_lag_destroys_inputs(descending: bool, block: int) -> None:
+    layer = layer_of((7, 7), (4, 4), (3, 3), (1, 1), zero_point=ANY_SIGN)
+    image, nearer = image_of(layer), lag_of(layer, block) - 4
+    want = expected(layer, image).reshape(-1)
+    kernel = kernel_of(layer, block, descending=descending)
+    got, _ = run_in_place(kernel, image, nearer, want.size, descending=descending)
+    assert not np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("block", [0, 8])
+def test_descending_order_takes_as_many_instructions_but_for_one_in_a_hundred(block: int) -> None:
+    layer = layer_of((8, 8), (8, 8), (3, 3), (1, 1))
+    image = image_of(layer)
+    counts = []
+    for descending in (False, True):
+        kernel = kernel_of(layer, block, descending=descending)
+        _, call = run_in_place(kernel, image, lag_of(layer, block), layer.pixels * 8, descending=descending)
+        counts.append(call.instructions)
+    assert counts[1] == pytest.approx(counts[0], rel=0.01)
+
+
+@pytest.mark.parametrize("block", [0, 4, 10])
+@pytest.mark.parametrize("same", [True, False], ids=["SAME", "VALID"])
+@pytest.mark.parametrize("image", [(5, 5), (5, 6), (7, 9)])
+def test_descending_order_equals_the_portable_kernel(image: Pair, same: bool, block: int) -> None:
+    layer = layer_of(image, (3, 4), (3, 3) if same else (2, 2), (1, 1), same=same)
+    check(kernel_of(layer, block, descending=True), layer, image_of(layer))
 
 
 @pytest.mark.parametrize(

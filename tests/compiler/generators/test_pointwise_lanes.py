@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_from_nhwc
@@ -13,6 +15,9 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.three_lanes import segments, triples
+from mcu_nas.compiler.overlaps import pair_lag
+from mcu_nas.network import WindowAxis
+from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
 
 FORMATS = [(source, target, weights) for source in Format for target in Format for weights in WeightFormat]
@@ -221,26 +226,50 @@ def test_segments_cover_the_inputs_once(inputs: int) -> None:
     assert covered == list(range(inputs))
 
 
-@pytest.mark.parametrize("outputs", [3, 4, 7, 8])
-@pytest.mark.parametrize("pixels", [4, 5])
-def test_output_may_overwrite_inputs_of_pairs_already_read(pixels: int, outputs: int) -> None:
-    layer = layer_of(pixels, 8, outputs)
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("pixels", [2, 3, 4, 5])
+@pytest.mark.parametrize("channels", [(6, 4), (4, 127), (4, 128)])
+def test_descending_order_computes_the_same(
+    pixels: int, channels: tuple[int, int], weight_format: WeightFormat
+) -> None:
+    assert_equals_portable(replace(layer_of(pixels, *channels), weight_format=weight_format, descending=True))
+
+
+@pytest.mark.parametrize(("source", "target"), [(Format.PAIRS, Format.NHWC), (Format.NHWC, Format.PAIRS)])
+def test_pairs_in_descending_order_are_refused(source: Format, target: Format) -> None:
+    with pytest.raises(Refusal, match="ascending order"):
+        pointwise_lanes(replace(layer_of(4, 4, 3), source=source, target=target, descending=True), "kernel")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 9), st.integers(1, 20), st.integers(3, 20))
+@example(5, 8, 8)
+@example(5, 4, 8)
+@example(4, 8, 4)
+def test_output_may_overlap_its_input_at_the_lag_in_both_orders(
+    pixels: int, inputs: int, outputs: int
+) -> None:
+    layer = layer_of(pixels, inputs, outputs)
     image = image_of(layer)
-    kernel = pointwise_lanes(layer, "kernel")
-    source = ArmFunction(_in_place(kernel.assembly), "in_place")
-    done = source(image, kernel.constants, np.zeros(kernel.scratch_bytes, np.uint8))
-    written = done.arrays[0].reshape(-1)[: pixels * outputs].reshape(pixels, outputs)
-    assert np.array_equal(written, portable_pointwise(layer, image))
+    want = portable_pointwise(layer, image).reshape(-1)
+    counts = []
+    for descending in (False, True):
+        kernel = pointwise_lanes(replace(layer, descending=descending), "kernel")
+        got, call = run_in_place(kernel, image, lag_of(layer), want.size, descending=descending)
+        assert np.array_equal(got, want), f"descending: {descending}"
+        counts.append(call.instructions)
+    assert counts[1] <= counts[0] + 3 * pixels + 6  # in both pointers at most three more a pair
 
 
-def _in_place(assembly: str) -> str:
-    """A function of (tensor, constants, scratch) around the kernel, its output where its input is."""
-    return f"""{assembly}
-.global in_place
-.type in_place, %function
-in_place:
-    mov r3, r2
-    mov r2, r1
-    mov r1, r0
-    b kernel
-"""
+def test_descending_order_takes_as_many_instructions_but_for_one_in_a_hundred() -> None:
+    layer = layer_of(16, 16, 16)
+    counts = [
+        call(replace(layer, descending=descending), image_of(layer))[1].instructions
+        for descending in (False, True)
+    ]
+    assert counts[1] == pytest.approx(counts[0], rel=0.01)
+
+
+def lag_of(layer: PointwiseLayer) -> int:
+    row = WindowAxis(layer.pixels, 1, 1, 1, 0, 0)
+    return pair_lag(WindowAxis(1, 1, 1, 1, 0, 0), row, layer.inputs, layer.outputs)

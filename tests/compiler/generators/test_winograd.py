@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
-from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, overlap_distance, tile_pairs
+from mcu_nas.compiler.generators.winograd_layer import WinogradLayer, tile_order
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4, Transform
+from mcu_nas.compiler.overlaps import tile_lag
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
@@ -69,9 +70,14 @@ def run(kernel: GeneratedKernel, layer: WinogradLayer, image: np.ndarray, align:
 
 
 def assert_equal(
-    layer: WinogradLayer, transform: Transform, image: np.ndarray, align: tuple[int, int] = (1, 1)
+    layer: WinogradLayer,
+    transform: Transform,
+    image: np.ndarray,
+    align: tuple[int, int] = (1, 1),
+    *,
+    descending: bool = False,
 ) -> None:
-    kernel = winograd(layer, transform, "layer_3")
+    kernel = winograd(layer, transform, "layer_3", descending=descending)
     call = run(kernel, layer, image, align)
     want = expected(layer, image)
     wrong = np.argwhere(call.arrays[1] != want)
@@ -115,9 +121,10 @@ def test_convolution_equals_the_portable_kernel(transform: Transform, zero_point
 
 @TRANSFORMS
 @pytest.mark.parametrize("size", [(4, 4), (4, 7), (5, 4), (6, 8), (8, 8), (13, 5)])
-def test_every_size_near_a_tiles_edge(transform: Transform, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("descending", [False, True])
+def test_every_size_near_a_tiles_edge(transform: Transform, size: tuple[int, int], descending: bool) -> None:
     layer = layer_of(*size, 4, 2, seed=sum(size))
-    assert_equal(layer, transform, image_of(layer))
+    assert_equal(layer, transform, image_of(layer), descending=descending)
 
 
 @TRANSFORMS
@@ -218,33 +225,49 @@ def test_a_sum_at_the_bound_is_exact_and_one_beyond_is_refused(transform: Transf
         winograd(replace(layer, bias=layer.bias + 1), transform, "layer_3")
 
 
-@TRANSFORMS
-@pytest.mark.parametrize("shape", [(11, 9, 4, 4), (9, 10, 4, 8), (8, 8, 8, 4), (6, 7, 4, 3)])
-def test_output_may_overlap_its_input_by_the_stated_distance(
-    transform: Transform, shape: tuple[int, int, int, int]
+@settings(max_examples=15, deadline=None)
+@given(
+    transform=st.sampled_from([F2, F4]),
+    size=st.tuples(st.integers(6, 14), st.integers(6, 14)),
+    channels=st.tuples(st.sampled_from([4, 8]), st.integers(1, 9)),
+    same=st.booleans(),
+)
+@example(F4, (11, 9), (4, 4), True)
+@example(F4, (9, 10), (4, 8), True)
+@example(F2, (8, 8), (8, 4), False)
+def test_output_may_overlap_its_input_at_the_lag_in_both_orders(
+    transform: Transform, size: tuple[int, int], channels: tuple[int, int], same: bool
 ) -> None:
-    layer = layer_of(*shape)
+    """From the same constants, in as many instructions but for one in a hundred."""
+    layer = layer_of(*size, *channels, same=same, zero_point=ANY_SIGN)
     image = image_of(layer)
-    distance = overlap_distance(layer, transform)
-    kernel = winograd(layer, transform, "layer_3")
     want = expected(layer, image).reshape(-1)
-    assert np.array_equal(run_in_place(kernel, image, distance, want.size), want)
+    lag = tile_lag(*layer.axes, *channels, transform.outputs)
+    kernels = [winograd(layer, transform, "layer_3", descending=descending) for descending in (False, True)]
+    counts = []
+    for descending, kernel in zip((False, True), kernels, strict=True):
+        got, call = run_in_place(kernel, image, lag, want.size, descending=descending)
+        assert np.array_equal(got, want), f"descending: {descending}"
+        counts.append(call.instructions)
+    assert np.array_equal(kernels[0].constants, kernels[1].constants)
+    assert counts[1] == pytest.approx(counts[0], rel=0.01)
 
 
-def test_overlap_distance_is_a_row_of_tiles_and_a_pixel() -> None:
-    layer = layer_of(32, 32, 16, 16)
-    assert overlap_distance(layer, F4) == (4 * 32 + 1) * 16
+def test_an_output_nearer_than_the_lag_destroys_inputs() -> None:
+    layer = layer_of(10, 10, 4, 4)
+    image, nearer = image_of(layer), tile_lag(*layer.axes, 4, 4, 4) - 4
+    want = expected(layer, image).reshape(-1)
+    for descending in (False, True):
+        kernel = winograd(layer, F4, "layer_3", descending=descending)
+        got, _ = run_in_place(kernel, image, nearer, want.size, descending=descending)
+        assert not np.array_equal(got, want)
 
 
-def test_tiles_cover_every_output_and_stay_inside() -> None:
+def test_descending_tiles_begin_at_the_end() -> None:
     layer = layer_of(7, 9, 4, 1)
-    covered = np.zeros((7, 9), bool)
-    for pair in tile_pairs(layer, F4):
-        for row, column in pair:
-            assert 0 <= row <= 3
-            assert 0 <= column <= 5
-            covered[row : row + 4, column : column + 4] = True
-    assert covered.all()
+    ascending, descending = (tile_order(layer, F4, descending=order) for order in (False, True))
+    assert (ascending.first, ascending.last) == (descending.last, descending.first) == ((0, 0), (3, 5))
+    assert ascending.pairs == descending.pairs == 3
 
 
 @pytest.mark.parametrize(
