@@ -1,7 +1,7 @@
 """The kernels generated in ARMv7E-M assembly (generators/): what each serves and needs, by shape alone.
 
 A plan is made before weights are known, so that what a row states holds for any weights. Where a layer's
-weights break a bound of its generator, a kernel in portable C runs it in the memory that was planned.
+weights break a bound of its generator, the plan is made again without that kernel (program.py).
 
 ``effort`` is instructions of one inference as the generators' docstrings sum them up: good enough to tell
 which kernel is fastest, by a few percent (docs/engine.md). What a search counts with is measured
@@ -14,6 +14,7 @@ import math
 from functools import partial
 
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
@@ -202,6 +203,23 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
     return op_macs(network, op) * per_mac
 
 
+def _lane_lag(network: Network, op: Conv2D) -> int:
+    return pair_lag(*window_axes(network, op), *_channels(network, op))
+
+
+def _block_lag(network: Network, op: Conv2D) -> int:
+    return block_lag(*window_axes(network, op), *_channels(network, op), block_outputs(network, op))
+
+
+def _tile_lag(network: Network, op: Conv2D, size: int) -> int:
+    return tile_lag(*window_axes(network, op), *_channels(network, op), size)
+
+
+def _channels(network: Network, op: Conv2D) -> tuple[int, int]:
+    """Of the input and of the output."""
+    return network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
+
+
 _generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
 
 ARMV7E_M_KERNELS = (
@@ -211,6 +229,7 @@ ARMV7E_M_KERNELS = (
             Conv2D,
             condition=partial(_in_tiles, size=size),
             constants_bytes=partial(_tile_constants, size=size),
+            lag_bytes=partial(_tile_lag, size=size),
             scratch_bytes=partial(_tile_scratch, size=size),
             weights=WeightStorage.WIDE,
             effort=partial(_tile_effort, size=size),
@@ -223,6 +242,7 @@ ARMV7E_M_KERNELS = (
             Conv2D,
             condition=condition,
             constants_bytes=partial(_lane_constants, weights=WeightStorage.WIDE),
+            lag_bytes=_lane_lag,
             scratch_bytes=_pair_scratch,
             weights=WeightStorage.WIDE,
             effort=_lane_effort,
@@ -234,6 +254,7 @@ ARMV7E_M_KERNELS = (
         Conv2D,
         condition=_in_lanes,
         constants_bytes=partial(_lane_constants, weights=WeightStorage.BYTES),
+        lag_bytes=_block_lag,
         scratch_bytes=_block_scratch,
         effort=_block_effort,
     ),

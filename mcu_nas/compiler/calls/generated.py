@@ -31,14 +31,17 @@ from mcu_nas.network import window_axes
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
 
 
-def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str) -> GeneratedKernel:
-    """The function ``symbol`` that runs ``op``.
+def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: bool) -> GeneratedKernel:
+    """The function ``symbol`` that runs ``op``, from the last pixel to the first where ``descending`` and
+    where the kernel has an order of pixels.
 
     Raises:
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
-    return _GENERATORS[kernel.name](graph, op, symbol)
+    if kernel.name in _IN_ORDER:
+        return _IN_ORDER[kernel.name](graph, op, symbol, descending)
+    return _WITHOUT_ORDER[kernel.name](graph, op, symbol)
 
 
 def _conv_layer(graph: Graph, op: Conv2D) -> ConvLayer:
@@ -56,20 +59,22 @@ def _conv_layer(graph: Graph, op: Conv2D) -> ConvLayer:
     )
 
 
-def _conv_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return conv_lanes(_conv_layer(graph, op), symbol)
+def _conv_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return conv_lanes(_conv_layer(graph, op), symbol, descending=descending)
 
 
-def _conv_blocks(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return conv_blocks(_conv_layer(graph, op), symbol, block_outputs(graph.network, op))
+def _conv_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return conv_blocks(
+        _conv_layer(graph, op), symbol, block_outputs(graph.network, op), descending=descending
+    )
 
 
-def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return winograd(_winograd_layer(graph, op), F4, symbol)
+def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return winograd(_winograd_layer(graph, op), F4, symbol, descending=descending)
 
 
-def _winograd_2x2(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return winograd(_winograd_layer(graph, op), F2, symbol)
+def _winograd_2x2(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return winograd(_winograd_layer(graph, op), F2, symbol, descending=descending)
 
 
 def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
@@ -86,7 +91,7 @@ def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
     )
 
 
-def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     _, height, width, in_channels = graph.network.shape(op.inputs[0])
     weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
     scaled = _requantization(graph, op, len(weights))
@@ -100,6 +105,7 @@ def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
         output_zero_point=scaled.zero_point,
         output_min=scaled.minimum,
         output_max=scaled.maximum,
+        descending=descending,
     )
     return pointwise_lanes(layer, symbol)
 
@@ -164,12 +170,15 @@ def _requantization(
     return Requantization(multipliers, shifts, output["zero_point"], output["min"], output["max"])
 
 
-_GENERATORS: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
+# Kernels that run their pixels in ascending or descending order, and the others.
+_IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4": _winograd_4x4,
     "winograd_2x2": _winograd_2x2,
     "pointwise_lanes": _pointwise_lanes,
     "conv_lanes": _conv_lanes,
     "conv_blocks": _conv_blocks,
+}
+_WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
     "depthwise_planes": _depthwise_planes,
     "fully_connected_wide": _fully_connected_wide,
     "fully_connected_bytes": _fully_connected_bytes,
