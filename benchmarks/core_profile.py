@@ -173,7 +173,7 @@ def random_layers(rng: Generator) -> Network:
     size = int(rng.integers(8, 33))
     x = builder.input("pixels", (1, size, size, int(rng.choice([1, 3, 4]))))
     for number in range(5):
-        kernel, stride = int(rng.choice([1, 3, 5, 7])), int(rng.choice([1, 1, 2]))
+        kernel, stride = int(rng.choice([1, 3, 3, 3, 5, 7])), int(rng.choice([1, 1, 2]))
         channels = int(rng.integers(1, 9)) * 8
         if rng.random() < 0.3:
             x = builder.depthwise(f"depthwise{number}", x, kernel, stride, Activation.RELU6)
@@ -183,6 +183,7 @@ def random_layers(rng: Generator) -> Network:
             x = pool(builder, x, AveragePool2D, int(rng.choice([2, 3])))
         if rng.random() < 0.3:
             x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
+    x = builder.conv("tiles", x, int(rng.integers(1, 9)) * 8, 3, 1, Activation.RELU6)
     x = builder.add("sum", x, copy(builder, x))
     x = elementwise(builder, moved(builder, x))
     x = doubled(builder, x, int(rng.integers(1, 5)) * 8, int(rng.choice([2, 3, 4])))

@@ -246,8 +246,8 @@ def _lags_after(buffers: Sequence[Buffer]) -> list[list[int]]:
 def _places(
     buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int, lags: Sequence[int]
 ) -> list[int]:
-    """Free offsets that touch an end of the frame or a neighbour, or stay as far from an end as the ``lags`` of
-    buffers that come later: the lowest, the highest, then the rest.
+    """Free offsets that touch an end of the frame or a neighbour, or stay as far from an end as the ``lags``
+    of buffers that come later: the lowest, the highest, then the rest.
     """
     size, highest = buffer.bytes, capacity - buffer.bytes
     if buffer.enters:
