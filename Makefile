@@ -1,7 +1,7 @@
 # Each target sets up what it needs: see scripts/setup.sh. `make help` is made from the ## comments.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint lock clean FORCE
+.PHONY: help setup demo test bench fuzz lint lock clean FORCE
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -26,6 +26,9 @@ FORCE:
 
 test: lint ## Check the sources, then run all tests on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+bench: $(READY) ## Instructions, memory and flash of whole models on the emulated M7, and what changed (10 minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.engine.run
 
 fuzz: $(READY) ## Damaged models through reader, passes and planner; FUZZ_SECONDS=600, FUZZ_SEED=1
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \

@@ -171,7 +171,7 @@ def write(rows: dict[str, dict[str, int]], board: Board) -> None:
     lines = [
         f"# The engine on whole models ({board.title}, instructions)",
         "",
-        "Made by `make bench`, which explains the columns; `python -m benchmarks.engine.run --write` renews it.",
+        "Made by `python -m benchmarks.engine.run --write`, which explains the columns; `make bench` compares.",
         "",
         HEAD,
         "|---|" + "---:|" + "---|---|" + "---:|" * 7,
