@@ -14,17 +14,18 @@ import math
 from functools import partial
 
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.portable_kernels import is_pointwise
+from mcu_nas.compiler.portable_kernels import is_dense, is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network, WindowAxis, op_macs, window_axes
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+from mcu_nas.operators import Add, Conv2D, DepthwiseConv2D, FullyConnected, Op
 
 LANES = 3  # output channels of a block of the three-lane kernels
 _LARGEST_CHANNELS = 1020  # of Winograd's input
 _FARTHEST = 4095  # bytes that a load or store reaches from its base register
 _LONGEST_SIDE = (1 << 15) - 1
 _BLOCK_BYTES = 16_384  # of gathered windows that share the unpacking of a weight
+_MOST_ADDED = 1 << 20  # elements
 _TO_A_WORD = 3  # bytes that aligning scratch may take
 
 
@@ -100,6 +101,12 @@ def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
 
 def _one_vector(network: Network, op: FullyConnected) -> bool:
     return math.prod(network.shape(op.outputs[0])) == network.shape(op.inputs[1])[0]
+
+
+def _two_activations(network: Network, op: Add) -> bool:
+    """Dense, and neither operand is a constant."""
+    elements = math.prod(network.shape(op.outputs[0]))
+    return is_dense(network, op) and len(network.activations_in(op)) == 2 and elements < _MOST_ADDED
 
 
 def _zero_point_bytes(network: Network, op: Conv2D) -> int:
@@ -202,6 +209,11 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
     return op_macs(network, op) * per_mac
 
 
+def _add_effort(network: Network, op: Add) -> float:
+    """Four elements, 22 instructions, and half of a loop's end."""
+    return 5.75 * math.prod(network.shape(op.outputs[0]))
+
+
 _generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
 
 ARMV7E_M_KERNELS = (
@@ -259,5 +271,13 @@ ARMV7E_M_KERNELS = (
             (WeightStorage.WIDE, 2, 0.656),
             (WeightStorage.BYTES, 1, 0.844),
         )
+    ),
+    _generated(
+        "add_words",
+        Add,
+        condition=_two_activations,
+        constants_bytes=lambda network, op: 12,
+        in_place=(0, 1),
+        effort=_add_effort,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from mcu_nas.compiler.armv7em_kernels import block_outputs
 from mcu_nas.compiler.calls.fields import output_fields
 from mcu_nas.compiler.calls.weighted import bias_of, factors
+from mcu_nas.compiler.generators.add_words import add_words
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
@@ -22,13 +24,15 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.requantization import Requantization
+from mcu_nas.compiler.generators.sum_line import AddLayer
 from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.requantize import add_multipliers
 from mcu_nas.graph import Graph
 from mcu_nas.network import window_axes
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+from mcu_nas.operators import Add, Conv2D, DepthwiseConv2D, FullyConnected, Op
 
 
 def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str) -> GeneratedKernel:
@@ -152,6 +156,22 @@ def _fully_connected_layer(
     )
 
 
+def _add_words(graph: Graph, op: Add, symbol: str) -> GeneratedKernel:
+    a, b, sums = (graph.quantization[tensor] for tensor in op.inputs + op.outputs)
+    *factors_in, sum_factor = add_multipliers(a, b, sums)
+    output = output_fields(graph, op, op.activation)
+    layer = AddLayer(
+        count=math.prod(graph.network.shape(op.outputs[0])),
+        zero_points=(a.zero_point, b.zero_point),
+        factors=(factors_in[0], factors_in[1]),
+        sum_factor=sum_factor,
+        output_zero_point=output["zero_point"],
+        output_min=output["min"],
+        output_max=output["max"],
+    )
+    return add_words(layer, symbol)
+
+
 def _input_zero_point(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected) -> int:
     return graph.quantization[op.inputs[0]].zero_point
 
@@ -173,4 +193,5 @@ _GENERATORS: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
     "depthwise_planes": _depthwise_planes,
     "fully_connected_wide": _fully_connected_wide,
     "fully_connected_bytes": _fully_connected_bytes,
+    "add_words": _add_words,
 }
