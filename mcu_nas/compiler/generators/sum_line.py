@@ -5,10 +5,8 @@ three roundings. They are all small against the last one, so that the output is 
 
     v(a, b) = floor(Ma a / 2^8) + floor(Mb b / 2^8) + C,        out = clamp(floor(v / 2^F))
 
-whose two products are SMLAWB's, of an operand times 2^8. Whether it always is can be seen: there are 65,536
-pairs of bytes. For given Ma and Mb, each pair bounds C: from below so that its output is reached, from above
-so that the next one is not. A clamped output has one bound only. The line is exact if the largest lower
-bound is not above the smallest upper bound.
+whose two products are SMLAWB's, of an operand times 2^8. Whether it always is can be seen, for given Ma and
+Mb: there are 65,536 pairs of bytes, and staircase.py finds the C that suits all, if there is one.
 
 Ma and Mb are tried near the real factors. Ties need it: TFLM rounds them away from zero, where one C rounds
 all of them one way; a line that is steeper by a hair moves positive ties up and negative ones down. And where
@@ -26,6 +24,7 @@ from itertools import product
 import numpy as np
 
 from mcu_nas.compiler.generators.generated import Refusal
+from mcu_nas.compiler.generators.staircase import Staircase
 from mcu_nas.compiler.requantize import ADD_HEADROOM_BITS, Multiplier
 
 _BYTES = np.arange(-128, 128, dtype=np.int64)
@@ -33,7 +32,7 @@ _OPERAND_BITS = 8  # operands arrive times 2^8, and SMLAWB takes 2^16 off
 _MOST_FRACTION_BITS, _LEAST_FRACTION_BITS = 23, 8
 _STEEPER = (Fraction(), *(Fraction(1, 1 << bits) for bits in (22, 20, 18, 16, 14)))
 _APART = (1, 3, 8, 20, 50, 120)  # of a multiplier from the real factor, in units
-_NEAR, _FAR = 1 << 9, 1 << 40  # of values of v
+_NEAR = 1 << 9  # of values of v
 
 
 @dataclass(frozen=True)
@@ -101,39 +100,32 @@ def sum_line(layer: AddLayer) -> SumLine:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pairs of operands, int64 (pairs,), with the values of v at which their output begins and ends."""
+    """Pairs of operands, int64 (pairs,), and the staircase of their outputs."""
 
     operands: tuple[np.ndarray, np.ndarray]
-    begins: np.ndarray
-    ends: np.ndarray
+    stairs: Staircase
 
     @classmethod
     def of(cls, layer: AddLayer, bits: int) -> _Pairs:
-        """All of them. A clamped output begins, or ends, far away."""
-        out = layer.outputs.reshape(-1)
-        begins = np.where(out > layer.output_min, out << bits, -_FAR)
-        ends = np.where(out < layer.output_max, (out + 1 << bits) - 1, _FAR)
-        return cls((np.repeat(_BYTES, len(_BYTES)), np.tile(_BYTES, len(_BYTES))), begins, ends)
+        """All of them."""
+        stairs = Staircase.of(layer.outputs.reshape(-1), layer.output_min, layer.output_max, bits)
+        return cls((np.repeat(_BYTES, len(_BYTES)), np.tile(_BYTES, len(_BYTES))), stairs)
 
     def constant(self, multipliers: tuple[int, int], usual: int) -> int | None:
         """The C nearest to ``usual`` with which the line is exact for these pairs; None: there is none."""
-        products = self._products(multipliers)
-        lower, upper = int((self.begins - products).max()), int((self.ends - products).min())
-        return min(max(usual, lower), upper) if lower <= upper else None
+        return self.stairs.constant(self._products(multipliers), usual)
 
     def nearest(self, multipliers: tuple[int, int]) -> _Pairs:
         """Those that bound C most tightly."""
-        products = self._products(multipliers)
-        lower, upper = self.begins - products, self.ends - products
-        margin = max(int(lower.max() - upper.min()), 0) + _NEAR
-        kept = (lower > lower.max() - margin) | (upper < upper.min() + margin)
+        kept = self.stairs.tightest(self._products(multipliers), _NEAR)
         a, b = self.operands
-        return _Pairs((a[kept], b[kept]), self.begins[kept], self.ends[kept])
+        return _Pairs((a[kept], b[kept]), self.stairs[kept])
 
     def _products(self, multipliers: tuple[int, int]) -> np.ndarray:
         """The two products of SMLAWB, summed."""
         shift = 16 - _OPERAND_BITS
-        return (multipliers[0] * self.operands[0] >> shift) + (multipliers[1] * self.operands[1] >> shift)
+        a, b = (m * x >> shift for m, x in zip(multipliers, self.operands, strict=True))
+        return np.asarray(a + b)
 
 
 def _scaled(x: np.ndarray, factor: Multiplier) -> np.ndarray:
