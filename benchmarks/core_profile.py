@@ -26,12 +26,13 @@ from mcu_nas.boards import Board, board_names, load_board
 from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
-from mcu_nas.compiler.planner import Optimize, plan
-from mcu_nas.compiler.program import compile_graph
+from mcu_nas.compiler.planner import Optimize
+from mcu_nas.compiler.program import Program, compile_graph
+from mcu_nas.compiler.target import Target, targets
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.network import Network, Tensor
+from mcu_nas.network import Network, Tensor, op_macs
 from mcu_nas.operators import (
     Activation,
     Add,
@@ -103,28 +104,35 @@ def measure(core: str, count: int, seed: int) -> Measured:
     board = emulated_board(core)
     rng = np.random.default_rng(seed)
     samples: list[Sample] = []
-    code_bytes: dict[str, int] = {}
+    code_bytes: dict[str, list[int]] = {}
     layer_code: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             network = random_layers(rng) if number % 2 else random_mbconv(rng)
             optimize = Optimize.SPEED if number // 2 % 3 == 0 else Optimize.MEMORY
-            elf, counts = run(network, optimize, rng, board, Path(folder) / str(number))
+            target = targets(core)[number // 2 % len(targets(core))]
+            program, elf, counts = run(network, optimize, target, rng, board, Path(folder) / str(number))
             sizes = symbol_sizes(elf)
-            the_plan = plan(network, optimize)
-            for op, chosen, instructions in zip(network.ops, the_plan.kernels, counts, strict=True):
-                if the_plan.is_view(op, chosen):
+            for call, instructions in zip(program.calls, counts, strict=True):
+                if program.is_view(call):
                     continue
-                kernel = chosen.name
-                features = latency_features(network, op, chosen)
-                samples.append(Sample(number, kernel, features, instructions, int(features[-1])))
-                code_bytes[kernel] = max(code_bytes.get(kernel, 0), kernel_code_bytes(sizes, kernel))
+                kernel, op = call.kernel, call.op
+                features = latency_features(network, op, kernel)
+                macs = op_macs(network, op) or int(features[-1])
+                samples.append(Sample(number, kernel.name, features, instructions, macs))
+                code = (
+                    sizes[call.generated.symbol] if call.generated else kernel_code_bytes(sizes, kernel.name)
+                )
+                code_bytes.setdefault(kernel.name, []).append(code)
             run_here = sum(sample.network == number for sample in samples)
             layer_code.append(math.ceil(layer_bytes(sizes) / run_here))
             print(
                 f"{number + 1}/{count}: {len(network.ops)} layers, {sum(counts):,} instructions", flush=True
             )
-    return Measured(samples, code_bytes, max(layer_code))
+    # A kernel in C is linked once, with what its layers use; each layer has a generated one of its own.
+    generated = {kernel.name for kernel in KERNELS if kernel.is_generated}
+    code = {name: round(np.mean(x)) if name in generated else max(x) for name, x in code_bytes.items()}
+    return Measured(samples, code, max(layer_code))
 
 
 def is_held_out(sample: Sample) -> bool:
@@ -139,18 +147,18 @@ def emulated_board(core: str) -> Board:
 
 
 def run(
-    network: Network, optimize: Optimize, rng: Generator, board: Board, folder: Path
-) -> tuple[Path, list[int]]:
-    """Builds and runs a network with random weights: the image, and instructions a layer."""
+    network: Network, optimize: Optimize, target: Target, rng: Generator, board: Board, folder: Path
+) -> tuple[Program, Path, list[int]]:
+    """Builds and runs a network with random weights: its program, image, and instructions a layer."""
     graph = random_graph(network, rng)
-    program = compile_graph(graph, "profiled", "0" * 16, optimize=optimize, as_given=True)
+    program = compile_graph(graph, "profiled", "0" * 16, optimize=optimize, target=target, as_given=True)
     write_sources(program, folder / "c")
     image = build_firmware(folder / "c", program.name, board, folder)
     shape = network.shape(network.inputs[0])[1:]
     pixels = rng.integers(0, 256, shape, dtype=np.uint8)
     with emulated_device(board, image.elf) as link:
         measured = measure_layers(link, pixels, emulated=True)
-    return image.elf, [layer.count for layer in measured.layers]
+    return program, image.elf, [layer.count for layer in measured.layers]
 
 
 def random_mbconv(rng: Generator) -> Network:
@@ -165,7 +173,7 @@ def random_layers(rng: Generator) -> Network:
     size = int(rng.integers(8, 33))
     x = builder.input("pixels", (1, size, size, int(rng.choice([1, 3, 4]))))
     for number in range(5):
-        kernel, stride = int(rng.choice([1, 3, 5, 7])), int(rng.choice([1, 1, 2]))
+        kernel, stride = int(rng.choice([1, 3, 3, 3, 5, 7])), int(rng.choice([1, 1, 2]))
         channels = int(rng.integers(1, 9)) * 8
         if rng.random() < 0.3:
             x = builder.depthwise(f"depthwise{number}", x, kernel, stride, Activation.RELU6)
@@ -175,6 +183,7 @@ def random_layers(rng: Generator) -> Network:
             x = pool(builder, x, AveragePool2D, int(rng.choice([2, 3])))
         if rng.random() < 0.3:
             x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
+    x = builder.conv("tiles", x, int(rng.integers(1, 9)) * 8, 3, 1, Activation.RELU6)
     x = builder.add("sum", x, copy(builder, x))
     x = elementwise(builder, moved(builder, x))
     x = doubled(builder, x, int(rng.integers(1, 5)) * 8, int(rng.choice([2, 3, 4])))

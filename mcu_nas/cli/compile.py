@@ -123,8 +123,8 @@ def command(
             "layout": layout,
             "keeps_input": keep_input,
             "optimize": program.plan.optimize.value,
-            "instruction_set": program.target.instruction_set.value,
-            "weights": program.target.weights.value,
+            "instruction_set": program.plan.target.instruction_set.value,
+            "weights": program.plan.target.weights.value,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
             "memory_plan_arena_bytes": program.plan_for(Optimize.MEMORY).arena_bytes,
@@ -149,7 +149,7 @@ def _text(program: Program, paths: list[Path], following: str) -> str:
     lines = [
         f"{program.name}: arena {program.arena_bytes:,} B, constants {program.constants_bytes:,} B",
         f"  planned for {program.plan.optimize}; arenas of other plans: {', '.join(arenas)}",
-        f"  kernels: {program.target.instruction_set}, weights: {program.target.weights}",
+        f"  kernels: {program.plan.target.instruction_set}, weights: {program.plan.target.weights}",
         *(f"  {path}" for path in paths),
         f"next: {following}",
     ]

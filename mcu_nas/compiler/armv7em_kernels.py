@@ -1,7 +1,7 @@
 """The kernels generated in ARMv7E-M assembly (generators/): what each serves and needs, by shape alone.
 
 A plan is made before weights are known, so that what a row states holds for any weights. Where a layer's
-weights break a bound of its generator, a kernel in portable C runs it in the memory that was planned.
+weights break a bound of its generator, the plan is made again without that kernel (program.py).
 
 ``effort`` is instructions of one inference as the generators' docstrings sum them up: good enough to tell
 which kernel is fastest, by a few percent (docs/engine.md). What a search counts with is measured
@@ -13,19 +13,20 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from mcu_nas.compiler.armv7em_words import WORD_KERNELS
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.portable_kernels import is_dense, is_pointwise
+from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_lag
+from mcu_nas.compiler.portable_kernels import is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network, WindowAxis, op_macs, window_axes
-from mcu_nas.operators import Add, Conv2D, DepthwiseConv2D, FullyConnected, Op
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
 
 LANES = 3  # output channels of a block of the three-lane kernels
 _LARGEST_CHANNELS = 1020  # of Winograd's input
 _FARTHEST = 4095  # bytes that a load or store reaches from its base register
 _LONGEST_SIDE = (1 << 15) - 1
 _BLOCK_BYTES = 16_384  # of gathered windows that share the unpacking of a weight
-_MOST_ADDED = 1 << 20  # elements
 _TO_A_WORD = 3  # bytes that aligning scratch may take
 
 
@@ -102,12 +103,6 @@ def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
 
 def _one_vector(network: Network, op: FullyConnected) -> bool:
     return math.prod(network.shape(op.outputs[0])) == network.shape(op.inputs[1])[0]
-
-
-def _two_activations(network: Network, op: Add) -> bool:
-    """Dense, and neither operand is a constant."""
-    elements = math.prod(network.shape(op.outputs[0]))
-    return is_dense(network, op) and len(network.activations_in(op)) == 2 and elements < _MOST_ADDED
 
 
 def _zero_point_bytes(network: Network, op: Conv2D) -> int:
@@ -216,9 +211,21 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
     return op_macs(network, op) * per_mac
 
 
-def _add_effort(network: Network, op: Add) -> float:
-    """Four elements, 22 instructions, and half of a loop's end."""
-    return 5.75 * math.prod(network.shape(op.outputs[0]))
+def _lane_lag(network: Network, op: Conv2D) -> int:
+    return pair_lag(*window_axes(network, op), *_channels(network, op))
+
+
+def _block_lag(network: Network, op: Conv2D) -> int:
+    return block_lag(*window_axes(network, op), *_channels(network, op), block_outputs(network, op))
+
+
+def _tile_lag(network: Network, op: Conv2D, size: int) -> int:
+    return tile_lag(*window_axes(network, op), *_channels(network, op), size)
+
+
+def _channels(network: Network, op: Conv2D) -> tuple[int, int]:
+    """Of the input and of the output."""
+    return network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
 
 
 _generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
@@ -230,6 +237,7 @@ ARMV7E_M_KERNELS = (
             Conv2D,
             condition=partial(_in_tiles, size=size),
             constants_bytes=partial(_tile_constants, size=size),
+            lag_bytes=partial(_tile_lag, size=size),
             scratch_bytes=partial(_tile_scratch, size=size),
             weights=WeightStorage.WIDE,
             effort=partial(_tile_effort, size=size),
@@ -242,6 +250,7 @@ ARMV7E_M_KERNELS = (
             Conv2D,
             condition=condition,
             constants_bytes=partial(_lane_constants, weights=WeightStorage.WIDE),
+            lag_bytes=_lane_lag,
             scratch_bytes=_pair_scratch,
             weights=WeightStorage.WIDE,
             effort=_lane_effort,
@@ -253,6 +262,7 @@ ARMV7E_M_KERNELS = (
         Conv2D,
         condition=_in_lanes,
         constants_bytes=partial(_lane_constants, weights=WeightStorage.BYTES),
+        lag_bytes=_block_lag,
         scratch_bytes=_block_scratch,
         effort=_block_effort,
     ),
@@ -286,12 +296,5 @@ ARMV7E_M_KERNELS = (
             (WeightStorage.BYTES, 1, 0.844),
         )
     ),
-    _generated(
-        "add_words",
-        Add,
-        condition=_two_activations,
-        constants_bytes=lambda network, op: 12,
-        in_place=(0, 1),
-        effort=_add_effort,
-    ),
+    *WORD_KERNELS,
 )

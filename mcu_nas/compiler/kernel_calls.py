@@ -14,10 +14,8 @@ import numpy as np
 from mcu_nas.compiler.calls import elementwise, movement, pooling, weighted
 from mcu_nas.compiler.calls.fields import Arguments, Fields
 from mcu_nas.compiler.calls.generated import generate
-from mcu_nas.compiler.catalogue import choose
-from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.portable_kernels import DEPTHWISE_PLANAR
 from mcu_nas.graph import Graph
 from mcu_nas.operators import Op
 
@@ -75,22 +73,18 @@ class KernelCall:
 def kernel_call(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: bool = False) -> KernelCall:
     """The call that runs ``op``, from the last pixel to the first where ``descending``.
 
-    ``symbol`` names the function where one is generated. Where the layer's values are beyond its generator,
-    a kernel in portable C is called: one that can do with the memory that was planned for the other.
+    ``symbol`` names the function where one is generated.
 
     Raises:
+        Refusal: the layer's values are beyond the generator.
         UnsupportedError: a value that the kernel's arithmetic cannot hold.
     """
     (output,) = op.outputs
     inputs = graph.network.activations_in(op)
     if kernel.is_generated:
-        try:
-            function = generate(graph, op, kernel, symbol)
-        except Refusal:
-            kernel = DEPTHWISE_PLANAR if kernel.any_pixel else choose(graph.network, op)
-        else:
-            assert function.scratch_bytes <= kernel.scratch_bytes(graph.network, op)
-            return KernelCall(op, kernel, inputs, output, {}, {"constants": function.constants}, function)
+        function = generate(graph, op, kernel, symbol, descending=descending)
+        assert function.scratch_bytes <= kernel.scratch_bytes(graph.network, op)
+        return KernelCall(op, kernel, inputs, output, {}, {"constants": function.constants}, function)
     fields, arrays = ARGUMENTS[kernel.name](graph, op)
     if kernel.lag_bytes is not None:
         fields = {"descending": int(descending), **fields}  # in the order of the struct's members

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from mcu_nas.compiler.catalogue import Kernel
+from mcu_nas.compiler.generated_features import generated_features
+from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network, WindowAxis, pad_amounts, window_axes
 from mcu_nas.operators import (
     Add,
@@ -33,6 +34,8 @@ def latency_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, .
     A kernel by planes works off rows of one channel, outputs at their ends one by one: ``pixel`` are those
     rows, ``window_row`` those outputs.
     """
+    if kernel.is_generated:
+        return generated_features(network, op, kernel)
     if kernel.any_pixel:
         return _planar_features(network, op)
     out = network.shape(op.outputs[0])

@@ -202,6 +202,7 @@ def _search(
     buffers: Sequence[Buffer], met: Sequence[Sequence[int]], capacity: int, nodes: int
 ) -> tuple[tuple[int, ...] | None, int]:
     """Offsets of all buffers within ``capacity`` bytes, or None where none is found; nodes visited."""
+    lags = _lags_after(buffers)
     visited = 0
     offsets: list[int] = []
     untried: list[Iterator[int]] = []  # per buffer that is placed, and the one after them: further places
@@ -219,7 +220,7 @@ def _search(
                 )
                 for other in met[number]
             ]
-            untried.append(iter(_places(buffers[number], neighbours, capacity)))
+            untried.append(iter(_places(buffers[number], neighbours, capacity, lags[number])))
         offset = next(untried[-1], None)
         if offset is not None:
             offsets.append(offset)
@@ -231,8 +232,23 @@ def _search(
     return tuple(offsets), visited
 
 
-def _places(buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int) -> list[int]:
-    """Free offsets that touch an end of the frame or a neighbour: the lowest, the highest, then the rest."""
+def _lags_after(buffers: Sequence[Buffer]) -> list[list[int]]:
+    """Per buffer, how far those that overlap it later stay away from it."""
+    number_of = {buffer.tensors[0]: number for number, buffer in enumerate(buffers) if buffer.tensors}
+    lags: list[list[int]] = [[] for _ in buffers]
+    for buffer in buffers:
+        overlap = buffer.overlap
+        if overlap is not None and overlap.lag_bytes and overlap.source in number_of:
+            lags[number_of[overlap.source]].append(overlap.lag_bytes)
+    return lags
+
+
+def _places(
+    buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int, lags: Sequence[int]
+) -> list[int]:
+    """Free offsets that touch an end of the frame or a neighbour, or stay as far from an end as the ``lags``
+    of buffers that come later: the lowest, the highest, then the rest.
+    """
     size, highest = buffer.bytes, capacity - buffer.bytes
     if buffer.enters:
         wanted = {0}
@@ -240,6 +256,8 @@ def _places(buffer: Buffer, neighbours: Sequence[_Neighbour], capacity: int) -> 
         wanted = {0, highest}
     else:
         wanted = {0, highest}
+        for lag in lags:
+            wanted |= {lag, highest - lag}
         for begin, end, overlap in neighbours:
             wanted |= {end, begin - size}
             if overlap is not None:

@@ -23,12 +23,15 @@ from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
+Refused = frozenset[tuple[int, str]]  # operator number, name of a kernel
+
 
 class Optimize(StrEnum):
     """What a plan is for.
 
-    MEMORY: the least memory, and in it the fastest kernels. SPEED: the fastest kernels, whatever memory they
-    take. BOARD: the fastest in the memory that there is.
+    SPEED: the fastest kernels, whatever memory they take. MEMORY: the least memory that the target's own
+    kernels can do with, and in it the fastest of them. BOARD: the fastest in the memory that there is, down
+    to kernels in C that take a little less memory than a core's own and many times as long.
     """
 
     MEMORY = "memory"
@@ -75,22 +78,28 @@ def plan(
     optimize: Optimize = Optimize.MEMORY,
     target: Target = PORTABLE,
     room_bytes: int = 0,
+    refused: Refused = frozenset(),
 ) -> Plan:
     """Lay out the arena of a network: deterministic, exact to the byte.
 
     ``room_bytes``: what Optimize.BOARD has. A segment between two cuts that no kernels bring there takes as
-    little as it can.
+    little as it can. ``refused``: kernels that cannot run an operator, whatever the catalogue says.
 
     Raises:
         UnsupportedError: an operator that no kernel serves.
     """
+    choices = [
+        tuple(kernel for kernel in variants(network, op, target) if (number, kernel.name) not in refused)
+        for number, op in enumerate(network.ops)
+    ]
     if optimize is Optimize.SPEED:
-        found = _planned_within(network, target, None)
+        found = _planned_within(network, target, choices, None)
     elif optimize is Optimize.BOARD:
-        found = _planned_within(network, target, room_bytes)
+        found = _planned_within(network, target, choices, room_bytes)
     else:
-        least = _planned_within(network, target, 0)
-        found = _planned_within(network, target, least.arena_bytes)
+        own = [tuple(kernel for kernel in row if kernel.is_generated) or row for row in choices]
+        least = _planned_within(network, target, own, 0)
+        found = _planned_within(network, target, choices, least.arena_bytes)
         found = found if found.arena_bytes <= least.arena_bytes else least
     return replace(found, optimize=optimize, room_bytes=room_bytes)
 
@@ -100,9 +109,10 @@ def plan_like(network: Network, the_plan: Plan) -> Plan:
     return plan(network, the_plan.optimize, the_plan.target, the_plan.room_bytes)
 
 
-def _planned_within(network: Network, target: Target, room_bytes: int | None) -> Plan:
+def _planned_within(
+    network: Network, target: Target, choices: Sequence[tuple[Kernel, ...]], room_bytes: int | None
+) -> Plan:
     """With the fastest kernels with which each segment stays within the room; None: any room."""
-    choices = [variants(network, op, target) for op in network.ops]
     kernels = [fastest for fastest, *_ in choices]
     takes_over = _take_overs(network, kernels)
     chains = _chains(network, takes_over)

@@ -89,20 +89,19 @@ def _weights_and_runs(network: Network, op: Op) -> int:
 
 _FOLDED, _PADDED = _weights_and(_FACTOR + _BIAS), _weights_and(_FACTOR + 2 * _BIAS)
 
-DEPTHWISE_PLANAR = Kernel(
-    "depthwise_planar_s8",
-    DepthwiseConv2D,
-    _gains_by_planes,
-    _PADDED,
-    any_pixel=True,
-    scratch_bytes=_plane_bytes,
-    thrifty=True,
-)
 PORTABLE_KERNELS = (
     Kernel("pointwise_s8", Conv2D, is_pointwise, _FOLDED, lag_bytes=window_lag),
     Kernel("conv_s8", Conv2D, constants_bytes=_PADDED, lag_bytes=window_lag),
     Kernel("depthwise_s8", DepthwiseConv2D, constants_bytes=_PADDED, lag_bytes=window_lag),
-    DEPTHWISE_PLANAR,
+    Kernel(
+        "depthwise_planar_s8",
+        DepthwiseConv2D,
+        _gains_by_planes,
+        _PADDED,
+        any_pixel=True,
+        scratch_bytes=_plane_bytes,
+        thrifty=True,
+    ),
     Kernel("fully_connected_s8", FullyConnected, constants_bytes=_FOLDED),
     Kernel("transpose_conv_s8", TransposeConv, constants_bytes=_FOLDED),
     Kernel("add_s8", Add, is_dense, in_place=(0, 1)),

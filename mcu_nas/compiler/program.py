@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_nas.compiler.c_text import c_identifier
-from mcu_nas.compiler.generators.generated import GeneratedKernel
+from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.passes.pipeline import run_passes
-from mcu_nas.compiler.planner import Optimize, Plan, plan
+from mcu_nas.compiler.planner import Optimize, Plan, Refused, plan
 from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, holds_pixels
@@ -40,7 +40,7 @@ class Program:
     """A compiled model.
 
     ``name`` is a C identifier, the prefix of every symbol; ``model_hash`` the first 16 hex digits of the
-    SHA-256 of the .tflite file; ``calls`` run in order, on the instruction set of ``target``.
+    SHA-256 of the .tflite file; ``calls`` run in order. ``refused``: kernels that the plan had to do without.
     ``keeps_inputs``: a run leaves its inputs in the arena as they are; else it may overwrite them.
     """
 
@@ -51,7 +51,7 @@ class Program:
     input_encodings: tuple[Encoding, ...]
     output_encodings: tuple[Encoding, ...]
     calls: tuple[KernelCall, ...]
-    target: Target = PORTABLE
+    refused: Refused = frozenset()
     keeps_inputs: bool = False
 
     @property
@@ -66,7 +66,9 @@ class Program:
 
     def plan_for(self, optimize: Optimize) -> Plan:
         """The plan for speed or for memory, beside the one that was taken."""
-        return _plan(self.graph.network, optimize, self.target, 0, self.keeps_inputs)
+        network = self.graph.network
+        network = _ending_with_inputs(network) if self.keeps_inputs else network
+        return plan(network, optimize, self.plan.target, refused=self.refused)
 
     def kernel_stems(self) -> list[str]:
         """Stems of the C kernels used, in order of first use."""
@@ -108,10 +110,10 @@ def compile_graph(
 ) -> Program:
     """Run the passes, choose kernels, plan the arena and compute every kernel's arguments.
 
-    ``optimize``, ``target`` and ``room_bytes`` are the planner's.
-    ``name`` is made a C identifier. Without ``input_encoding`` an input that is uint8 in the .tflite or
-    quantized as pixels (scale 1/255 or 1, zero point -128) takes pixels, any other its own int8 values.
-    ``keep_inputs`` plans an arena in which the inputs survive a run, ``as_given`` leaves the passes out.
+    ``optimize``, ``target`` and ``room_bytes`` are the planner's. ``name`` is made a C identifier. Without
+    ``input_encoding`` an input that is uint8 in the .tflite or quantized as pixels (scale 1/255 or 1, zero
+    point -128) takes pixels, any other its own int8 values. ``keep_inputs`` plans an arena in which the
+    inputs survive a run, ``as_given`` leaves the passes out.
 
     Raises:
         UnsupportedError: an operator or a value that this version cannot compile; names the operator.
@@ -121,21 +123,17 @@ def compile_graph(
     given = graph.network
     graph = graph if as_given else run_passes(graph).graph
     network = graph.network
+    planned_network = _ending_with_inputs(network) if keep_inputs else network
     name = c_identifier(name)
-    planned = _plan(network, optimize, target, room_bytes, keep_inputs)
-    if planned.arena_bytes > MAX_ARENA_BYTES:
-        raise UnsupportedError(f"the model needs an arena of {planned.arena_bytes:,} B: 2 GiB or more")
-    calls = []
-    for number, (op, kernel) in enumerate(zip(network.ops, planned.kernels, strict=True)):
-        try:
-            if op_macs(network, op) > MAX_LAYER_MACS:
-                raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
-            symbol = f"{name}_layer_{number:02d}"
-            calls.append(kernel_call(graph, op, kernel, symbol, descending=number in planned.descending))
-        except UnsupportedError as error:
-            output = network.tensors[op.outputs[0]].name
-            number = _number_of(given, output, number)
-            raise UnsupportedError(f"op {number} {op.tflite_name} (output {output!r}): {error}") from error
+    refused: Refused = frozenset()
+    while True:  # each round refuses more: the kernels in C never refuse
+        planned = plan(planned_network, optimize, target, room_bytes, refused)
+        if planned.arena_bytes > MAX_ARENA_BYTES:
+            raise UnsupportedError(f"the model needs an arena of {planned.arena_bytes:,} B: 2 GiB or more")
+        calls, further = _calls(graph, planned, name, given)
+        if not further:
+            break
+        refused |= further
     inputs = tuple(
         input_encoding or _encoding(graph, tensor, uint8=position in graph.uint8_inputs)
         for position, tensor in enumerate(network.inputs)
@@ -144,17 +142,33 @@ def compile_graph(
         Encoding.PIXEL_U8 if position in graph.uint8_outputs else Encoding.INT8
         for position in range(len(network.outputs))
     )
-    return Program(graph, planned, name, model_hash, inputs, outputs, tuple(calls), target, keep_inputs)
+    return Program(graph, planned, name, model_hash, inputs, outputs, calls, refused, keep_inputs)
+
+
+def _calls(graph: Graph, planned: Plan, name: str, given: Network) -> tuple[tuple[KernelCall, ...], Refused]:
+    """The calls of a plan, and which of its kernels refuse their operator's weights."""
+    network = graph.network
+    calls: list[KernelCall] = []
+    refused: set[tuple[int, str]] = set()
+    for number, (op, kernel) in enumerate(zip(network.ops, planned.kernels, strict=True)):
+        try:
+            if op_macs(network, op) > MAX_LAYER_MACS:
+                raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
+            symbol = f"{name}_layer_{number:02d}"
+            calls.append(kernel_call(graph, op, kernel, symbol, descending=number in planned.descending))
+        except Refusal:
+            refused.add((number, kernel.name))
+        except UnsupportedError as error:
+            output = network.tensors[op.outputs[0]].name
+            number = _number_of(given, output, number)
+            raise UnsupportedError(f"op {number} {op.tflite_name} (output {output!r}): {error}") from error
+    return tuple(calls), frozenset(refused)
 
 
 def _number_of(given: Network, output: str, otherwise: int) -> int:
     """The number, in the graph as given, of the operator that writes the tensor of a name."""
     names = [given.tensors[op.outputs[0]].name for op in given.ops]
     return names.index(output) if output in names else otherwise
-
-
-def _plan(network: Network, optimize: Optimize, target: Target, room_bytes: int, keep_inputs: bool) -> Plan:
-    return plan(_ending_with_inputs(network) if keep_inputs else network, optimize, target, room_bytes)
 
 
 def _ending_with_inputs(network: Network) -> Network:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
+from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.devices.host import HostModel, SanitizedModels
 from mcu_nas.errors import JobError, ModelError
 from mcu_nas.graph import Graph
@@ -67,7 +68,7 @@ def compare(seeds: Iterable[int]) -> Iterator[Outcome]:
         yield Outcome(seed, _operators(graph), kernels, difference=difference)
 
 
-def compile_model(seed: int, graph: Graph) -> Program:
+def compile_model(seed: int, graph: Graph, target: Target = PORTABLE) -> Program:
     """The model through its .tflite and all passes, by turns for memory and for speed; some keep inputs.
 
     Raises:
@@ -77,7 +78,10 @@ def compile_model(seed: int, graph: Graph) -> Program:
     # Also what a pass would drop: tflite-micro aborts the process on a dead operator beyond its arithmetic.
     compile_graph(read, "given", "0" * 16, as_given=True)
     optimize = Optimize.SPEED if seed // 2 % 2 else Optimize.MEMORY
-    return compile_graph(read, f"model{seed}", "0" * 16, optimize=optimize, keep_inputs=seed % 10 >= 8)
+    keep_inputs = seed % 10 >= 8
+    return compile_graph(
+        read, f"model{seed}", "0" * 16, optimize=optimize, target=target, keep_inputs=keep_inputs
+    )
 
 
 def differs(got: np.ndarray, expected: np.ndarray) -> str | None:

@@ -85,7 +85,16 @@ def test_winner_is_what_was_predicted(finished: RunFolder) -> None:
     winner, board = finished.read()["winner"], load_board(finished.request().board)
     graph = read_tflite(finished.model)
     program = load_program_for(finished.model, board)
-    given = compile_graph(graph, "given", "0" * 16, optimize=program.plan.optimize, as_given=True)
+    asked = program.plan
+    given = compile_graph(
+        graph,
+        "given",
+        "0" * 16,
+        optimize=asked.optimize,
+        target=asked.target,
+        room_bytes=asked.room_bytes,
+        as_given=True,
+    )
     assert given.arena_bytes == winner["peak_bytes"]
     assert program.arena_bytes <= given.arena_bytes  # less where training left dead channels
     (header,) = finished.sources.glob("*_weights.h")

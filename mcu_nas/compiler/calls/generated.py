@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from mcu_nas.compiler.armv7em_kernels import block_outputs
+from mcu_nas.compiler.calls import words
 from mcu_nas.compiler.calls.fields import output_fields
 from mcu_nas.compiler.calls.weighted import bias_of, factors
-from mcu_nas.compiler.generators.add_words import add_words
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
@@ -25,25 +24,26 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.requantization import Requantization
-from mcu_nas.compiler.generators.sum_line import AddLayer
 from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.requantize import add_multipliers
 from mcu_nas.graph import Graph
 from mcu_nas.network import window_axes
-from mcu_nas.operators import Add, Conv2D, DepthwiseConv2D, FullyConnected, Op
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
 
 
-def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str) -> GeneratedKernel:
-    """The function ``symbol`` that runs ``op``.
+def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: bool) -> GeneratedKernel:
+    """The function ``symbol`` that runs ``op``, from the last pixel to the first where ``descending`` and
+    where the kernel has an order of pixels.
 
     Raises:
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
-    return _GENERATORS[kernel.name](graph, op, symbol)
+    if kernel.name in _IN_ORDER:
+        return _IN_ORDER[kernel.name](graph, op, symbol, descending)
+    return _WITHOUT_ORDER[kernel.name](graph, op, symbol)
 
 
 def _conv_layer(graph: Graph, op: Conv2D) -> ConvLayer:
@@ -61,20 +61,22 @@ def _conv_layer(graph: Graph, op: Conv2D) -> ConvLayer:
     )
 
 
-def _conv_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return conv_lanes(_conv_layer(graph, op), symbol)
+def _conv_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return conv_lanes(_conv_layer(graph, op), symbol, descending=descending)
 
 
-def _conv_blocks(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return conv_blocks(_conv_layer(graph, op), symbol, block_outputs(graph.network, op))
+def _conv_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return conv_blocks(
+        _conv_layer(graph, op), symbol, block_outputs(graph.network, op), descending=descending
+    )
 
 
-def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return winograd(_winograd_layer(graph, op), F4, symbol)
+def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return winograd(_winograd_layer(graph, op), F4, symbol, descending=descending)
 
 
-def _winograd_2x2(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
-    return winograd(_winograd_layer(graph, op), F2, symbol)
+def _winograd_2x2(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return winograd(_winograd_layer(graph, op), F2, symbol, descending=descending)
 
 
 def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
@@ -91,7 +93,7 @@ def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
     )
 
 
-def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
+def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     _, height, width, in_channels = graph.network.shape(op.inputs[0])
     weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
     scaled = _requantization(graph, op, len(weights))
@@ -105,6 +107,7 @@ def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str) -> GeneratedKernel:
         output_zero_point=scaled.zero_point,
         output_min=scaled.minimum,
         output_max=scaled.maximum,
+        descending=descending,
     )
     return pointwise_lanes(layer, symbol)
 
@@ -164,22 +167,6 @@ def _fully_connected_layer(
     )
 
 
-def _add_words(graph: Graph, op: Add, symbol: str) -> GeneratedKernel:
-    a, b, sums = (graph.quantization[tensor] for tensor in op.inputs + op.outputs)
-    *factors_in, sum_factor = add_multipliers(a, b, sums)
-    output = output_fields(graph, op, op.activation)
-    layer = AddLayer(
-        count=math.prod(graph.network.shape(op.outputs[0])),
-        zero_points=(a.zero_point, b.zero_point),
-        factors=(factors_in[0], factors_in[1]),
-        sum_factor=sum_factor,
-        output_zero_point=output["zero_point"],
-        output_min=output["min"],
-        output_max=output["max"],
-    )
-    return add_words(layer, symbol)
-
-
 def _input_zero_point(graph: Graph, op: Conv2D | DepthwiseConv2D | FullyConnected) -> int:
     return graph.quantization[op.inputs[0]].zero_point
 
@@ -192,15 +179,20 @@ def _requantization(
     return Requantization(multipliers, shifts, output["zero_point"], output["min"], output["max"])
 
 
-_GENERATORS: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
+# Kernels that run their pixels in ascending or descending order, and the others.
+_IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4": _winograd_4x4,
     "winograd_2x2": _winograd_2x2,
     "pointwise_lanes": _pointwise_lanes,
     "conv_lanes": _conv_lanes,
     "conv_blocks": _conv_blocks,
+}
+_WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
     "depthwise_planes": _depthwise_planes,
     "depthwise_plane": _depthwise_plane,
     "fully_connected_wide": _fully_connected_wide,
     "fully_connected_bytes": _fully_connected_bytes,
-    "add_words": _add_words,
+    "add_words": words.add,
+    "global_average": words.average,
+    "global_mean": words.mean,
 }

@@ -1,8 +1,8 @@
 """Sums of each channel over all pixels of NHWC int8, ARMv7E-M: four channels at once.
 
 A word holds four channels of a pixel. SXTAB16 adds two of them, sign-extended, to the halves of a register,
-and with ROR #8 the other two: LDR + 2 SXTAB16 for four values, 0.75 a value. A half holds the sum of up to 256
-bytes. What a kernel makes of a sum (Finish) follows: global_average.py.
+and with ROR #8 the other two: LDR + 2 SXTAB16 for four values, 0.75 a value. A half holds the sum of up to
+256 bytes. What a kernel makes of a sum (Finish) follows: global_average.py.
 
 Registers
     r0           the next pixel, at its first of the four channels
@@ -59,10 +59,10 @@ def channel_sums(
     """The kernel of one layer, without scratch.
 
     Raises:
-        Refusal: fewer than four channels, or more than 256 pixels.
+        Refusal: more than 256 pixels, fewer than 4 channels, or more than 4095.
     """
-    if channels < QUAD or pixels > MOST_PIXELS:
-        raise Refusal(f"{pixels} pixels of {channels} channels: at most 256, and at least four")
+    if not (pixels <= MOST_PIXELS and QUAD <= channels <= _LOAD_REACH):
+        raise Refusal(f"{pixels} pixels of {channels} channels: at most 256 of 4 to {_LOAD_REACH}")
     lines = _lines(pixels, channels, finish)
     return GeneratedKernel(
         symbol=symbol,
@@ -93,7 +93,12 @@ def _lines(pixels: int, channels: int, finish: Finish) -> Iterator[str]:
         yield from ("subs r3, r3, #1", "beq 3f")
         if rest:
             yield "@ the last four channels begin earlier, so that they end with the last"
-            yield from ("cmp r3, #1", "itt eq", f"subeq r0, r0, #{QUAD - rest}", f"subeq r1, r1, #{QUAD - rest}")
+            yield from (
+                "cmp r3, #1",
+                "itt eq",
+                f"subeq r0, r0, #{QUAD - rest}",
+                f"subeq r1, r1, #{QUAD - rest}",
+            )
         yield from ("b 1b", "3:")
     yield "pop {r4-r9, pc}"
 
@@ -121,7 +126,11 @@ def _pixels(count: int, channels: int) -> Iterator[str]:
     for first in range(0, count, 2):
         registers = (SUM, TEMPORARY)[: count - first]
         for number, register in enumerate(registers, first):
-            yield f"ldr {register}, [r0], #{channels}" if moves else f"ldr {register}, [r0, #{number * channels}]"
+            yield (
+                f"ldr {register}, [r0], #{channels}"
+                if moves
+                else f"ldr {register}, [r0, #{number * channels}]"
+            )
         for register in registers:
             yield from (f"sxtab16 r4, r4, {register}", f"sxtab16 r5, r5, {register}, ror #8")
     if not moves:

@@ -6,9 +6,9 @@ SMLAWB and SSAT: 2 instructions. A line slightly steeper than 1 / pixels moves p
 ones down; all sums are tried (staircase.py). A clamp narrower than int8 is USAT, RSB, USAT, RSB, as in
 add_words.py.
 
-MEAN (firmware/kernels/mean.c): the sum less the zero points', times a factor, rounded twice. SMLABB doubles the
-sum and adds -2 pixels * zero point; requantization.py has the rest, 2 or 3 instructions. Its two roundings
-are too coarse to be one line.
+MEAN (firmware/kernels/mean.c): the sum less the zero points', times a factor, rounded twice, too coarsely for
+a line. SMLABB doubles the sum and adds -2 pixels * zero point; requantization.py has the rest, 2 or 3
+instructions.
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""How often the loops of generated kernels run, in the shape of LATENCY_FEATURES (latency_features.py).
+
+Their names mean here: ``call`` one call; ``pixel`` what is read and rearranged once, whatever the number of
+output channels; ``output`` blocks of outputs; ``window_row`` rows or pairs of pixels, the outer loops;
+``mac`` multiplications with what fills up lanes and tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mcu_nas.compiler.armv7em_kernels import LANES, block_outputs, product_shape, winograd_tiles
+from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.network import Network
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+
+_Features = tuple[float, float, float, float, float]
+_QUAD = 4  # channels that the depthwise kernel widens together
+
+
+def generated_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, ...]:
+    """The quantities of LATENCY_FEATURES of one layer in a generated kernel."""
+    return _FEATURES[kernel.name](network, op)
+
+
+def _lanes(network: Network, op: Conv2D) -> _Features:
+    """Pairs of pixels: gathered, then triples of channels."""
+    pixels, inputs, outputs = product_shape(network, op)
+    pairs, triples = -(-pixels // 2), -(-outputs // LANES)
+    return (1.0, pairs * inputs, pairs * triples, pairs, pairs * triples * inputs)
+
+
+def _blocks(network: Network, op: Conv2D) -> _Features:
+    """Besides, each triple is unpacked for each block: counted with the gathering."""
+    pixels, inputs, outputs = product_shape(network, op)
+    block, triples = block_outputs(network, op), -(-outputs // LANES)
+    blocks = -(-pixels // block)
+    pairs = blocks * block // 2
+    rearranged = pairs * inputs + 2 * blocks * triples * inputs
+    return (1.0, rearranged, pairs * triples, pairs + blocks * triples, pairs * triples * inputs)
+
+
+def _tiles_of(size: int) -> Callable[[Network, Conv2D], _Features]:
+    def features(network: Network, op: Conv2D) -> _Features:
+        tiles = float(winograd_tiles(network, op, size))
+        inputs, outputs = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
+        return (1.0, tiles * inputs, tiles * outputs, tiles, tiles * inputs * outputs)
+
+    return features
+
+
+def _planes(network: Network, op: DepthwiseConv2D) -> _Features:
+    """Four channels at a time are widened; then rows of outputs, channel by channel."""
+    _, height, width, channels = network.shape(op.inputs[0])
+    _, out_height, out_width, _ = network.shape(op.outputs[0])
+    taps = math.prod(network.shape(op.inputs[1])[1:3])
+    values = -(-channels // _QUAD) * _QUAD * height * width
+    outputs = float(channels * out_height * out_width)
+    return (1.0, values, outputs, channels * out_height, outputs * taps)
+
+
+def _vector(network: Network, op: FullyConnected) -> _Features:
+    outputs, inputs = network.shape(op.inputs[1])
+    groups = outputs // 4 + outputs % 4
+    return (1.0, inputs, outputs, groups, outputs * -(-inputs // 4) * 4)
+
+
+_FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
+    "winograd_4x4": _tiles_of(4),
+    "winograd_2x2": _tiles_of(2),
+    "pointwise_lanes": _lanes,
+    "conv_lanes": _lanes,
+    "conv_blocks": _blocks,
+    "depthwise_planes": _planes,
+    "fully_connected_wide": _vector,
+    "fully_connected_bytes": _vector,
+}
