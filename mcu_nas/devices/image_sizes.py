@@ -24,7 +24,8 @@ class ImageSizes:
     """Bytes of a linked image's flash.
 
     Attributes:
-        weights_bytes: the weights of the model's layers.
+        weights_bytes: the weights of the model's layers; with biases and factors, where a generated kernel
+            reads them one after the other.
         constants_bytes: the model's other arrays: biases, requantization factors, tables.
         model_code_bytes: the generated functions with the layers' arguments and the model's description.
         kernels_bytes: the kernels' code and tables.
@@ -85,7 +86,8 @@ def image_sizes(image: FirmwareImage, model_name: str) -> ImageSizes:
 def _part(symbol: str, source: Path, model_name: str) -> str | None:
     """Which part of ImageSizes a symbol's bytes belong to; None for the rest."""
     if source.name == f"{model_name}_weights.c":
-        return "weights" if symbol.endswith("_weights") else "constants"
+        return "weights" if symbol.endswith(("_weights", "_constants")) else "constants"
     if source.name == f"{model_name}.c":
         return "model_code"
-    return "kernels" if source.parent.name == "kernels" else None
+    is_kernel = source.parent.name == "kernels" or source.name == f"{model_name}_kernels.S"
+    return "kernels" if is_kernel else None
