@@ -92,8 +92,8 @@ def _on_plane(network: Network, op: DepthwiseConv2D) -> bool:
     """Windows of 3, 5 or 7 taps, one stride of 1 or 2, as many outputs as inputs."""
     axes, channels = window_axes(network, op), network.shape(op.inputs[0])[3]
     fits = all(axis.taps in (3, 5, 7) and axis.dilation == 1 for axis in axes)
-    as_many = channels == network.shape(op.outputs[0])[3]
-    return fits and op.stride in ((1, 1), (2, 2)) and as_many and channels <= _FARTHEST
+    as_many = network.shape(op.outputs[0])[3] == channels <= _FARTHEST
+    return fits and as_many and op.stride in ((1, 1), (2, 2))
 
 
 def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
@@ -203,8 +203,8 @@ def _tile_effort(network: Network, op: Conv2D, size: int) -> float:
 
 def _planes_effort(network: Network, op: DepthwiseConv2D, per_value: float, per_channel: float) -> float:
     """Products, writing planes value by value, what a channel takes beside."""
-    _, rows, columns, channels = network.shape(op.inputs[0])
-    return 1.25 * op_macs(network, op) + channels * (per_value * rows * columns + per_channel)
+    values, channels = network.tensors[op.inputs[0]].bytes, network.shape(op.inputs[0])[3]
+    return 1.25 * op_macs(network, op) + per_value * values + per_channel * channels
 
 
 def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> float:
