@@ -6,7 +6,8 @@ prints the tables and writes benchmarks/kernels/depthwise_planes.md. Each kernel
 and must equal firmware/kernels/depthwise.c before its figures count. Figures are of a whole layer: sums,
 requantization, stores, all loops; from NHWC also the planes. Columns:
 
-    from, to    formats of input and output: PLANES (with border), NHWC, PAIRS
+    from, to    formats of input and output: PLANES (with border), PAIRS, NHWC (its planes
+                written for four channels at a time, or one)
     ties        whether the clamp hides how negative ties round (ReLU at zero point -128)
     band        of one output row a call, called for each row, as a pipeline of rows does
     floor       loads and multiplications of a step alone
@@ -23,6 +24,7 @@ import numpy as np
 
 from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
+from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer, depthwise_loops, depthwise_planes
 from mcu_nas.compiler.generators.formats import Format, Planes, pairs_from_nhwc
 from mcu_nas.compiler.generators.generated import GeneratedKernel
@@ -32,6 +34,7 @@ from tests.kernels.kernel_driver import KernelDriver
 
 # rows, columns, channels, taps, stride: MobileNets' and MBConv networks' layers
 SHAPES = (
+    (25, 5, 64, 3, 1),
     (48, 48, 8, 3, 1),
     (24, 24, 32, 3, 1),
     (12, 12, 64, 3, 1),
@@ -49,6 +52,7 @@ SHAPES = (
     (12, 12, 48, 7, 1),
     (24, 24, 16, 7, 2),
 )
+GENERATORS = {"PLANES": depthwise_planes, "NHWC": depthwise_nhwc, "NHWC by 1": depthwise_plane}
 WRITTEN = ((48, 48, 8), (24, 24, 32), (12, 12, 64), (6, 6, 128), (3, 3, 256))
 HEAD = ("shape", "window", "from", "to", "ties")
 COUNTS = ("instructions", "per MAC", "floor", "step", "code B", "constants B", "scratch B", "stack B")
@@ -89,9 +93,9 @@ def row(driver: KernelDriver, layer: DepthwiseLayer, source: str) -> list[str]:
     if source == "band":
         instructions, kernel, function, stack_bytes = bands(layer, image, expected)
     else:
-        kernel = (depthwise_nhwc if source == "NHWC" else depthwise_planes)(layer, "kernel")
+        kernel = GENERATORS[source](layer, "kernel")
         function = ArmFunction(kernel.assembly, "kernel")
-        values = image if source == "NHWC" else layer.planes.from_nhwc(image)
+        values = layer.planes.from_nhwc(image) if source == "PLANES" else image
         scratch = np.zeros(kernel.scratch_bytes, np.uint8)
         call = function(values, np.zeros_like(expected), kernel.constants, scratch)
         assert np.array_equal(call.arrays[1], expected), f"{layer}: outputs differ"
@@ -138,7 +142,7 @@ def depthwise_table() -> Iterator[str]:
     yield "|" + "---|" * len(HEAD) + "---:|" * len(COUNTS)
     driver = KernelDriver()
     for shape in SHAPES:
-        for source in ("PLANES", "NHWC"):
+        for source in GENERATORS:
             yield "| " + " | ".join(row(driver, layer_of(shape, -128, Format.NHWC), source)) + " |"
     shape = (24, 24, 32, 3, 1)
     yield "| " + " | ".join(row(driver, layer_of(shape, -128, Format.PAIRS), "PLANES")) + " |"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from mcu_nas.compiler.armv7em_words import WORD_KERNELS
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
@@ -87,16 +88,17 @@ def _whole_fours(channels: int) -> bool:
     return channels % 4 == 0 and channels <= _LARGEST_CHANNELS
 
 
-def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
-    """Windows of 3, 5 or 7 taps, one stride of 1 or 2, as many outputs as inputs, at least four."""
+def _on_plane(network: Network, op: DepthwiseConv2D) -> bool:
+    """Windows of 3, 5 or 7 taps, one stride of 1 or 2, as many outputs as inputs."""
     axes, channels = window_axes(network, op), network.shape(op.inputs[0])[3]
     fits = all(axis.taps in (3, 5, 7) and axis.dilation == 1 for axis in axes)
-    return (
-        fits
-        and op.stride in ((1, 1), (2, 2))
-        and channels == network.shape(op.outputs[0])[3]
-        and 4 <= channels <= _FARTHEST // 3
-    )
+    as_many = network.shape(op.outputs[0])[3] == channels <= _FARTHEST
+    return fits and as_many and op.stride in ((1, 1), (2, 2))
+
+
+def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
+    """Besides, at least four channels, and pixels that loads reach."""
+    return _on_plane(network, op) and 4 <= network.shape(op.inputs[0])[3] <= _FARTHEST // 3
 
 
 def _one_vector(network: Network, op: FullyConnected) -> bool:
@@ -131,9 +133,9 @@ def _tile_scratch(network: Network, op: Conv2D, size: int) -> int:
     return 4 * (size + 2) ** 2 * network.shape(op.inputs[0])[3] + _TO_A_WORD
 
 
-def _planes_scratch(network: Network, op: DepthwiseConv2D) -> int:
-    """Planes of four channels."""
-    return 4 * 2 * plane_values(network, op) + _TO_A_WORD
+def _planes_scratch(network: Network, op: DepthwiseConv2D, planes: int) -> int:
+    """Planes of one channel, or of four."""
+    return planes * 2 * plane_values(network, op) + _TO_A_WORD
 
 
 def _padded_inputs(network: Network, op: FullyConnected) -> int:
@@ -199,6 +201,12 @@ def _tile_effort(network: Network, op: Conv2D, size: int) -> float:
     return macs * (products + source / outputs + sums / inputs)
 
 
+def _planes_effort(network: Network, op: DepthwiseConv2D, per_value: float, per_channel: float) -> float:
+    """Products, writing planes value by value, what a channel takes beside."""
+    values, channels = network.tensors[op.inputs[0]].bytes, network.shape(op.inputs[0])[3]
+    return 1.25 * op_macs(network, op) + per_value * values + per_channel * channels
+
+
 def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> float:
     return op_macs(network, op) * per_mac
 
@@ -258,13 +266,20 @@ ARMV7E_M_KERNELS = (
         scratch_bytes=_block_scratch,
         effort=_block_effort,
     ),
-    _generated(
-        "depthwise_planes",
-        DepthwiseConv2D,
-        condition=_on_planes,
-        constants_bytes=_planes_constants,
-        scratch_bytes=_planes_scratch,
-        any_pixel=True,
+    *(
+        _generated(
+            name,
+            DepthwiseConv2D,
+            condition=condition,
+            constants_bytes=_planes_constants,
+            scratch_bytes=partial(_planes_scratch, planes=planes),
+            any_pixel=True,
+            effort=partial(_planes_effort, per_value=per_value, per_channel=per_channel),
+        )
+        for name, condition, planes, per_value, per_channel in (
+            ("depthwise_planes", _on_planes, 4, 1.5, 20),
+            ("depthwise_plane", _on_plane, 1, 2.0, 40),
+        )
     ),
     *(
         _generated(
@@ -281,4 +296,5 @@ ARMV7E_M_KERNELS = (
             (WeightStorage.BYTES, 1, 0.844),
         )
     ),
+    *WORD_KERNELS,
 )

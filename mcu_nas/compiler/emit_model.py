@@ -93,15 +93,16 @@ static void {_function(number, call)}(uint8_t *arena) {{
 
 
 def _generated_call(program: Program, number: int, function: GeneratedKernel) -> str:
-    """The call of a function of NAME_kernels.S; its scratch begins at a word."""
+    """The call of a function of NAME_kernels.S; its scratch, where it has any, begins at a word."""
     call, offsets = program.calls[number], program.plan.offsets
-    (source,) = call.inputs
-    scratch = [-(-offset // SCRATCH_ALIGN) * SCRATCH_ALIGN for offset in _scratch(program, number)]
+    last = [-(-offset // SCRATCH_ALIGN) * SCRATCH_ALIGN for offset in _scratch(program, number)]
+    if function.has_second_input:
+        last = [offsets[call.inputs[1]]]
     arguments = [
-        f"arena + {offsets[source]}",
+        f"arena + {offsets[call.inputs[0]]}",
         f"arena + {offsets[call.output]}",
         array_name(program, number, "constants"),
-        f"arena + {scratch[0]}" if scratch else "0",
+        f"arena + {last[0]}" if last else "0",
     ]
     return _call(function.symbol, arguments)
 
@@ -110,10 +111,7 @@ def _prototypes(program: Program) -> str:
     """The functions of NAME_kernels.S."""
     if not program.generated:
         return ""
-    lines = "\n".join(
-        f"void {function.symbol}(const void *in, void *out, const void *constants, void *scratch);"
-        for function in program.generated
-    )
+    lines = "\n".join(function.prototype for function in program.generated)
     return f"/* {program.name}_kernels.S */\n{lines}\n\n"
 
 

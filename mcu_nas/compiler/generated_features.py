@@ -14,10 +14,10 @@ from typing import Any
 from mcu_nas.compiler.armv7em_kernels import LANES, block_outputs, product_shape, winograd_tiles
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+from mcu_nas.operators import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op
 
 _Features = tuple[float, float, float, float, float]
-_QUAD = 4  # channels that the depthwise kernel widens together
+_QUAD = 4  # channels of a word
 
 
 def generated_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, ...]:
@@ -51,14 +51,18 @@ def _tiles_of(size: int) -> Callable[[Network, Conv2D], _Features]:
     return features
 
 
-def _planes(network: Network, op: DepthwiseConv2D) -> _Features:
-    """Four channels at a time are widened; then rows of outputs, channel by channel."""
-    _, height, width, channels = network.shape(op.inputs[0])
-    _, out_height, out_width, _ = network.shape(op.outputs[0])
-    taps = math.prod(network.shape(op.inputs[1])[1:3])
-    values = -(-channels // _QUAD) * _QUAD * height * width
-    outputs = float(channels * out_height * out_width)
-    return (1.0, values, outputs, channels * out_height, outputs * taps)
+def _planes_of(widened: int) -> Callable[[Network, DepthwiseConv2D], _Features]:
+    """So many channels at a time are widened; then rows of outputs, channel by channel."""
+
+    def features(network: Network, op: DepthwiseConv2D) -> _Features:
+        _, height, width, channels = network.shape(op.inputs[0])
+        _, out_height, out_width, _ = network.shape(op.outputs[0])
+        taps = math.prod(network.shape(op.inputs[1])[1:3])
+        values = -(-channels // widened) * widened * height * width
+        outputs = float(channels * out_height * out_width)
+        return (1.0, values, outputs, channels * out_height, outputs * taps)
+
+    return features
 
 
 def _vector(network: Network, op: FullyConnected) -> _Features:
@@ -67,13 +71,28 @@ def _vector(network: Network, op: FullyConnected) -> _Features:
     return (1.0, inputs, outputs, groups, outputs * -(-inputs // 4) * 4)
 
 
+def _elements(network: Network, op: Op) -> _Features:
+    return (1.0, 0.0, float(math.prod(network.shape(op.outputs[0]))), 0.0, 0.0)
+
+
+def _channel_sums(network: Network, op: AveragePool2D | Mean) -> _Features:
+    """Four channels at a time: words that are added, then outputs."""
+    _, height, width, channels = network.shape(op.inputs[0])
+    quads = -(-channels // _QUAD)
+    return (1.0, 0.0, quads, 0.0, quads * height * width)
+
+
 _FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
     "winograd_4x4": _tiles_of(4),
     "winograd_2x2": _tiles_of(2),
     "pointwise_lanes": _lanes,
     "conv_lanes": _lanes,
     "conv_blocks": _blocks,
-    "depthwise_planes": _planes,
+    "depthwise_planes": _planes_of(_QUAD),
+    "depthwise_plane": _planes_of(1),
     "fully_connected_wide": _vector,
     "fully_connected_bytes": _vector,
+    "add_words": _elements,
+    "global_average": _channel_sums,
+    "global_mean": _channel_sums,
 }

@@ -41,7 +41,7 @@ def is_pointwise(network: Network, op: Op) -> bool:
     return isinstance(op, Conv2D) and network.shape(op.inputs[1])[1:3] == (1, 1) and op.stride == (1, 1)
 
 
-def _is_dense(network: Network, op: Op) -> bool:
+def is_dense(network: Network, op: Op) -> bool:
     """No operand is repeated."""
     return len({network.tensors[tensor].bytes for tensor in op.inputs + op.outputs}) == 1
 
@@ -104,7 +104,7 @@ PORTABLE_KERNELS = (
     ),
     Kernel("fully_connected_s8", FullyConnected, constants_bytes=_FOLDED),
     Kernel("transpose_conv_s8", TransposeConv, constants_bytes=_FOLDED),
-    Kernel("add_s8", Add, _is_dense, in_place=(0, 1)),
+    Kernel("add_s8", Add, is_dense, in_place=(0, 1)),
     Kernel("add_broadcast_s8", Add, constants_bytes=op_weight_bytes, in_place=(0, 1)),
     Kernel("sub_s8", Sub, constants_bytes=op_weight_bytes, in_place=(0, 1)),
     Kernel("mul_s8", Mul, constants_bytes=op_weight_bytes, in_place=(0, 1)),

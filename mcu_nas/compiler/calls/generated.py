@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from mcu_nas.compiler.armv7em_kernels import block_outputs
+from mcu_nas.compiler.calls import words
 from mcu_nas.compiler.calls.fields import output_fields
 from mcu_nas.compiler.calls.weighted import bias_of, factors
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
+from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
 from mcu_nas.compiler.generators.formats import Planes
 from mcu_nas.compiler.generators.fully_connected import fully_connected
@@ -111,6 +113,14 @@ def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) ->
 
 
 def _depthwise_planes(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
+    return depthwise_nhwc(_depthwise_layer(graph, op), symbol)
+
+
+def _depthwise_plane(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
+    return depthwise_plane(_depthwise_layer(graph, op), symbol)
+
+
+def _depthwise_layer(graph: Graph, op: DepthwiseConv2D) -> DepthwiseLayer:
     rows, columns = window_axes(graph.network, op)
     _, *_, channels = graph.network.shape(op.inputs[0])
     below, right = (
@@ -127,14 +137,13 @@ def _depthwise_planes(graph: Graph, op: DepthwiseConv2D, symbol: str) -> Generat
         right=right,
         zero_point=_input_zero_point(graph, op),
     )
-    layer = DepthwiseLayer(
+    return DepthwiseLayer(
         planes=planes,
         weights=graph.constants[op.inputs[1]][0],
         bias=bias_of(graph, op, channels),
         stride=op.stride[0],
         requantization=_requantization(graph, op, channels),
     )
-    return depthwise_nhwc(layer, symbol)
 
 
 def _fully_connected_wide(graph: Graph, op: FullyConnected, symbol: str) -> GeneratedKernel:
@@ -180,6 +189,10 @@ _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
 }
 _WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
     "depthwise_planes": _depthwise_planes,
+    "depthwise_plane": _depthwise_plane,
     "fully_connected_wide": _fully_connected_wide,
     "fully_connected_bytes": _fully_connected_bytes,
+    "add_words": words.add,
+    "global_average": words.average,
+    "global_mean": words.mean,
 }

@@ -1,4 +1,5 @@
-"""Depthwise layers for the generators' tests, and what firmware/kernels/depthwise.c computes for them."""
+"""Depthwise layers for the generators' tests, what firmware/kernels/depthwise.c computes for them, and what a
+generated kernel does."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
 from mcu_nas.compiler.generators.formats import Format, Planes
+from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.network import same_pad
 from tests.kernels.kernel_driver import KERNELS, Axis, KernelDriver, Layer
@@ -69,3 +72,17 @@ def portable(driver: KernelDriver, layer: DepthwiseLayer, image: np.ndarray) -> 
     x = Axis(planes.columns, layer.output_columns, window_columns, layer.stride, planes.left, 1)
     given = _Given("depthwise", y, x, channels, channels, 0, layer, image)
     return driver.disjoint(given).reshape(layer.output_rows, layer.output_columns, channels)
+
+
+def random_image(rng: np.random.Generator, planes: Planes) -> np.ndarray:
+    return rng.integers(-128, 128, (planes.rows, planes.columns, planes.channels), dtype=np.int8)
+
+
+def run(kernel: GeneratedKernel, source: np.ndarray, out: np.ndarray, align: tuple[int, int]) -> np.ndarray:
+    """The output after a call, which uses the stack that the kernel states; a last word may look unused."""
+    scratch = np.full(kernel.scratch_bytes, 0x77, np.uint8)
+    call = ArmFunction(kernel.assembly, kernel.symbol)(
+        source, out, kernel.constants, scratch, align=(*align, 4, 4)
+    )
+    assert call.stack_bytes <= kernel.stack_bytes < call.stack_bytes + 8
+    return call.arrays[1]

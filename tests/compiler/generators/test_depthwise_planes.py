@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.kernels.arm_function import ArmFunction
-from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer, depthwise_planes
-from mcu_nas.compiler.generators.formats import Format, Planes, pairs_from_nhwc
-from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from tests.compiler.generators.portable_depthwise import depthwise_layer, portable
+from mcu_nas.compiler.generators.formats import Format, pairs_from_nhwc
+from mcu_nas.compiler.generators.generated import Refusal
+from tests.compiler.generators.portable_depthwise import depthwise_layer, portable, random_image, run
 from tests.kernels.kernel_driver import KernelDriver
 
 RELU, NO_ACTIVATION, RELU6 = ((-128, (-128, 127)), (5, (-128, 127)), (-20, (-20, 90)))
@@ -24,20 +23,6 @@ def driver() -> Iterator[KernelDriver]:
     driver = KernelDriver()
     yield driver
     driver.close()
-
-
-def random_image(rng: np.random.Generator, planes: Planes) -> np.ndarray:
-    return rng.integers(-128, 128, (planes.rows, planes.columns, planes.channels), dtype=np.int8)
-
-
-def run(kernel: GeneratedKernel, source: np.ndarray, out: np.ndarray, align: tuple[int, int]) -> np.ndarray:
-    """The output after a call, which uses the stack that the kernel states; a last word may look unused."""
-    scratch = np.full(kernel.scratch_bytes, 0x77, np.uint8)
-    call = ArmFunction(kernel.assembly, kernel.symbol)(
-        source, out, kernel.constants, scratch, align=(*align, 4, 4)
-    )
-    assert call.stack_bytes <= kernel.stack_bytes < call.stack_bytes + 8
-    return call.arrays[1]
 
 
 def assert_equals_portable(
@@ -233,66 +218,6 @@ def test_bands_slide_over_an_image(driver: KernelDriver, taps: int, stride: int)
         out = np.zeros((layer.output_columns, channels), np.int8)
         rows.append(function(seen.copy(), out, kernel.constants, 0, align=(4, 1, 4)).arrays[1])
     np.testing.assert_array_equal(np.array(rows), portable(driver, layer, image))
-
-
-@pytest.mark.parametrize("channels", [4, 5, 6, 7, 12])
-@pytest.mark.parametrize(("taps", "stride"), [(3, 1), (3, 2), (5, 1), (7, 2)])
-def test_nhwc_input_goes_through_planes_of_four_channels(
-    driver: KernelDriver, taps: int, stride: int, channels: int
-) -> None:
-    rng = np.random.default_rng(14)
-    for output in (Format.NHWC, Format.PAIRS):
-        layer = depthwise_layer(rng, (8, 12, channels), (taps, taps), stride, output=output)
-        image = random_image(rng, layer.planes)
-        expected = portable(driver, layer, image)
-        if output is Format.PAIRS:
-            expected = pairs_from_nhwc(expected.reshape(-1, channels))
-        out_align = 1 if output is Format.NHWC else 4
-        got = run(depthwise_nhwc(layer, "layer"), image, np.zeros_like(expected), (1, out_align))
-        np.testing.assert_array_equal(got, expected)
-
-
-@pytest.mark.parametrize("channels", [4, 6, 9, 11])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("pixels", [-1, 0, 1, 5])
-def test_nhwc_output_may_lie_on_the_input(
-    driver: KernelDriver, channels: int, stride: int, pixels: int
-) -> None:
-    """At any distance of whole pixels: one buffer holds both."""
-    rng = np.random.default_rng(15)
-    layer = depthwise_layer(rng, (6, 8, channels), (3, 3), stride)
-    image = random_image(rng, layer.planes)
-    expected = portable(driver, layer, image)
-    begin, end = max(-pixels, 0) * channels, (max(-pixels, 0) + pixels) * channels
-    buffer = np.zeros(begin + image.size + max(pixels, 0) * channels, np.int8)
-    buffer[begin : begin + image.size] = image.reshape(-1)
-    call = in_one_buffer(depthwise_nhwc(layer, "layer"), buffer, begin, end)
-    np.testing.assert_array_equal(call[end : end + expected.size], expected.reshape(-1))
-
-
-def in_one_buffer(kernel: GeneratedKernel, buffer: np.ndarray, source: int, out: int) -> np.ndarray:
-    """The buffer after a call whose input and output begin at these places in it."""
-    entry = [
-        ".syntax unified",
-        ".thumb",
-        ".text",
-        ".global in_place",
-        ".type in_place, %function",
-        "in_place:",
-        f"add r1, r0, #{out}",
-        f"add r0, r0, #{source}",
-        f"b.w {kernel.symbol}",
-        "",
-    ]
-    function = ArmFunction("\n".join(entry) + kernel.assembly, "in_place")
-    scratch = np.zeros(kernel.scratch_bytes, np.uint8)
-    return function(buffer, 0, kernel.constants, scratch, align=(1, 4, 4)).arrays[0]
-
-
-def test_fewer_than_four_channels_of_nhwc_are_refused() -> None:
-    layer = depthwise_layer(np.random.default_rng(16), (4, 4, 3), (3, 3), 1)
-    with pytest.raises(Refusal, match="3 channels"):
-        depthwise_nhwc(layer, "layer")
 
 
 @pytest.mark.parametrize(("taps", "stride"), [((1, 3), 1), ((3, 4), 1), ((3, 3), 3)], ids=str)
