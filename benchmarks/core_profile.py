@@ -185,6 +185,7 @@ def random_layers(rng: Generator) -> Network:
             x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
     x = builder.conv("tiles", x, int(rng.integers(1, 9)) * 8, 3, 1, Activation.RELU6)
     x = builder.add("sum", x, copy(builder, x))
+    x = of_two(builder, Add, x, whole(builder, x))
     x = elementwise(builder, moved(builder, x))
     x = doubled(builder, x, int(rng.integers(1, 5)) * 8, int(rng.choice([2, 3, 4])))
     x = builder.mean("mean", x)
@@ -199,6 +200,15 @@ def pool(builder: NetworkBuilder, x: int, kind: type[Pool2D], window: int) -> in
     return builder.append(
         lambda out: kind((x,), (out,), (window, window), (1, 1), Padding.SAME),
         Tensor(f"pool{x}.out", builder.shape(x)),
+    )
+
+
+def whole(builder: NetworkBuilder, x: int) -> int:
+    """The average of an image, by a pool."""
+    _, height, width, channels = builder.shape(x)
+    return builder.append(
+        lambda out: AveragePool2D((x,), (out,), (height, width), (1, 1), Padding.VALID),
+        Tensor("whole.out", (1, 1, 1, channels)),
     )
 
 

@@ -25,7 +25,7 @@ from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.passes.pipeline import Passed, run_passes
-from mcu_nas.compiler.planner import Optimize, Plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan_like
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cost.audit import Audit, AuditRow, PlanFigures, audit
 from mcu_nas.cost.board_program import load_program_for
@@ -95,7 +95,8 @@ def command(
         _refuse_other_endings(map_path)
     model = model_path(target)
     the_board = load_board(board)
-    passed = run_passes(read_tflite(model))
+    given = read_tflite(model)
+    passed = run_passes(given)
     network = passed.graph.network
     result = audit(network, the_board, load_core_profile(the_board.core), optimize, weights)
     advice = peak_advice(network, result.plan)
@@ -114,7 +115,7 @@ def command(
             **estimated,
             "fits": result.fits,
             "verdict": result.verdict,
-            "given_arena_bytes": passed.given_arena_bytes,
+            "given_arena_bytes": plan_like(given.network, result.plan).arena_bytes,
             "passes": [asdict(saving) for saving in passed.savings],
             "peak": asdict(advice),
             "linked": asdict(linked) if linked else None,

@@ -165,10 +165,10 @@ def _target(core: str | None, weights: WeightStorage | None) -> Target:
 
 def _board_to_run_on(board: str | None, core: str | None) -> str:
     """The board that the next command runs the model on: emulated where one has the core."""
-    if board is not None and core is None:
+    if board is not None and core is not None:
+        raise UsageError("a board has a core: give --board or --core")
+    if board is not None:
         the_board = load_board(board)
         return (emulated_counterpart(the_board) or the_board).name
-    if core is not None and board is None:
-        emulated = emulated_board(core)
-        return emulated.name if emulated else "B"
-    raise UsageError("--board or --core says what the C is for: give one of them")
+    emulated = None if core is None else emulated_board(core)
+    return emulated.name if emulated else "B"

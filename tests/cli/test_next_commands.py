@@ -75,8 +75,14 @@ def test_model_compiled_for_a_core_runs_on_an_emulated_board_with_it(model: Path
     assert done.out.splitlines()[-1] == f"next: mcu-nas run {model} --board qemu-cortex-m4"
 
 
-@pytest.mark.parametrize("target", [(), ("--board", "qemu-cortex-m4", "--core", "cortex-m4")])
-def test_compile_wants_a_board_or_a_core(target: tuple[str, ...], model: Path, tmp_path: Path) -> None:
+def test_model_compiled_without_a_board_or_a_core_is_c_for_any_computer(model: Path, tmp_path: Path) -> None:
+    done = mcu_nas("compile", str(model), "--out", str(tmp_path / "c"))
+    assert done.out.splitlines()[-1] == f"next: mcu-nas run {model} --board B"
+    assert not list((tmp_path / "c").glob("*.S"))
+
+
+def test_compile_takes_a_board_or_a_core_but_not_both(model: Path, tmp_path: Path) -> None:
+    target = ("--board", "qemu-cortex-m4", "--core", "cortex-m4")
     done = mcu_nas("compile", str(model), *target, "--out", str(tmp_path / "c"))
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "--board or --core says what the C is for: give one of them" in done.err
+    assert "a board has a core: give --board or --core" in done.err

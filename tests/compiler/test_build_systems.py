@@ -58,6 +58,7 @@ def cmake(folder: Path, *options: str) -> None:
     ("layout", "files"),
     [
         ((), {"CMakeLists.txt", "kws.h", "kernels/conv.c"}),
+        (("--board", "stm32f746g-disco"), {"CMakeLists.txt", "kws.h", "kws_kernels.S"}),
         (("--layout", "cmake"), {"CMakeLists.txt", "kws.h", "kernels/conv.c"}),
         (("--layout", "arduino"), {"library.properties", "src/kws.h", "src/kernels/conv.c"}),
         (("--layout", "zephyr"), {"zephyr/module.yml", "kws.h", "kernels/conv.c"}),
@@ -66,9 +67,7 @@ def cmake(folder: Path, *options: str) -> None:
 def test_compile_writes_the_layout_that_is_asked_for(layout, files, tmp_path):
     (tmp_path / "kws.tflite").write_bytes(serialize_tflite(small_program().graph))
     out = tmp_path / "out"
-    done = mcu_nas(
-        "compile", str(tmp_path / "kws.tflite"), "--board", "stm32f746g-disco", "--out", str(out), *layout
-    )
+    done = mcu_nas("compile", str(tmp_path / "kws.tflite"), "--out", str(out), *layout)
     assert done.code == 0, done.err
     assert files <= {path.relative_to(out).as_posix() for path in out.rglob("*")}
 
