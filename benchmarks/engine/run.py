@@ -41,7 +41,9 @@ VARIANTS = (
     (Optimize.SPEED, WeightStorage.BYTES),
     (Optimize.MEMORY, WeightStorage.WIDE),
 )
-HEAD = "| model | MACs | plan | weights | instructions | per MAC | bar | arena B | constants B | kernels B | stack B |"
+COLUMNS = ("model", "MACs", "plan", "weights", "instructions", "per MAC", "bar")
+BYTES = ("arena B", "constants B", "kernels B", "stack B")
+HEAD = f"| {' | '.join((*COLUMNS, *BYTES))} |"
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def write(rows: dict[str, dict[str, int]], board: Board) -> None:
     lines = [
         f"# The engine on whole models ({board.title}, instructions)",
         "",
-        "Made by `python -m benchmarks.engine.run --write`, which explains the columns; `make bench` compares.",
+        "Made by `python -m benchmarks.engine.run --write`; `make bench` compares with it.",
         "",
         HEAD,
         "|---|" + "---:|" + "---|---|" + "---:|" * 7,

@@ -262,7 +262,7 @@ def _passes(passed: Passed) -> str:
     if not passed.savings:
         return "passes: none found anything to save"
     lines = [
-        f"passes: arena of the model as given {format_bytes(passed.given_arena_bytes)}"
+        f"passes: arena of the model as given, kernels in C, {format_bytes(passed.given_arena_bytes)}"
         f" ({passed.given_arena_bytes:,} B), after them {format_bytes(passed.arena_bytes)}"
     ]
     for saving in passed.savings:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mcu_nas.boards import load_board
+from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.peak_rules import RULES
 from mcu_nas.operators import Relu
 from mcu_nas.tflite.reader import read_tflite
