@@ -36,9 +36,9 @@ def block_outputs(network: Network, op: Op) -> int:
 
 
 def even_blocks(pixels: int, most: int) -> int:
-    """Pixels of a block, an even number: of as many blocks as ``most`` needs, the least."""
-    blocks = -(-pixels // max(2, most // 2 * 2))
-    return min(-(-pixels // blocks // 2) * 2, pixels // 2 * 2)
+    """Pixels of a block, an even number of at most ``most`` and ``pixels``, so that blocks overlap least."""
+    blocks = -(-pixels // max(2, min(most, pixels) // 2 * 2))
+    return -(-pixels // blocks // 2) * 2
 
 
 def product_shape(network: Network, op: Op) -> tuple[int, int, int]:
