@@ -27,16 +27,17 @@ from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import Network, window_axes
 from mcu_nas.operators import Conv2D
 
-_BLOCK_BYTES = 8_192  # of gathered pixels
+_BLOCK_BYTES = 9_216  # of gathered pixels: 36 of 128 channels, 72 of 64
 _GROUP_BYTES = 16_384  # of a group's tiles and two outputs' transformed weights
 _LEAST_TILES = 4  # of a group, where there are as many
 _TRANSFORM_EFFORT = {4: 7.0, 2: 2.8}  # instructions for each weight
 
 
 def block_pixels(network: Network, op: Conv2D) -> int:
-    """Pixels of a pointwise convolution that share the unpacking: an even number."""
+    """Pixels of a pointwise convolution that share the unpacking: all, or an even number."""
     pixels, inputs, _ = product_shape(network, op)
-    return even_blocks(pixels, _BLOCK_BYTES // (2 * inputs))
+    most = _BLOCK_BYTES // (2 * inputs)
+    return pixels if pixels <= most else even_blocks(pixels, most)
 
 
 def group_tiles(network: Network, op: Conv2D, size: int) -> int:
@@ -61,7 +62,8 @@ def _block_scratch(network: Network, op: Conv2D) -> int:
     """A triple's unpacked constants, and a block's pixels."""
     _, inputs, _ = product_shape(network, op)
     unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
-    return unpacked + 2 * block_pixels(network, op) * inputs + TO_A_WORD
+    pairs = -(-block_pixels(network, op) // 2)
+    return unpacked + 4 * pairs * inputs + TO_A_WORD
 
 
 def _block_effort(network: Network, op: Conv2D) -> float:

@@ -40,7 +40,7 @@ def _blocks_of(size: Callable[[Network, Conv2D], int]) -> Callable[[Network, Con
         pixels, inputs, outputs = product_shape(network, op)
         block, triples = size(network, op), -(-outputs // LANES)
         blocks = -(-pixels // block)
-        pairs = blocks * block // 2
+        pairs = blocks * -(-block // 2)
         rearranged = pairs * inputs + 2 * blocks * triples * inputs
         return (1.0, rearranged, pairs * triples, pairs + blocks * triples, pairs * triples * inputs)
 

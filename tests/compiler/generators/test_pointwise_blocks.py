@@ -40,7 +40,9 @@ def assert_equals_portable(layer: PointwiseLayer, block: int, align: int = 1) ->
 
 
 @ORDERS
-@pytest.mark.parametrize(("pixels", "block"), [(2, 2), (7, 2), (7, 4), (8, 4), (9, 6), (25, 10), (24, 24)])
+@pytest.mark.parametrize(
+    ("pixels", "block"), [(2, 2), (7, 2), (7, 4), (8, 4), (9, 6), (9, 9), (25, 10), (24, 24)]
+)
 def test_every_remainder_of_pixels(pixels: int, block: int, descending: bool) -> None:
     assert_equals_portable(replace(layer_of(pixels, 5, 4), descending=descending), block)
 
