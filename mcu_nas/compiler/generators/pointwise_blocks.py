@@ -37,12 +37,13 @@ _LOCAL_SAVED_BYTES = 36  # r4-r11, lr
 def pointwise_blocks(layer: PointwiseLayer, symbol: str, block: int) -> GeneratedKernel:
     """The kernel of one layer; its formats are taken as NHWC, its weights as BYTES.
 
-    block: pixels that share the unpacking, an even number, or all there are. in, out: int8 NHWC, any alignment; out may overlap
-    in at a distance of overlaps.py's ``block_lag``. constants, scratch: 4-byte aligned.
+    block: pixels that share the unpacking, an even number, or all there are. in, out: int8 NHWC, any
+    alignment; out may overlap in at a distance of overlaps.py's ``block_lag``. constants, scratch: 4-byte
+    aligned.
 
     Raises:
-        Refusal: a block that is odd and not the image, or larger than it, fewer than three outputs, outputs too far apart
-            for a store, or no exact requantization.
+        Refusal: a block that is odd and not the image, or larger than it, fewer than three outputs, outputs
+            too far apart for a store, or no exact requantization.
     """
     if layer.outputs < LANES or layer.outputs > FARTHEST_STORE:
         raise Refusal(f"{layer.outputs} outputs: three fill the lanes, a store reaches {FARTHEST_STORE}")
