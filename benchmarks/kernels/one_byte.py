@@ -20,6 +20,7 @@ from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import as_pointwise
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
+from mcu_nas.compiler.generators.conv_rows import conv_rows
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.pointwise_blocks import pointwise_blocks
 from mcu_nas.compiler.generators.requantization import Requantization
@@ -27,6 +28,7 @@ from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
 from mcu_nas.compiler.overlaps import block_lag, tile_lag
+from mcu_nas.network import WindowAxis
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
 
@@ -47,6 +49,10 @@ Shape = tuple[tuple[int, int, int], tuple[int, int], int, int]  # image, window,
 RESNET = [((32, 32, 16), (3, 3), 1, 16), ((16, 16, 32), (3, 3), 1, 32), ((8, 8, 64), (3, 3), 1, 64)]
 GROUPS = {F4: ((4, 8, 12), (4, 6, 8), (2, 4)), F2: ((14, 30), (6, 14), (4, 6))}
 POINTWISE = (((25, 5, 64), 64), ((24, 24, 32), 64), ((6, 6, 128), 128))
+ROWS: tuple[tuple[Shape, tuple[int, ...]], ...] = (
+    (((32, 32, 3), (3, 3), 1, 16), (2, 4, 8)),
+    (((96, 96, 3), (3, 3), 2, 8), (1, 2, 4)),
+)
 WINDOWS: tuple[tuple[Shape, int], ...] = (
     (((32, 32, 3), (3, 3), 1, 16), 256),
     (((49, 10, 1), (10, 4), 2, 64), 64),
@@ -83,7 +89,7 @@ def layer_of(image: tuple[int, int, int], window: tuple[int, int], stride: int, 
 
 def kernels() -> Iterator[tuple[str, ConvLayer, int, GeneratedKernel, int]]:
     """Name, layer, at once, kernel and lag of each line."""
-    for (image, outputs), blocks in zip(POINTWISE, ((32, 42, 64), (32, 64, 96), (18, 32, 36)), strict=True):
+    for (image, outputs), blocks in zip(POINTWISE, ((32, 42, 64), (32, 64, 96), (18, 36)), strict=True):
         layer = layer_of(image, (1, 1), 1, outputs)
         for block in blocks:
             kernel = pointwise_blocks(as_pointwise(layer, False, False), "kernel", block)
@@ -99,13 +105,24 @@ def kernels() -> Iterator[tuple[str, ConvLayer, int, GeneratedKernel, int]]:
                 kernel = winograd_bytes(same, transform, "kernel", tiles)
                 lag = tile_lag(*_lag_shape(layer), m, tiles)
                 yield f"winograd_{m}x{m}_bytes", layer, tiles, kernel, lag
+    for window_shape, all_rows in ROWS:
+        layer = layer_of(*window_shape)
+        for rows in all_rows:
+            block = rows * layer.out[1]
+            yield (
+                "conv_rows",
+                layer,
+                block,
+                conv_rows(layer, "kernel", rows),
+                block_lag(*_lag_shape(layer), block),
+            )
     for window_shape, block in WINDOWS:
         layer = layer_of(*window_shape)
         kernel = conv_blocks(layer, "kernel", block)
         yield "conv_blocks", layer, block, kernel, block_lag(*_lag_shape(layer), block)
 
 
-def _lag_shape(layer: ConvLayer) -> tuple:
+def _lag_shape(layer: ConvLayer) -> tuple[WindowAxis, WindowAxis, int, int]:
     return (*layer.axes, layer.in_channels, layer.out_channels)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from mcu_nas.compiler.armv7em_kernels import (
+    LANES,
     TO_A_WORD,
     TRIPLE_WORDS,
     WINOGRAD_WORDS,
@@ -20,6 +21,7 @@ from mcu_nas.compiler.armv7em_kernels import (
     pointwise_in_lanes,
     product_shape,
     tile_effort,
+    window_in_lanes,
     winograd_tiles,
 )
 from mcu_nas.compiler.overlaps import block_lag, tile_lag, window_lag
@@ -30,6 +32,8 @@ from mcu_nas.operators import Conv2D
 _BLOCK_BYTES = 9_216  # of gathered pixels: 36 of 128 channels, 72 of 64
 _GROUP_BYTES = 16_384  # of a group's tiles and two outputs' transformed weights
 _LEAST_TILES = 4  # of a group, where there are as many
+_ROWS_BYTES = 12_288  # of windows and input rows
+_LONGEST_WINDOW = 160  # values of conv_rows: it is for few channels
 _TRANSFORM_EFFORT = {4: 7.0, 2: 2.8}  # instructions for each weight
 
 
@@ -56,6 +60,64 @@ def weights_transformed(network: Network, op: Conv2D, size: int) -> int:
     _, inputs, outputs = product_shape(network, op)
     groups = -(-winograd_tiles(network, op, size) // group_tiles(network, op, size))
     return groups * inputs * (outputs + outputs % 2)
+
+
+def block_rows(network: Network, op: Conv2D) -> int:
+    """Rows of outputs that share the unpacking: those with the least effort, of what memory there is."""
+    height = network.shape(op.outputs[0])[1]
+    fitting = [rows for rows in range(1, height + 1) if _rows_bytes(network, op, rows) <= _ROWS_BYTES]
+    return min(fitting or [1], key=lambda rows: (_effort_by_rows(network, op, rows), rows))
+
+
+def input_rows(network: Network, op: Conv2D, rows: int) -> tuple[int, int]:
+    """Input rows of so many rows of outputs, and values of each, border included."""
+    vertical, horizontal = window_axes(network, op)
+    columns = (horizontal.outputs - 1) * horizontal.stride + horizontal.taps
+    return (rows - 1) * vertical.stride + vertical.taps, columns * network.shape(op.inputs[0])[3]
+
+
+def _rows_bytes(network: Network, op: Conv2D, rows: int) -> int:
+    """Windows of so many rows of outputs, and their input rows: words where the stride is 1."""
+    _, inputs, _ = product_shape(network, op)
+    count, values = input_rows(network, op, rows)
+    row_bytes = 4 * values if op.stride[1] == 1 else -(-values // 4) * 4
+    return 2 * rows * network.shape(op.outputs[0])[2] * inputs + count * row_bytes + values + 3
+
+
+def _rows_scratch(network: Network, op: Conv2D) -> int:
+    """A triple's unpacked constants besides."""
+    _, inputs, _ = product_shape(network, op)
+    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    return unpacked + _rows_bytes(network, op, block_rows(network, op)) + TO_A_WORD
+
+
+def _rows_effort(network: Network, op: Conv2D) -> float:
+    return _effort_by_rows(network, op, block_rows(network, op))
+
+
+def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
+    """Rows copied and, where the stride is 1, packed; windows copied or packed; triples unpacked; blocks."""
+    _, height, width, outputs = network.shape(op.outputs[0])
+    _, inputs, _ = product_shape(network, op)
+    count, values = input_rows(network, op, rows)
+    of_row, of_window = (4.5, 0.25) if op.stride[1] == 1 else (0.7, 3.8)
+    pair = of_window * inputs + 15 + -(-outputs // LANES) * (2.75 * inputs + 41)
+    block = count * (of_row * values + 40) + 2.1 * inputs * outputs
+    return -(-height // rows) * (block + rows * width / 2 * pair)
+
+
+def _rows_lag(network: Network, op: Conv2D) -> int:
+    rows, columns = window_axes(network, op)
+    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
+    block = block_rows(network, op) * columns.outputs
+    return max(block_lag(rows, columns, channels, out_channels, block), window_lag(network, op))
+
+
+def _short_windows(network: Network, op: Conv2D) -> bool:
+    """An even number of outputs in a row, and few values in a window."""
+    _, inputs, _ = product_shape(network, op)
+    even = network.shape(op.outputs[0])[2] % 2 == 0
+    return window_in_lanes(network, op) and even and inputs <= _LONGEST_WINDOW
 
 
 def _block_scratch(network: Network, op: Conv2D) -> int:
@@ -119,6 +181,15 @@ ARMV7E_M_BYTE_KERNELS = (
             effort=partial(_group_effort, size=size),
         )
         for size in (4, 2)
+    ),
+    generated(
+        "conv_rows",
+        Conv2D,
+        condition=_short_windows,
+        constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
+        lag_bytes=_rows_lag,
+        scratch_bytes=_rows_scratch,
+        effort=_rows_effort,
     ),
     generated(
         "pointwise_blocks",

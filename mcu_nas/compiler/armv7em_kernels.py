@@ -76,7 +76,7 @@ def pointwise_in_lanes(network: Network, op: Conv2D) -> bool:
     return is_pointwise(network, op) and _in_lanes(network, op)
 
 
-def _window_in_lanes(network: Network, op: Conv2D) -> bool:
+def window_in_lanes(network: Network, op: Conv2D) -> bool:
     return not is_pointwise(network, op) and _in_lanes(network, op)
 
 
@@ -190,10 +190,10 @@ def lane_effort(network: Network, op: Conv2D) -> float:
 
 
 def _block_effort(network: Network, op: Conv2D) -> float:
-    """Besides, unpacking for each block."""
+    """Besides, unpacking for each block, and finding each window's place."""
     pixels, inputs, outputs = product_shape(network, op)
     blocks = -(-pixels // block_outputs(network, op))
-    return lane_effort(network, op) + blocks * 2.1 * inputs * outputs
+    return lane_effort(network, op) + blocks * 2.1 * inputs * outputs + 30 * pixels
 
 
 def tile_effort(network: Network, op: Conv2D, size: int) -> float:
@@ -253,12 +253,12 @@ ARMV7E_M_KERNELS = (
             weights=WeightStorage.WIDE,
             effort=lane_effort,
         )
-        for name, condition in (("pointwise_lanes", pointwise_in_lanes), ("conv_lanes", _window_in_lanes))
+        for name, condition in (("pointwise_lanes", pointwise_in_lanes), ("conv_lanes", window_in_lanes))
     ),
     generated(
         "conv_blocks",
         Conv2D,
-        condition=_window_in_lanes,
+        condition=window_in_lanes,
         constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
         lag_bytes=_block_lag,
         scratch_bytes=_block_scratch,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, weights_transformed
+from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, block_rows, input_rows, weights_transformed
 from mcu_nas.compiler.armv7em_kernels import LANES, block_outputs, product_shape, winograd_tiles
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
@@ -67,6 +67,20 @@ def _groups_of(size: int) -> Callable[[Network, Conv2D], _Features]:
     return features
 
 
+def _rows(network: Network, op: Conv2D) -> _Features:
+    """Input rows are copied for each block of rows of outputs: counted with the gathering; where the stride
+    is not 1, windows are packed as by blocks."""
+    width = network.shape(op.outputs[0])[2]
+    rows = block_rows(network, op)
+    blocks = -(-network.shape(op.outputs[0])[1] // rows)
+    _, inputs, outputs = product_shape(network, op)
+    count, values = input_rows(network, op, rows)
+    pairs, triples = blocks * rows * width // 2, -(-outputs // LANES)
+    packed = blocks * count * values if op.stride[1] == 1 else pairs * inputs
+    rearranged = packed + 2 * blocks * triples * inputs
+    return (1.0, rearranged, pairs * triples, pairs + blocks * count, pairs * triples * inputs)
+
+
 def _planes(network: Network, op: DepthwiseConv2D) -> _Features:
     """Four channels at a time are widened; then rows of outputs, channel by channel."""
     _, height, width, channels = network.shape(op.inputs[0])
@@ -91,6 +105,7 @@ _FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
     "winograd_4x4_bytes": _groups_of(4),
     "winograd_2x2_bytes": _groups_of(2),
     "conv_blocks": _blocks_of(block_outputs),
+    "conv_rows": _rows,
     "pointwise_blocks": _blocks_of(block_pixels),
     "depthwise_planes": _planes,
     "fully_connected_wide": _vector,

@@ -25,26 +25,38 @@ ON_A_CORTEX_M7 = Target(InstructionSet.ARMV7E_M, WeightStorage.BYTES)
 
 
 def conv(
-    side: int, inputs: int, outputs: int, kernel: int, activation: Activation = Activation.RELU6
+    side: int,
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    activation: Activation = Activation.RELU6,
+    stride: int = 1,
 ) -> Network:
     builder = NetworkBuilder()
     x = builder.input("x", (1, side, side, inputs))
-    return builder.build(builder.conv("conv", x, outputs, kernel, 1, activation))
+    return builder.build(builder.conv("conv", x, outputs, kernel, stride, activation))
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     side=st.integers(4, 20),
-    inputs=st.integers(1, 20).map(lambda count: 4 * count),
+    inputs=st.integers(1, 3) | st.integers(1, 20).map(lambda count: 4 * count),
     outputs=st.integers(3, 20),
-    kernel=st.sampled_from([1, 3]),
+    kernel=st.sampled_from([1, 3, 5]),
+    stride=st.sampled_from([1, 2]),
     activation=st.sampled_from([Activation.RELU6, Activation.NONE]),
     weight=st.sampled_from([None, -128, 127]),
 )
 def test_scratch_and_constants_are_at_most_what_the_row_states(
-    side: int, inputs: int, outputs: int, kernel: int, activation: Activation, weight: int | None
+    side: int,
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int,
+    activation: Activation,
+    weight: int | None,
 ) -> None:
-    network = conv(side, inputs, outputs, kernel, activation)
+    network = conv(side, inputs, outputs, kernel, activation, stride)
     (op,) = network.ops
     graph = random_graph(network, np.random.default_rng(side))
     if weight is not None:
@@ -67,7 +79,8 @@ def test_scratch_and_constants_are_at_most_what_the_row_states(
         ((8, 64, 64, 3), "winograd_4x4_bytes"),
         ((3, 64, 64, 3), "winograd_2x2_bytes"),
         ((12, 64, 64, 1), "pointwise_blocks"),
-        ((32, 3, 16, 3), "conv_blocks"),
+        ((32, 3, 16, 3), "conv_rows"),
+        ((15, 3, 16, 3), "conv_blocks"),
     ],
 )
 def test_the_fastest_kernel_of_a_layer(shape: tuple[int, int, int, int], kernel: str) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, group_tiles
+from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, block_rows, group_tiles
 from mcu_nas.compiler.armv7em_kernels import block_outputs
 from mcu_nas.compiler.calls.fields import output_fields
 from mcu_nas.compiler.calls.weighted import bias_of, factors
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
+from mcu_nas.compiler.generators.conv_rows import conv_rows
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
 from mcu_nas.compiler.generators.formats import Planes
@@ -70,6 +71,11 @@ def _conv_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> Gen
     return conv_blocks(
         _conv_layer(graph, op), symbol, block_outputs(graph.network, op), descending=descending
     )
+
+
+def _conv_rows(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    rows = block_rows(graph.network, op)
+    return conv_rows(_conv_layer(graph, op), symbol, rows, descending=descending)
 
 
 def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
@@ -201,6 +207,7 @@ _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "pointwise_blocks": _pointwise_blocks,
     "conv_lanes": _conv_lanes,
     "conv_blocks": _conv_blocks,
+    "conv_rows": _conv_rows,
 }
 _WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
     "depthwise_planes": _depthwise_planes,
