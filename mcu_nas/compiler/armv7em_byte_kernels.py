@@ -102,7 +102,7 @@ def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
     count, values = input_rows(network, op, rows)
     of_row, of_window = (4.5, 0.25) if op.stride[1] == 1 else (0.7, 3.8)
     pair = of_window * inputs + 15 + -(-outputs // LANES) * (2.75 * inputs + 41)
-    block = count * (of_row * values + 40) + 2.1 * inputs * outputs
+    block = count * (of_row * values + 40) + 1.9 * inputs * outputs
     return -(-height // rows) * (block + rows * width / 2 * pair)
 
 
@@ -132,7 +132,7 @@ def _block_effort(network: Network, op: Conv2D) -> float:
     """Beside those of packed weights, unpacking for each block."""
     pixels, inputs, outputs = product_shape(network, op)
     blocks = -(-pixels // block_pixels(network, op))
-    return lane_effort(network, op) + blocks * 2.1 * inputs * outputs
+    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs
 
 
 def _block_lag(network: Network, op: Conv2D) -> int:

@@ -193,7 +193,7 @@ def _block_effort(network: Network, op: Conv2D) -> float:
     """Besides, unpacking for each block, and finding each window's place."""
     pixels, inputs, outputs = product_shape(network, op)
     blocks = -(-pixels // block_outputs(network, op))
-    return lane_effort(network, op) + blocks * 2.1 * inputs * outputs + 30 * pixels
+    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs + 30 * pixels
 
 
 def tile_effort(network: Network, op: Conv2D, size: int) -> float:

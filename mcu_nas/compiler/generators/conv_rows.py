@@ -89,9 +89,7 @@ def _all_blocks(
     layer: ConvLayer, plan: LanePlan, padded: PaddedRows, windows: int, local: str
 ) -> Iterator[str]:
     step = plan.layer.step
-    first = (
-        0 if step > 0 else layer.out[0] - padded.out_rows
-    )  # row of outputs with which the first block begins
+    first = 0 if step > 0 else layer.out[0] - padded.out_rows  # the first block's first row of outputs
     row_bytes = layer.out[1] * layer.out_channels
     yield from ("push {r4-r11, lr}", f"sub sp, #{_FRAME_BYTES}")
     yield from add_constant("r1", "r1", first * row_bytes)

@@ -2,7 +2,7 @@
 
 NHWC to NHWC. A local function, the kernel of lanes_by_channels.py for ``block`` pixels, gathers them into
 scratch as PAIRS, then unpacks each triple of output channels once and uses it for the whole block. That costs
-2.1 / block instructions more for each multiplication than packed weights (pointwise_lanes.py), for 1 byte a
+1.9 / block instructions more for each multiplication than packed weights (pointwise_lanes.py), for 1 byte a
 weight instead of 2.7; and 2 bytes of scratch for each value of a block, instead of the whole image.
 
 Where ``block`` does not divide the pixels, the last block begins earlier and computes some again. Descending,
