@@ -26,14 +26,20 @@ LANES = 3  # output channels of a block of the three-lane kernels
 _LARGEST_CHANNELS = 1020  # of Winograd's input
 _FARTHEST = 4095  # bytes that a load or store reaches from its base register
 _LONGEST_SIDE = (1 << 15) - 1
-_BLOCK_BYTES = 16_384  # of gathered windows that share the unpacking of a weight
-_TO_A_WORD = 3  # bytes that aligning scratch may take
+BLOCK_BYTES = 16_384  # of gathered windows that share the unpacking of a weight
+TO_A_WORD = 3  # bytes that aligning scratch may take
 
 
 def block_outputs(network: Network, op: Op) -> int:
     """Outputs of a convolution with 1-byte weights that share the unpacking: an even number."""
     pixels, inputs, _ = product_shape(network, op)
-    return max(2, min(pixels, _BLOCK_BYTES // (2 * inputs)) // 2 * 2)
+    return even_blocks(pixels, BLOCK_BYTES // (2 * inputs))
+
+
+def even_blocks(pixels: int, most: int) -> int:
+    """Pixels of a block, an even number of at most ``most`` and ``pixels``, so that blocks overlap least."""
+    blocks = -(-pixels // max(2, min(most, pixels) // 2 * 2))
+    return -(-pixels // blocks // 2) * 2
 
 
 def product_shape(network: Network, op: Op) -> tuple[int, int, int]:
@@ -67,15 +73,15 @@ def _in_lanes(network: Network, op: Conv2D) -> bool:
     return op.dilation == (1, 1) and pixels >= 2 and LANES <= outputs <= _FARTHEST and near
 
 
-def _pointwise_in_lanes(network: Network, op: Conv2D) -> bool:
+def pointwise_in_lanes(network: Network, op: Conv2D) -> bool:
     return is_pointwise(network, op) and _in_lanes(network, op)
 
 
-def _window_in_lanes(network: Network, op: Conv2D) -> bool:
+def window_in_lanes(network: Network, op: Conv2D) -> bool:
     return not is_pointwise(network, op) and _in_lanes(network, op)
 
 
-def _in_tiles(network: Network, op: Conv2D, size: int) -> bool:
+def in_tiles(network: Network, op: Conv2D, size: int) -> bool:
     """3×3 taps, stride 1, one pixel of padding on every side or none, whole groups of four channels."""
     axes, channels = window_axes(network, op), network.shape(op.inputs[0])[3]
     plain = all((axis.taps, axis.stride, axis.dilation) == (3, 1, 1) for axis in axes)
@@ -117,25 +123,25 @@ def _zero_point_bytes(network: Network, op: Conv2D) -> int:
 def _pair_scratch(network: Network, op: Conv2D) -> int:
     """Two windows as words, and zero points."""
     _, inputs, _ = product_shape(network, op)
-    return 4 * inputs + _zero_point_bytes(network, op) + _TO_A_WORD
+    return 4 * inputs + _zero_point_bytes(network, op) + TO_A_WORD
 
 
 def _block_scratch(network: Network, op: Conv2D) -> int:
     """A triple's unpacked constants, the windows of a block, and zero points."""
     _, inputs, _ = product_shape(network, op)
-    unpacked = -(-4 * (2 * inputs + _TRIPLE_WORDS) // 8) * 8
+    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
     windows = 2 * block_outputs(network, op) * inputs
-    return unpacked + windows + _zero_point_bytes(network, op) + _TO_A_WORD
+    return unpacked + windows + _zero_point_bytes(network, op) + TO_A_WORD
 
 
 def _tile_scratch(network: Network, op: Conv2D, size: int) -> int:
     """Two transformed tiles, int16."""
-    return 4 * (size + 2) ** 2 * network.shape(op.inputs[0])[3] + _TO_A_WORD
+    return 4 * (size + 2) ** 2 * network.shape(op.inputs[0])[3] + TO_A_WORD
 
 
 def _planes_scratch(network: Network, op: DepthwiseConv2D, planes: int) -> int:
     """Planes of one channel, or of four."""
-    return planes * 2 * plane_values(network, op) + _TO_A_WORD
+    return planes * 2 * plane_values(network, op) + TO_A_WORD
 
 
 def _padded_inputs(network: Network, op: FullyConnected) -> int:
@@ -144,27 +150,27 @@ def _padded_inputs(network: Network, op: FullyConnected) -> int:
 
 def _vector_scratch(network: Network, op: FullyConnected) -> int:
     """The input widened to int16."""
-    return 2 * _padded_inputs(network, op) + _TO_A_WORD
+    return 2 * _padded_inputs(network, op) + TO_A_WORD
 
 
-_TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
-_WINOGRAD_WORDS = 24  # of a channel beside its weights, at most
+TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
+WINOGRAD_WORDS = 24  # of a channel beside its weights, at most
 _DEPTHWISE_WORDS = 6  # of a channel beside its weights, at most: start value, multiplier, C, E, clamps
 _VECTOR_WORDS = 4  # of an output beside its weights, at most: start value, multiplier, C, E
 
 
-def _lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
+def lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
     """8 bytes for three weights, or 1 byte for each of four inputs."""
     _, inputs, outputs = product_shape(network, op)
     words = 2 * inputs if weights is WeightStorage.WIDE else LANES * -(-inputs // 4)
-    return -(-outputs // LANES) * 4 * (words + _TRIPLE_WORDS)
+    return -(-outputs // LANES) * 4 * (words + TRIPLE_WORDS)
 
 
 def _tile_constants(network: Network, op: Conv2D, size: int) -> int:
     """int16 transformed weights; of an odd number of channels the last is paired with nothing."""
     _, _, outputs = product_shape(network, op)
     channels = network.shape(op.inputs[0])[3]
-    return (outputs + outputs % 2) * (2 * (size + 2) ** 2 * channels + 4 * _WINOGRAD_WORDS)
+    return (outputs + outputs % 2) * (2 * (size + 2) ** 2 * channels + 4 * WINOGRAD_WORDS)
 
 
 def _planes_constants(network: Network, op: DepthwiseConv2D) -> int:
@@ -179,20 +185,20 @@ def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -
     return outputs * (weight_bytes * _padded_inputs(network, op) + 4 * _VECTOR_WORDS) + 8
 
 
-def _lane_effort(network: Network, op: Conv2D) -> float:
+def lane_effort(network: Network, op: Conv2D) -> float:
     """Gathering two windows; a block of three channels, 2.75 instructions an input and 41."""
     pixels, inputs, outputs = product_shape(network, op)
     return -(-pixels // 2) * (3.75 * inputs + -(-outputs // LANES) * (2.75 * inputs + 41))
 
 
 def _block_effort(network: Network, op: Conv2D) -> float:
-    """Besides, unpacking for each block."""
+    """Besides, unpacking for each block, and finding each window's place."""
     pixels, inputs, outputs = product_shape(network, op)
     blocks = -(-pixels // block_outputs(network, op))
-    return _lane_effort(network, op) + blocks * 2.1 * inputs * outputs
+    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs + 30 * pixels
 
 
-def _tile_effort(network: Network, op: Conv2D, size: int) -> float:
+def tile_effort(network: Network, op: Conv2D, size: int) -> float:
     """Per multiplication of the convolution: products, the input's transform, the output's."""
     _, _, outputs = product_shape(network, op)
     inputs = network.shape(op.inputs[0])[3]
@@ -228,46 +234,46 @@ def _channels(network: Network, op: Conv2D) -> tuple[int, int]:
     return network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
 
 
-_generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
+generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
 
 ARMV7E_M_KERNELS = (
     *(
-        _generated(
+        generated(
             f"winograd_{size}x{size}",
             Conv2D,
-            condition=partial(_in_tiles, size=size),
+            condition=partial(in_tiles, size=size),
             constants_bytes=partial(_tile_constants, size=size),
             lag_bytes=partial(_tile_lag, size=size),
             scratch_bytes=partial(_tile_scratch, size=size),
             weights=WeightStorage.WIDE,
-            effort=partial(_tile_effort, size=size),
+            effort=partial(tile_effort, size=size),
         )
         for size in (4, 2)
     ),
     *(
-        _generated(
+        generated(
             name,
             Conv2D,
             condition=condition,
-            constants_bytes=partial(_lane_constants, weights=WeightStorage.WIDE),
+            constants_bytes=partial(lane_constants, weights=WeightStorage.WIDE),
             lag_bytes=_lane_lag,
             scratch_bytes=_pair_scratch,
             weights=WeightStorage.WIDE,
-            effort=_lane_effort,
+            effort=lane_effort,
         )
-        for name, condition in (("pointwise_lanes", _pointwise_in_lanes), ("conv_lanes", _window_in_lanes))
+        for name, condition in (("pointwise_lanes", pointwise_in_lanes), ("conv_lanes", window_in_lanes))
     ),
-    _generated(
+    generated(
         "conv_blocks",
         Conv2D,
-        condition=_in_lanes,
-        constants_bytes=partial(_lane_constants, weights=WeightStorage.BYTES),
+        condition=window_in_lanes,
+        constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
         lag_bytes=_block_lag,
         scratch_bytes=_block_scratch,
         effort=_block_effort,
     ),
     *(
-        _generated(
+        generated(
             name,
             DepthwiseConv2D,
             condition=condition,
@@ -282,7 +288,7 @@ ARMV7E_M_KERNELS = (
         )
     ),
     *(
-        _generated(
+        generated(
             f"fully_connected_{weights}",
             FullyConnected,
             condition=_one_vector,

@@ -1,13 +1,14 @@
 """The kernel catalogue: which kernels serve an operator, on a target, the fastest first.
 
 In-place ability, overlap, constants and scratch belong to a kernel, so that they stand in the rows, below
-the planner and the cost models (portable_kernels.py, armv7em_kernels.py).
+the planner and the cost models (portable_kernels.py, armv7em_kernels.py, armv7em_byte_kernels.py).
 """
 
 from __future__ import annotations
 
 from functools import cache
 
+from mcu_nas.compiler.armv7em_byte_kernels import ARMV7E_M_BYTE_KERNELS
 from mcu_nas.compiler.armv7em_kernels import ARMV7E_M_KERNELS
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.portable_kernels import PORTABLE_KERNELS
@@ -17,7 +18,7 @@ from mcu_nas.errors import UnsupportedError
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
-KERNELS = (*PORTABLE_KERNELS, *ARMV7E_M_KERNELS)
+KERNELS = (*PORTABLE_KERNELS, *ARMV7E_M_KERNELS, *ARMV7E_M_BYTE_KERNELS)
 
 
 def choose(network: Network, op: Op, target: Target = PORTABLE) -> Kernel:

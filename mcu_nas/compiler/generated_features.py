@@ -1,8 +1,8 @@
 """How often the loops of generated kernels run, in the shape of LATENCY_FEATURES (latency_features.py).
 
 Their names mean here: ``call`` one call; ``pixel`` what is read and rearranged once, whatever the number of
-output channels; ``output`` blocks of outputs; ``window_row`` rows or pairs of pixels, the outer loops;
-``mac`` multiplications with what fills up lanes and tiles.
+output channels; ``output`` blocks of outputs; ``window_row`` rows or pairs of pixels, the outer loops, or
+weights that are transformed at run time; ``mac`` multiplications with what fills up lanes and tiles.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, block_rows, input_rows, weights_transformed
 from mcu_nas.compiler.armv7em_kernels import LANES, block_outputs, product_shape, winograd_tiles
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
@@ -32,14 +33,18 @@ def _lanes(network: Network, op: Conv2D) -> _Features:
     return (1.0, pairs * inputs, pairs * triples, pairs, pairs * triples * inputs)
 
 
-def _blocks(network: Network, op: Conv2D) -> _Features:
+def _blocks_of(size: Callable[[Network, Conv2D], int]) -> Callable[[Network, Conv2D], _Features]:
     """Besides, each triple is unpacked for each block: counted with the gathering."""
-    pixels, inputs, outputs = product_shape(network, op)
-    block, triples = block_outputs(network, op), -(-outputs // LANES)
-    blocks = -(-pixels // block)
-    pairs = blocks * block // 2
-    rearranged = pairs * inputs + 2 * blocks * triples * inputs
-    return (1.0, rearranged, pairs * triples, pairs + blocks * triples, pairs * triples * inputs)
+
+    def features(network: Network, op: Conv2D) -> _Features:
+        pixels, inputs, outputs = product_shape(network, op)
+        block, triples = size(network, op), -(-outputs // LANES)
+        blocks = -(-pixels // block)
+        pairs = blocks * -(-block // 2)
+        rearranged = pairs * inputs + 2 * blocks * triples * inputs
+        return (1.0, rearranged, pairs * triples, pairs + blocks * triples, pairs * triples * inputs)
+
+    return features
 
 
 def _tiles_of(size: int) -> Callable[[Network, Conv2D], _Features]:
@@ -65,6 +70,31 @@ def _planes_of(widened: int) -> Callable[[Network, DepthwiseConv2D], _Features]:
     return features
 
 
+def _groups_of(size: int) -> Callable[[Network, Conv2D], _Features]:
+    """As ``_tiles_of``, but where that counts tiles, weights that are transformed."""
+    tiles = _tiles_of(size)
+
+    def features(network: Network, op: Conv2D) -> _Features:
+        call, pixel, output, _, mac = tiles(network, op)
+        return (call, pixel, output, weights_transformed(network, op, size), mac)
+
+    return features
+
+
+def _rows(network: Network, op: Conv2D) -> _Features:
+    """Input rows are copied for each block of rows of outputs: counted with the gathering; where the stride
+    is not 1, windows are packed as by blocks."""
+    width = network.shape(op.outputs[0])[2]
+    rows = block_rows(network, op)
+    blocks = -(-network.shape(op.outputs[0])[1] // rows)
+    _, inputs, outputs = product_shape(network, op)
+    count, values = input_rows(network, op, rows)
+    pairs, triples = blocks * rows * width // 2, -(-outputs // LANES)
+    packed = blocks * count * values if op.stride[1] == 1 else pairs * inputs
+    rearranged = packed + 2 * blocks * triples * inputs
+    return (1.0, rearranged, pairs * triples, pairs + blocks * count, pairs * triples * inputs)
+
+
 def _vector(network: Network, op: FullyConnected) -> _Features:
     outputs, inputs = network.shape(op.inputs[1])
     groups = outputs // 4 + outputs % 4
@@ -87,7 +117,11 @@ _FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
     "winograd_2x2": _tiles_of(2),
     "pointwise_lanes": _lanes,
     "conv_lanes": _lanes,
-    "conv_blocks": _blocks,
+    "winograd_4x4_bytes": _groups_of(4),
+    "winograd_2x2_bytes": _groups_of(2),
+    "conv_blocks": _blocks_of(block_outputs),
+    "conv_rows": _rows,
+    "pointwise_blocks": _blocks_of(block_pixels),
     "depthwise_planes": _planes_of(_QUAD),
     "depthwise_plane": _planes_of(1),
     "fully_connected_wide": _vector,

@@ -15,7 +15,7 @@ writes, and for each of these there is a function:
     window_lag  a pixel's window while its outputs are written: the kernels in C
     pair_lag    both windows of two neighbouring outputs: generators/conv_lanes.py, pointwise_lanes.py
     block_lag   the windows of a block of neighbouring outputs: generators/conv_blocks.py
-    tile_lag    a pair of tiles: generators/winograd.py
+    tile_lag    a pair of tiles: generators/winograd.py; a group of them: winograd_bytes.py
 
 Descending, each runs as it does ascending over the image turned by 180°, its odd pixel, its block or its
 tiles moved back then at the image's begin. Hence the lag is the larger of those of the image and of the
@@ -91,11 +91,14 @@ def block_lag(rows: WindowAxis, columns: WindowAxis, channels: int, out_channels
 
 
 @lru_cache(maxsize=_CACHED)
-def tile_lag(rows: WindowAxis, columns: WindowAxis, channels: int, out_channels: int, tile: int) -> int:
-    """The lag, in bytes, of a kernel that reads two tiles of ``tile`` × ``tile`` outputs of stride 1 before
-    it writes them. For an image of more than one row of tiles and equally many channels that is ``tile`` rows
-    and a pixel."""
-    return _Windows(rows, columns, channels, out_channels).lag(lambda windows: _by_tile_pairs(windows, tile))
+def tile_lag(
+    rows: WindowAxis, columns: WindowAxis, channels: int, out_channels: int, tile: int, together: int = 2
+) -> int:
+    """The lag, in bytes, of a kernel that reads ``together`` tiles of ``tile`` × ``tile`` outputs of stride 1
+    before it writes them. For an image of more than one row of tiles, equally many channels and two tiles
+    together that is ``tile`` rows and a pixel."""
+    windows = _Windows(rows, columns, channels, out_channels)
+    return windows.lag(lambda windows: _by_tiles(windows, tile, together))
 
 
 def tile_begins(outputs: int, tile: int) -> np.ndarray:
@@ -143,16 +146,18 @@ def _by_last_block(windows: _Windows, block: int) -> int:
     return whole * windows.out_channels - int(first_read)
 
 
-def _by_tile_pairs(windows: _Windows, tile: int) -> int:
-    """What an ascending kernel asks for whose tiles follow each other row by row, two at a time; the last of
-    an odd number is its own partner."""
+def _by_tiles(windows: _Windows, tile: int, together: int) -> int:
+    """What an ascending kernel asks for whose tiles follow each other row by row, so many at a time; the last
+    one is repeated to fill up its group, or a pair of it."""
     rows, columns = windows.rows, windows.columns
     y, x = tile_begins(rows.outputs, tile), tile_begins(columns.outputs, tile)
     read = np.add.outer(_first_taps(rows)[y] * columns.size, _first_taps(columns)[x])
     written = np.add.outer((y + tile - 1) * columns.outputs, x + tile)
-    odd = read.size % 2
-    first, end = (np.pad(each.reshape(-1), (0, odd), "edge").reshape(-1, 2) for each in (read, written))
-    first_from = np.minimum.accumulate(first.min(axis=1)[::-1])[::-1]  # read by a pair or any later one
+    more = -read.size % together
+    first, end = (
+        np.pad(each.reshape(-1), (0, more), "edge").reshape(-1, together) for each in (read, written)
+    )
+    first_from = np.minimum.accumulate(first.min(axis=1)[::-1])[::-1]  # read by a group or any later one
     ahead = end.max(axis=1)[:-1] * windows.out_channels - first_from[1:] * windows.channels
     return int(ahead.max(initial=0))
 

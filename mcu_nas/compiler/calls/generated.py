@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, block_rows, group_tiles
 from mcu_nas.compiler.armv7em_kernels import block_outputs
 from mcu_nas.compiler.calls import words
 from mcu_nas.compiler.calls.fields import output_fields
@@ -14,6 +15,7 @@ from mcu_nas.compiler.calls.weighted import bias_of, factors
 from mcu_nas.compiler.generators.conv_blocks import conv_blocks
 from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
+from mcu_nas.compiler.generators.conv_rows import conv_rows
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
 from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
@@ -21,10 +23,12 @@ from mcu_nas.compiler.generators.formats import Planes
 from mcu_nas.compiler.generators.fully_connected import fully_connected
 from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
 from mcu_nas.compiler.generators.generated import GeneratedKernel
+from mcu_nas.compiler.generators.pointwise_blocks import pointwise_blocks
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
+from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
 from mcu_nas.compiler.kernel import Kernel
@@ -71,12 +75,27 @@ def _conv_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> Gen
     )
 
 
+def _conv_rows(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    rows = block_rows(graph.network, op)
+    return conv_rows(_conv_layer(graph, op), symbol, rows, descending=descending)
+
+
 def _winograd_4x4(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     return winograd(_winograd_layer(graph, op), F4, symbol, descending=descending)
 
 
 def _winograd_2x2(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     return winograd(_winograd_layer(graph, op), F2, symbol, descending=descending)
+
+
+def _winograd_4x4_bytes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    tiles = group_tiles(graph.network, op, F4.outputs)
+    return winograd_bytes(_winograd_layer(graph, op), F4, symbol, tiles, descending=descending)
+
+
+def _winograd_2x2_bytes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    tiles = group_tiles(graph.network, op, F2.outputs)
+    return winograd_bytes(_winograd_layer(graph, op), F2, symbol, tiles, descending=descending)
 
 
 def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
@@ -94,10 +113,19 @@ def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
 
 
 def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return pointwise_lanes(_pointwise_layer(graph, op, descending), symbol)
+
+
+def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    block = block_pixels(graph.network, op)
+    return pointwise_blocks(_pointwise_layer(graph, op, descending), symbol, block)
+
+
+def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLayer:
     _, height, width, in_channels = graph.network.shape(op.inputs[0])
     weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
     scaled = _requantization(graph, op, len(weights))
-    layer = PointwiseLayer(
+    return PointwiseLayer(
         pixels=height * width,
         weights=weights,
         bias=bias_of(graph, op, len(weights)),
@@ -109,7 +137,6 @@ def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) ->
         output_max=scaled.maximum,
         descending=descending,
     )
-    return pointwise_lanes(layer, symbol)
 
 
 def _depthwise_planes(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
@@ -183,9 +210,13 @@ def _requantization(
 _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4": _winograd_4x4,
     "winograd_2x2": _winograd_2x2,
+    "winograd_4x4_bytes": _winograd_4x4_bytes,
+    "winograd_2x2_bytes": _winograd_2x2_bytes,
     "pointwise_lanes": _pointwise_lanes,
+    "pointwise_blocks": _pointwise_blocks,
     "conv_lanes": _conv_lanes,
     "conv_blocks": _conv_blocks,
+    "conv_rows": _conv_rows,
 }
 _WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
     "depthwise_planes": _depthwise_planes,

@@ -2,7 +2,7 @@
 
 The windows of ``block`` neighbouring outputs are gathered into scratch as PAIRS (window_gather.py); then a
 local function, the three-lane pointwise kernel of lanes_by_channels.py for that many pixels, unpacks each
-triple of output channels once and uses it for the whole block: 2.1 / block instructions more for each
+triple of output channels once and uses it for the whole block: 1.9 / block instructions more for each
 multiplication than conv_lanes.py, and its loops per triple, for 1 byte a weight instead of 2.7.
 
 Scratch, from its begin: the unpacked triple; PAIRS of the block, 2 bytes a value; a pixel of zero points.

@@ -85,7 +85,7 @@ def triples(channels: int) -> list[tuple[int, int, int]]:
 def segments(weights: np.ndarray) -> Segments:
     """The fewest segments whose lanes hold all sums, for int8 weights (channels, inputs).
 
-    One more of them is taken where all then have one length, and share their code.
+    One more of them is taken where all then have one length, and share their code where it is long.
     """
     inputs = weights.shape[1]
     count = -(-inputs // LONGEST_UNROLLED)
@@ -148,18 +148,19 @@ def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int)
         return
     yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
     yield f"stm sp, {{{', '.join(_BIASES)}}}"
-    if cut.full > 1:
+    loops = cut.full > 1 and (cut.count > 2 or 2 * cut.length > LONGEST_UNROLLED)
+    if loops:
         yield from (f"mov r6, #{cut.full}", f"str r6, [sp, #{frame_counter}]", "3:")
-    yield from _accumulated(cut.length, scale_bits, paired_loads)
-    if cut.full > 1:
+        yield from _accumulated(cut.length, scale_bits, paired_loads, is_last=False)
         yield from (
             f"ldr r6, [sp, #{frame_counter}]",
             "subs r6, #1",
             f"str r6, [sp, #{frame_counter}]",
             "bne.w 3b",
         )
-    if cut.rest:
-        yield from _accumulated(cut.rest, scale_bits, paired_loads)
+    lengths = ([] if loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
+    for number, length in enumerate(lengths, 1):
+        yield from _accumulated(length, scale_bits, paired_loads, is_last=number == len(lengths))
 
 
 def outputs(form: Rescaling) -> Iterator[str]:
@@ -188,15 +189,16 @@ def outputs(form: Rescaling) -> Iterator[str]:
             )
 
 
-def _accumulated(length: int, scale_bits: int, paired_loads: bool) -> Iterator[str]:
-    """A segment, its sums added to those in the stack frame."""
+def _accumulated(length: int, scale_bits: int, paired_loads: bool, *, is_last: bool) -> Iterator[str]:
+    """A segment, its sums added to those in the stack frame, where all but the last leave the result."""
     yield from (f"mov {low}, #{_BEGIN[0]}" for low in ("r2", "r4"))
     yield from (f"mov {high}, #{_BEGIN[1]}" for high in ("r3", "r5"))
     yield from _segment(length, paired_loads)
     yield from _split()
     yield f"ldm sp, {{{', '.join(_BIASES)}}}  @ sums so far"
     yield from _added(scale_bits)
-    yield f"stm sp, {{{', '.join(_SUMS)}}}"
+    if not is_last:
+        yield f"stm sp, {{{', '.join(_SUMS)}}}"
 
 
 def _segment(length: int, paired_loads: bool) -> Iterator[str]:

@@ -52,18 +52,18 @@ def winograd(
     Raises:
         Refusal: an image smaller than a tile of outputs, inputs that are no multiple of 4, or a bound.
     """
-    _check_shape(layer, transform)
+    check_shape(layer, transform)
     scaling = WinogradScaling.of(layer, transform)
     return GeneratedKernel(
         symbol=symbol,
         assembly=_function(symbol, layer, scaling, tile_order(layer, transform, descending=descending)),
         constants=_constants(layer, transform, scaling),
         scratch_bytes=position_bytes(layer) * transform.positions,
-        stack_bytes=SAVED_BYTES + FRAME_BYTES + _deepest(transform),
+        stack_bytes=SAVED_BYTES + FRAME_BYTES + deepest(transform),
     )
 
 
-def _check_shape(layer: WinogradLayer, transform: Transform) -> None:
+def check_shape(layer: WinogradLayer, transform: Transform) -> None:
     if layer.in_channels % 4:
         raise Refusal(f"{layer.in_channels} input channels are no multiple of 4")
     if layer.in_channels > LARGEST_CHANNELS:
@@ -72,7 +72,7 @@ def _check_shape(layer: WinogradLayer, transform: Transform) -> None:
         raise Refusal(f"an output image smaller than {transform.outputs}×{transform.outputs}")
 
 
-def _deepest(transform: Transform) -> int:
+def deepest(transform: Transform) -> int:
     """Bytes of stack below the frame: the input's buffer, or the sums and the output's."""
     return max(8 * transform.positions, sums_bytes(transform) + buffer_bytes(transform))
 
@@ -115,18 +115,19 @@ def _all_tiles(layer: WinogradLayer, transform: Transform, order: TileOrder) -> 
     yield from (f"strd r6, r7, [sp, #{Frame.V}]", *number("r6", layer.out_channels))
     yield from (f"str r6, [sp, #{Frame.COUNT}]", f"{_OUTPUTS}:")
     yield from products(layer, transform)
-    yield from _two_channels(layer, transform)
+    yield from two_channels(layer, transform, _CHANNEL)
     yield from (f"ldr r6, [sp, #{Frame.COUNT}]", "subs r6, r6, #2", f"str r6, [sp, #{Frame.COUNT}]")
     yield f"bgt.w {_OUTPUTS}b"
     yield from (f"ldr r6, [sp, #{Frame.PAIRS}]", "subs r6, r6, #1", f"str r6, [sp, #{Frame.PAIRS}]")
     yield from (f"bne.w {_TILE_PAIR}b", f"add sp, #{FRAME_BYTES}", "pop {r4-r11, pc}")
 
 
-def _two_channels(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
-    yield from ("mov r0, sp", f"bl {_CHANNEL}f")
+def two_channels(layer: WinogradLayer, transform: Transform, channel: str) -> Iterator[str]:
+    """Both outputs of the products on the stack, which are taken off it. channel: the subroutine's label."""
+    yield from ("mov r0, sp", f"bl {channel}f")
     if layer.out_channels % 2:
         yield from (f"ldr r6, [sp, #{sums_bytes(transform) + Frame.COUNT}]", "cmp r6, #1", f"beq {_LAST}f")
-    yield from ("add r0, sp, #8", f"bl {_CHANNEL}f")
+    yield from ("add r0, sp, #8", f"bl {channel}f")
     if layer.out_channels % 2:
         yield f"{_LAST}:"
     yield f"add sp, #{sums_bytes(transform)}"

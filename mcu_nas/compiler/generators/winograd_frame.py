@@ -1,7 +1,8 @@
 """The stack of a Winograd kernel, from its frame's base upwards.
 
-Below the frame lie, one after the other in time: two channels' transform buffer (input); the products of all
-positions for two outputs of two tiles, then the output transform's buffer and return address.
+Below the frame lie, one after the other in time: two channels' transform buffer (input, and weights of
+winograd_bytes.py); the products of all positions for two outputs of two tiles, then the output transform's
+buffer and return address.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from enum import IntEnum
 
 SAVED_BYTES = 36  # r4-r11, lr
 FRAME_BYTES = 76  # with the saved registers a multiple of 8
+GROUP_FRAME_BYTES = 92  # of winograd_bytes.py, the same
 
 
 class Frame(IntEnum):
@@ -33,3 +35,8 @@ class Frame(IntEnum):
     COUNT = 60  # groups of four input channels, then output channels that remain
     TILE = 64  # 8 times the tile's number in its pair
     PAIRS = 68  # pairs of tiles that remain
+    SCRATCH = 72  # this and what follows: winograd_bytes.py alone
+    WEIGHTS = 76  # next word of constants, as V and STREAM point into scratch
+    GROUP = 80  # pairs of tiles in this group
+    ADDRESSES = 84  # where the next pair's OUT0 and OUT1 are kept
+    LEFT = 88  # pairs of the group, or fours of inputs, that remain

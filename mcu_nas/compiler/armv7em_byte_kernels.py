@@ -1,0 +1,203 @@
+"""More rows of armv7em_kernels.py: kernels that unpack or transform weights of one byte while they run.
+
+What they unpack they use for a block of pixels, or for a group of tiles, so that how many of these there are
+decides between memory and time. It follows from the shape alone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mcu_nas.compiler.armv7em_kernels import (
+    LANES,
+    TO_A_WORD,
+    TRIPLE_WORDS,
+    WINOGRAD_WORDS,
+    even_blocks,
+    generated,
+    in_tiles,
+    lane_constants,
+    lane_effort,
+    pointwise_in_lanes,
+    product_shape,
+    tile_effort,
+    window_in_lanes,
+    winograd_tiles,
+)
+from mcu_nas.compiler.overlaps import block_lag, tile_lag, window_lag
+from mcu_nas.compiler.target import WeightStorage
+from mcu_nas.network import Network, window_axes
+from mcu_nas.operators import Conv2D
+
+_BLOCK_BYTES = 9_216  # of gathered pixels: 36 of 128 channels, 72 of 64
+_GROUP_BYTES = 16_384  # of a group's tiles and two outputs' transformed weights
+_LEAST_TILES = 4  # of a group, where there are as many
+_ROWS_BYTES = 12_288  # of windows and input rows
+_LONGEST_WINDOW = 160  # values of conv_rows: it is for few channels
+_TRANSFORM_EFFORT = {4: 7.0, 2: 2.8}  # instructions for each weight
+
+
+def block_pixels(network: Network, op: Conv2D) -> int:
+    """Pixels of a pointwise convolution that share the unpacking: all, or an even number."""
+    pixels, inputs, _ = product_shape(network, op)
+    most = _BLOCK_BYTES // (2 * inputs)
+    return pixels if pixels <= most else even_blocks(pixels, most)
+
+
+def group_tiles(network: Network, op: Conv2D, size: int) -> int:
+    """Tiles for which weights are transformed together, an even number: whole rows of tiles where one fits,
+    for then the output may lie nearest to its input."""
+    position_bytes = 2 * (size + 2) ** 2 * network.shape(op.inputs[0])[3]
+    tiles = winograd_tiles(network, op, size)
+    fitting = max((_GROUP_BYTES // position_bytes - 2) // 2 * 2, _LEAST_TILES)
+    columns = -(-network.shape(op.outputs[0])[2] // size)
+    rows = columns * (1 + columns % 2)
+    return min(fitting // rows * rows or fitting, tiles)
+
+
+def weights_transformed(network: Network, op: Conv2D, size: int) -> int:
+    """Weights that a call transforms: all of them, of an even number of outputs, for each group of tiles."""
+    _, inputs, outputs = product_shape(network, op)
+    groups = -(-winograd_tiles(network, op, size) // group_tiles(network, op, size))
+    return groups * inputs * (outputs + outputs % 2)
+
+
+def block_rows(network: Network, op: Conv2D) -> int:
+    """Rows of outputs that share the unpacking: those with the least effort, of what memory there is."""
+    height = network.shape(op.outputs[0])[1]
+    fitting = [rows for rows in range(1, height + 1) if _rows_bytes(network, op, rows) <= _ROWS_BYTES]
+    return min(fitting or [1], key=lambda rows: (_effort_by_rows(network, op, rows), rows))
+
+
+def input_rows(network: Network, op: Conv2D, rows: int) -> tuple[int, int]:
+    """Input rows of so many rows of outputs, and values of each, border included."""
+    vertical, horizontal = window_axes(network, op)
+    columns = (horizontal.outputs - 1) * horizontal.stride + horizontal.taps
+    return (rows - 1) * vertical.stride + vertical.taps, columns * network.shape(op.inputs[0])[3]
+
+
+def _rows_bytes(network: Network, op: Conv2D, rows: int) -> int:
+    """Windows of so many rows of outputs, and their input rows: words where the stride is 1."""
+    _, inputs, _ = product_shape(network, op)
+    count, values = input_rows(network, op, rows)
+    row_bytes = 4 * values if op.stride[1] == 1 else -(-values // 4) * 4
+    return 2 * rows * network.shape(op.outputs[0])[2] * inputs + count * row_bytes + values + 3
+
+
+def _rows_scratch(network: Network, op: Conv2D) -> int:
+    """A triple's unpacked constants besides."""
+    _, inputs, _ = product_shape(network, op)
+    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    return unpacked + _rows_bytes(network, op, block_rows(network, op)) + TO_A_WORD
+
+
+def _rows_effort(network: Network, op: Conv2D) -> float:
+    return _effort_by_rows(network, op, block_rows(network, op))
+
+
+def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
+    """Rows copied and, where the stride is 1, packed; windows copied or packed; triples unpacked; blocks."""
+    _, height, width, outputs = network.shape(op.outputs[0])
+    _, inputs, _ = product_shape(network, op)
+    count, values = input_rows(network, op, rows)
+    of_row, of_window = (4.5, 0.25) if op.stride[1] == 1 else (0.7, 3.8)
+    pair = of_window * inputs + 15 + -(-outputs // LANES) * (2.75 * inputs + 41)
+    block = count * (of_row * values + 40) + 1.9 * inputs * outputs
+    return -(-height // rows) * (block + rows * width / 2 * pair)
+
+
+def _rows_lag(network: Network, op: Conv2D) -> int:
+    rows, columns = window_axes(network, op)
+    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
+    block = block_rows(network, op) * columns.outputs
+    return max(block_lag(rows, columns, channels, out_channels, block), window_lag(network, op))
+
+
+def _short_windows(network: Network, op: Conv2D) -> bool:
+    """An even number of outputs in a row, and few values in a window."""
+    _, inputs, _ = product_shape(network, op)
+    even = network.shape(op.outputs[0])[2] % 2 == 0
+    return window_in_lanes(network, op) and even and inputs <= _LONGEST_WINDOW
+
+
+def _block_scratch(network: Network, op: Conv2D) -> int:
+    """A triple's unpacked constants, and a block's pixels."""
+    _, inputs, _ = product_shape(network, op)
+    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    pairs = -(-block_pixels(network, op) // 2)
+    return unpacked + 4 * pairs * inputs + TO_A_WORD
+
+
+def _block_effort(network: Network, op: Conv2D) -> float:
+    """Beside those of packed weights, unpacking for each block."""
+    pixels, inputs, outputs = product_shape(network, op)
+    blocks = -(-pixels // block_pixels(network, op))
+    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs
+
+
+def _block_lag(network: Network, op: Conv2D) -> int:
+    rows, columns = window_axes(network, op)
+    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
+    block = block_pixels(network, op)
+    return max(block_lag(rows, columns, channels, out_channels, block), window_lag(network, op))
+
+
+def _group_scratch(network: Network, op: Conv2D, size: int) -> int:
+    """Two outputs' transformed weights with the ends of rounds and both channels' numbers; a group's tiles
+    with where their outputs go."""
+    positions, pairs = (size + 2) ** 2, group_tiles(network, op, size) // 2
+    position_bytes = 4 * network.shape(op.inputs[0])[3]
+    weights = positions * (position_bytes + 4) + 2 * 4 * WINOGRAD_WORDS
+    return weights + pairs * (positions * position_bytes + 8) + TO_A_WORD
+
+
+def _group_constants(network: Network, op: Conv2D) -> int:
+    """Of an odd number of channels the last is paired with nothing."""
+    _, inputs, outputs = product_shape(network, op)
+    return (outputs + outputs % 2) * (inputs + 4 * WINOGRAD_WORDS)
+
+
+def _group_effort(network: Network, op: Conv2D, size: int) -> float:
+    """Beside those of transformed weights, transforming them for each group."""
+    return tile_effort(network, op, size) + weights_transformed(network, op, size) * _TRANSFORM_EFFORT[size]
+
+
+def _group_lag(network: Network, op: Conv2D, size: int) -> int:
+    rows, columns = window_axes(network, op)
+    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
+    tiles = group_tiles(network, op, size)
+    return max(tile_lag(rows, columns, channels, out_channels, size, tiles), window_lag(network, op))
+
+
+ARMV7E_M_BYTE_KERNELS = (
+    *(
+        generated(
+            f"winograd_{size}x{size}_bytes",
+            Conv2D,
+            condition=partial(in_tiles, size=size),
+            constants_bytes=_group_constants,
+            lag_bytes=partial(_group_lag, size=size),
+            scratch_bytes=partial(_group_scratch, size=size),
+            effort=partial(_group_effort, size=size),
+        )
+        for size in (4, 2)
+    ),
+    generated(
+        "conv_rows",
+        Conv2D,
+        condition=_short_windows,
+        constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
+        lag_bytes=_rows_lag,
+        scratch_bytes=_rows_scratch,
+        effort=_rows_effort,
+    ),
+    generated(
+        "pointwise_blocks",
+        Conv2D,
+        condition=pointwise_in_lanes,
+        constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
+        lag_bytes=_block_lag,
+        scratch_bytes=_block_scratch,
+        effort=_block_effort,
+    ),
+)
