@@ -1,4 +1,4 @@
-"""More rows of armv7em_kernels.py: kernels that unpack or transform weights of one byte while they run.
+"""Rows of convolutions with weights of one byte: their kernels unpack or transform these while they run.
 
 What they unpack they use for a block of pixels, or for a group of tiles, so that how many of these there are
 decides between memory and time. It follows from the shape alone.
@@ -13,8 +13,8 @@ from mcu_nas.compiler.armv7em_kernels import (
     TO_A_WORD,
     TRIPLE_WORDS,
     WINOGRAD_WORDS,
-    even_blocks,
     generated,
+    in_and_out,
     in_tiles,
     lane_constants,
     lane_effort,
@@ -23,13 +23,15 @@ from mcu_nas.compiler.armv7em_kernels import (
     tile_effort,
     window_in_lanes,
     winograd_tiles,
+    zero_point_bytes,
 )
-from mcu_nas.compiler.overlaps import block_lag, tile_lag, window_lag
+from mcu_nas.compiler.overlaps import block_lag, tile_lag
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import Network, window_axes
 from mcu_nas.operators import Conv2D
 
-_BLOCK_BYTES = 9_216  # of gathered pixels: 36 of 128 channels, 72 of 64
+_WINDOWS_BYTES = 16_384  # of gathered windows
+_PIXELS_BYTES = 9_216  # of gathered pixels: 36 of 128 channels, 72 of 64
 _GROUP_BYTES = 16_384  # of a group's tiles and two outputs' transformed weights
 _LEAST_TILES = 4  # of a group, where there are as many
 _ROWS_BYTES = 12_288  # of windows and input rows
@@ -37,10 +39,22 @@ _LONGEST_WINDOW = 160  # values of conv_rows: it is for few channels
 _TRANSFORM_EFFORT = {4: 7.0, 2: 2.8}  # instructions for each weight
 
 
+def block_outputs(network: Network, op: Conv2D) -> int:
+    """Outputs of a convolution with 1-byte weights that share the unpacking: an even number."""
+    pixels, inputs, _ = product_shape(network, op)
+    return even_blocks(pixels, _WINDOWS_BYTES // (2 * inputs))
+
+
+def even_blocks(pixels: int, most: int) -> int:
+    """Pixels of a block, an even number of at most ``most`` and ``pixels``, so that blocks overlap least."""
+    blocks = -(-pixels // max(2, min(most, pixels) // 2 * 2))
+    return -(-pixels // blocks // 2) * 2
+
+
 def block_pixels(network: Network, op: Conv2D) -> int:
     """Pixels of a pointwise convolution that share the unpacking: all, or an even number."""
     pixels, inputs, _ = product_shape(network, op)
-    most = _BLOCK_BYTES // (2 * inputs)
+    most = _PIXELS_BYTES // (2 * inputs)
     return pixels if pixels <= most else even_blocks(pixels, most)
 
 
@@ -108,9 +122,8 @@ def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
 
 def _rows_lag(network: Network, op: Conv2D) -> int:
     rows, columns = window_axes(network, op)
-    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
     block = block_rows(network, op) * columns.outputs
-    return max(block_lag(rows, columns, channels, out_channels, block), window_lag(network, op))
+    return block_lag(rows, columns, *in_and_out(network, op), block)
 
 
 def _short_windows(network: Network, op: Conv2D) -> bool:
@@ -120,7 +133,26 @@ def _short_windows(network: Network, op: Conv2D) -> bool:
     return window_in_lanes(network, op) and even and inputs <= _LONGEST_WINDOW
 
 
-def _block_scratch(network: Network, op: Conv2D) -> int:
+def _windows_scratch(network: Network, op: Conv2D) -> int:
+    """A triple's unpacked constants, the windows of a block, and zero points."""
+    _, inputs, _ = product_shape(network, op)
+    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    windows = 2 * block_outputs(network, op) * inputs
+    return unpacked + windows + zero_point_bytes(network, op) + TO_A_WORD
+
+
+def _windows_effort(network: Network, op: Conv2D) -> float:
+    """Besides, unpacking for each block, and finding each window's place."""
+    pixels, inputs, outputs = product_shape(network, op)
+    blocks = -(-pixels // block_outputs(network, op))
+    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs + 30 * pixels
+
+
+def _windows_lag(network: Network, op: Conv2D) -> int:
+    return block_lag(*window_axes(network, op), *in_and_out(network, op), block_outputs(network, op))
+
+
+def _pixels_scratch(network: Network, op: Conv2D) -> int:
     """A triple's unpacked constants, and a block's pixels."""
     _, inputs, _ = product_shape(network, op)
     unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
@@ -128,18 +160,15 @@ def _block_scratch(network: Network, op: Conv2D) -> int:
     return unpacked + 4 * pairs * inputs + TO_A_WORD
 
 
-def _block_effort(network: Network, op: Conv2D) -> float:
+def _pixels_effort(network: Network, op: Conv2D) -> float:
     """Beside those of packed weights, unpacking for each block."""
     pixels, inputs, outputs = product_shape(network, op)
     blocks = -(-pixels // block_pixels(network, op))
     return lane_effort(network, op) + blocks * 1.9 * inputs * outputs
 
 
-def _block_lag(network: Network, op: Conv2D) -> int:
-    rows, columns = window_axes(network, op)
-    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
-    block = block_pixels(network, op)
-    return max(block_lag(rows, columns, channels, out_channels, block), window_lag(network, op))
+def _pixels_lag(network: Network, op: Conv2D) -> int:
+    return block_lag(*window_axes(network, op), *in_and_out(network, op), block_pixels(network, op))
 
 
 def _group_scratch(network: Network, op: Conv2D, size: int) -> int:
@@ -163,10 +192,8 @@ def _group_effort(network: Network, op: Conv2D, size: int) -> float:
 
 
 def _group_lag(network: Network, op: Conv2D, size: int) -> int:
-    rows, columns = window_axes(network, op)
-    channels, out_channels = network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
     tiles = group_tiles(network, op, size)
-    return max(tile_lag(rows, columns, channels, out_channels, size, tiles), window_lag(network, op))
+    return tile_lag(*window_axes(network, op), *in_and_out(network, op), size, tiles)
 
 
 ARMV7E_M_BYTE_KERNELS = (
@@ -183,6 +210,15 @@ ARMV7E_M_BYTE_KERNELS = (
         for size in (4, 2)
     ),
     generated(
+        "conv_blocks",
+        Conv2D,
+        condition=window_in_lanes,
+        constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
+        lag_bytes=_windows_lag,
+        scratch_bytes=_windows_scratch,
+        effort=_windows_effort,
+    ),
+    generated(
         "conv_rows",
         Conv2D,
         condition=_short_windows,
@@ -196,8 +232,8 @@ ARMV7E_M_BYTE_KERNELS = (
         Conv2D,
         condition=pointwise_in_lanes,
         constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
-        lag_bytes=_block_lag,
-        scratch_bytes=_block_scratch,
-        effort=_block_effort,
+        lag_bytes=_pixels_lag,
+        scratch_bytes=_pixels_scratch,
+        effort=_pixels_effort,
     ),
 )

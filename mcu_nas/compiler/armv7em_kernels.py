@@ -15,7 +15,7 @@ from functools import partial
 
 from mcu_nas.compiler.armv7em_words import WORD_KERNELS
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_lag
+from mcu_nas.compiler.overlaps import pair_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
@@ -26,20 +26,7 @@ LANES = 3  # output channels of a block of the three-lane kernels
 _LARGEST_CHANNELS = 1020  # of Winograd's input
 _FARTHEST = 4095  # bytes that a load or store reaches from its base register
 _LONGEST_SIDE = (1 << 15) - 1
-BLOCK_BYTES = 16_384  # of gathered windows that share the unpacking of a weight
 TO_A_WORD = 3  # bytes that aligning scratch may take
-
-
-def block_outputs(network: Network, op: Op) -> int:
-    """Outputs of a convolution with 1-byte weights that share the unpacking: an even number."""
-    pixels, inputs, _ = product_shape(network, op)
-    return even_blocks(pixels, BLOCK_BYTES // (2 * inputs))
-
-
-def even_blocks(pixels: int, most: int) -> int:
-    """Pixels of a block, an even number of at most ``most`` and ``pixels``, so that blocks overlap least."""
-    blocks = -(-pixels // max(2, min(most, pixels) // 2 * 2))
-    return -(-pixels // blocks // 2) * 2
 
 
 def product_shape(network: Network, op: Op) -> tuple[int, int, int]:
@@ -111,7 +98,7 @@ def _one_vector(network: Network, op: FullyConnected) -> bool:
     return math.prod(network.shape(op.outputs[0])) == network.shape(op.inputs[1])[0]
 
 
-def _zero_point_bytes(network: Network, op: Conv2D) -> int:
+def zero_point_bytes(network: Network, op: Conv2D) -> int:
     """A pixel of zero points, where windows reach beyond the image."""
     reach = any(
         axis.before > 0 or (axis.outputs - 1) * axis.stride - axis.before + axis.taps > axis.size
@@ -123,15 +110,7 @@ def _zero_point_bytes(network: Network, op: Conv2D) -> int:
 def _pair_scratch(network: Network, op: Conv2D) -> int:
     """Two windows as words, and zero points."""
     _, inputs, _ = product_shape(network, op)
-    return 4 * inputs + _zero_point_bytes(network, op) + TO_A_WORD
-
-
-def _block_scratch(network: Network, op: Conv2D) -> int:
-    """A triple's unpacked constants, the windows of a block, and zero points."""
-    _, inputs, _ = product_shape(network, op)
-    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
-    windows = 2 * block_outputs(network, op) * inputs
-    return unpacked + windows + _zero_point_bytes(network, op) + TO_A_WORD
+    return 4 * inputs + zero_point_bytes(network, op) + TO_A_WORD
 
 
 def _tile_scratch(network: Network, op: Conv2D, size: int) -> int:
@@ -191,13 +170,6 @@ def lane_effort(network: Network, op: Conv2D) -> float:
     return -(-pixels // 2) * (3.75 * inputs + -(-outputs // LANES) * (2.75 * inputs + 41))
 
 
-def _block_effort(network: Network, op: Conv2D) -> float:
-    """Besides, unpacking for each block, and finding each window's place."""
-    pixels, inputs, outputs = product_shape(network, op)
-    blocks = -(-pixels // block_outputs(network, op))
-    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs + 30 * pixels
-
-
 def tile_effort(network: Network, op: Conv2D, size: int) -> float:
     """Per multiplication of the convolution: products, the input's transform, the output's."""
     _, _, outputs = product_shape(network, op)
@@ -218,18 +190,14 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
 
 
 def _lane_lag(network: Network, op: Conv2D) -> int:
-    return pair_lag(*window_axes(network, op), *_channels(network, op))
-
-
-def _block_lag(network: Network, op: Conv2D) -> int:
-    return block_lag(*window_axes(network, op), *_channels(network, op), block_outputs(network, op))
+    return pair_lag(*window_axes(network, op), *in_and_out(network, op))
 
 
 def _tile_lag(network: Network, op: Conv2D, size: int) -> int:
-    return tile_lag(*window_axes(network, op), *_channels(network, op), size)
+    return tile_lag(*window_axes(network, op), *in_and_out(network, op), size)
 
 
-def _channels(network: Network, op: Conv2D) -> tuple[int, int]:
+def in_and_out(network: Network, op: Conv2D) -> tuple[int, int]:
     """Of the input and of the output."""
     return network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
 
@@ -262,15 +230,6 @@ ARMV7E_M_KERNELS = (
             effort=lane_effort,
         )
         for name, condition in (("pointwise_lanes", pointwise_in_lanes), ("conv_lanes", window_in_lanes))
-    ),
-    generated(
-        "conv_blocks",
-        Conv2D,
-        condition=window_in_lanes,
-        constants_bytes=partial(lane_constants, weights=WeightStorage.BYTES),
-        lag_bytes=_block_lag,
-        scratch_bytes=_block_scratch,
-        effort=_block_effort,
     ),
     *(
         generated(

@@ -11,8 +11,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, block_rows, input_rows, weights_transformed
-from mcu_nas.compiler.armv7em_kernels import LANES, block_outputs, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_byte_kernels import (
+    block_outputs,
+    block_pixels,
+    block_rows,
+    input_rows,
+    weights_transformed,
+)
+from mcu_nas.compiler.armv7em_kernels import LANES, product_shape, winograd_tiles
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
 from mcu_nas.operators import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mcu_nas.compiler.armv7em_byte_kernels import block_pixels, block_rows, group_tiles
-from mcu_nas.compiler.armv7em_kernels import block_outputs
+from mcu_nas.compiler.armv7em_byte_kernels import block_outputs, block_pixels, block_rows, group_tiles
 from mcu_nas.compiler.calls import words
 from mcu_nas.compiler.calls.fields import output_fields
 from mcu_nas.compiler.calls.weighted import bias_of, factors
