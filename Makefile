@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml scripts/setup.sh
 setup: $(READY) ## Make .venv from requirements.lock; install missing Debian packages where allowed
 
 demo: $(READY) ## Search a network for the STM32F746, export it, run it on an emulated M7 (8 minutes)
-	@$(BIN)/mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 40ms --effort quick \
+	@$(BIN)/mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 10ms --effort quick \
 		--run runs/demo $(if $(wildcard runs/demo/run.json),--resume)
 
 models/%: FORCE $(READY) ## Search a network of models/ anew, by the commands in its card (hours)

@@ -24,7 +24,7 @@ A board of your own is a TOML file in ./boards or in ~/.config/mcu_nas/boards.""
 def command(as_json: bool) -> None:
     """List the boards: core, clock, memory and what a model may use of it, emulator, flash tools."""
     boards = [load_board(name) for name in board_names()]
-    following = "mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 40ms"
+    following = "mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 10ms"
     if as_json:
         record = {"boards": [_record(board) for board in boards], "next": following}
         print(json.dumps(record, indent=2))

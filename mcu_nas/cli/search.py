@@ -53,7 +53,7 @@ class _Search(click.Command):
     cls=_Search,
     epilog="""\b
 Examples:
-  mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 40ms
+  mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 10ms
   mcu-nas search --board stm32f746g-disco --data fashion-mnist --effort standard --run runs/long
   mcu-nas search --run runs/long --resume
   mcu-nas search --from runs/long --board qemu-cortex-m4 --sram 64KiB --run runs/smaller

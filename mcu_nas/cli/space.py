@@ -37,7 +37,7 @@ from mcu_nas.units import format_bytes
 @click.command(
     epilog="""\b
 Examples:
-  mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 40ms
+  mcu-nas space --board stm32f746g-disco --data fashion-mnist --latency 10ms
   mcu-nas space --board stm32f746g-disco --data fashion-mnist --sram 64KiB --resolutions 20,28
   mcu-nas space --board stm32f746g-disco --data fashion-mnist --count"""
 )

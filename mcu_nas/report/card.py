@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mcu_nas.boards import Board, load_board
+from mcu_nas.compiler.emit_header import ARENA_ALIGN
 from mcu_nas.cost.constraints import constraints_for
 from mcu_nas.errors import JobError, RunFolderError, UsageError
 from mcu_nas.files import staging
@@ -45,11 +46,11 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
     board = load_board(request.board)
     accuracy, firmware = folder.section("accuracy"), folder.section("firmware")
     model = model_figures(folder.model, board)
-    built = firmware[board.name]["arena_bytes"]
-    if built != model["peak_bytes"]["planned"]:
+    built, planned = firmware[board.name]["arena_bytes"], model["peak_bytes"]["planned"]
+    if not planned <= built < planned + ARENA_ALIGN:
         raise RunFolderError(
             f"{folder.path}: its firmware has an arena of {built:,} B, this version plans"
-            f" {model['peak_bytes']['planned']:,} B: `mcu-nas search --resume` builds it anew"
+            f" {planned:,} B: `mcu-nas search --resume` builds it anew"
         )
     search = searched_in(folder).read()
     training = {section: (run if section in run else search).get(section) for section in _TRAINING}

@@ -80,4 +80,4 @@ def test_compile_command_keeps_the_input_with_the_option_only(tmp_path):
     plain = json.loads(mcu_nas(*command, "--out", str(tmp_path / "plain")).out)
     kept = json.loads(mcu_nas(*command, "--out", str(tmp_path / "kept"), "--keep-input").out)
     assert (plain["keeps_input"], kept["keeps_input"]) == (False, True)
-    assert kept["arena_bytes"] == compiled(True).arena_bytes > plain["arena_bytes"]
+    assert kept["arena_bytes"] > plain["arena_bytes"]

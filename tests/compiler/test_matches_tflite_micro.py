@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.compiler.emit import emit_sources
+from mcu_nas.compiler.portable_kernels import PORTABLE_KERNELS
 from mcu_nas.compiler.program import compile_graph
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import UnsupportedError
@@ -56,7 +56,7 @@ def test_random_graphs_equal_the_reference(graph):
     check(graph)
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", PORTABLE_KERNELS, ids=lambda kernel: kernel.name)
 def test_every_kernel_of_the_catalogue_is_built_and_equals_the_reference(kernel):
     build = {
         "pointwise_s8": lambda m, x: m.conv(x, 11, (1, 1)),

@@ -39,7 +39,7 @@ def check(graph: Graph, count: int = 4) -> None:
     expected = reference_outputs(graph, *inputs)
     assert_same_outputs(HostModel(program, sanitize=True).run(*inputs), expected, *inputs)
     assert_same_outputs(HostModel(program, poison=True).run(*inputs), expected, *inputs)
-    assert program.constants_bytes == constants_bytes(graph.network)
+    assert program.constants_bytes == sum(constants_bytes(program.graph.network, program.plan))
 
 
 def check_file(data: bytes) -> None:

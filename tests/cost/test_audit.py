@@ -94,8 +94,11 @@ def test_verdict_follows_the_board() -> None:
 
 def test_audit_sets_the_plan_for_speed_beside_that_for_memory_and_says_which_the_board_gets() -> None:
     network = SPACE.lower(SPACE.sample(np.random.default_rng(4)))
-    small, fast = audit(network, BOARD, PROFILE).plans
-    assert (small.optimize, fast.optimize) == (Optimize.MEMORY, Optimize.SPEED)
-    assert small.arena_bytes == small.bound_bytes < fast.arena_bytes == fast.bound_bytes
+    small, fast, on_board = audit(network, BOARD, PROFILE).plans
+    plans = tuple(figures.plan for figures in (small, fast, on_board))
+    assert tuple(p.optimize for p in plans) == tuple(Optimize)
+    assert all(p.arena_bytes == p.bound_bytes for p in plans)
+    assert small.plan.arena_bytes < fast.plan.arena_bytes == on_board.plan.arena_bytes
     assert fast.instructions_estimated < small.instructions_estimated
-    assert (small.taken, fast.taken) == (False, True)
+    assert fast.instructions_estimated == on_board.instructions_estimated
+    assert (small.taken, fast.taken, on_board.taken) == (False, False, True)

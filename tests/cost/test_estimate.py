@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_nas.boards import load_board
-from mcu_nas.compiler.planner import plan
+from mcu_nas.compiler.planner import Optimize, plan
+from mcu_nas.compiler.target import targets
 from mcu_nas.cost.constraints import constraints_for
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.estimate import Cost, combine, cost, latency
@@ -47,7 +48,9 @@ def network_of(shapes: list[BlockShape]) -> Network:
 @given(chains)
 def test_cost_of_a_chain_is_the_combined_cost_of_its_blocks(chain: list[tuple[int, int]]) -> None:
     shapes = blocks(chain)
-    assert cost(network_of(shapes), PROFILE) == combine(cost(network_of([s]), PROFILE) for s in shapes)
+    for target, room_bytes in product(targets(PROFILE.core), (0, 30_000)):
+        asked = (PROFILE, Optimize.BOARD, target, room_bytes)
+        assert cost(network_of(shapes), *asked) == combine(cost(network_of([s]), *asked) for s in shapes)
 
 
 @settings(max_examples=25)

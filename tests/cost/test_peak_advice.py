@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from mcu_nas.compiler.planner import Optimize, plan
+from mcu_nas.compiler.planner import Plan, plan, plan_like
 from mcu_nas.cost import peak_advice as module
 from mcu_nas.cost.peak_advice import REPLANS, peak_advice, peak_op
 from mcu_nas.cost.peak_rules import planned
@@ -43,11 +43,11 @@ def test_plans_are_limited_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     the_plan = plan(network)
     planned_networks: list[Network] = []
 
-    def counted(changed: Network, optimize: Optimize) -> object:
+    def counted(changed: Network, asked: Plan) -> Plan:
         planned_networks.append(changed)
-        return plan(changed, optimize)
+        return plan_like(changed, asked)
 
-    monkeypatch.setattr(module, "plan", counted)
+    monkeypatch.setattr(module, "plan_like", counted)
     advice = peak_advice(network, the_plan)
     assert len(planned_networks) == advice.tried <= REPLANS
     assert all(changed != network for changed in planned_networks)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.compiler.export import model_hash
+from mcu_nas.compiler.export import load_program, model_hash
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.cost.macs import network_macs, network_weight_bytes
 from mcu_nas.devices.build import build_firmware
@@ -78,6 +78,6 @@ def check_c(folder: Path, scratch: Path) -> None:
     image = build_firmware(scratch / "c", program.name, board, scratch / "firmware")
     assert image.arena_bytes == card["firmware"][board.name]["arena_bytes"]
     shape = card["model"]["input"]["shape"]
-    outputs = HostModel(program).run(np.zeros((2, *shape[1:]), np.int8))
+    outputs = HostModel(load_program(folder / "model.tflite")).run(np.zeros((2, *shape[1:]), np.int8))
     assert outputs.shape == (2, *card["model"]["output"]["shape"][1:])
     assert np.array_equal(outputs[0], outputs[1])

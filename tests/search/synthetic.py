@@ -30,7 +30,7 @@ def space() -> Space:
     return mbconv_space(28, 1, 10, resolutions=(16,), widths=(0.8,))
 
 
-def constraints(latency_ms: float = 25.0) -> Constraints:
+def constraints(latency_ms: float = 6.0) -> Constraints:
     return constraints_for(load_board("stm32f746g-disco"), latency_ms=latency_ms)
 
 
