@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mcu_nas.boards import Board, load_board
 from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
-from mcu_nas.compiler.target import targets
+from mcu_nas.compiler.target import Target, targets
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.emulator import emulate
 from mcu_nas.devices.measurement import input_bytes
@@ -30,7 +31,11 @@ from tests.reference import assert_same_outputs, reference_outputs, sample_input
 CANDIDATES = range(100_001, 100_201, 2)  # odd numbers have several operators
 MODELS = 10
 MOST_OUTPUT_BYTES = 1024  # HARNESS_OUTPUT_BYTES of firmware/harness/inference.h
-IN_TILES = {"winograd_2x2", "winograd_4x4"}  # whole groups of channels, which random models do not have
+# Kernels that want groups of channels or of pixels, which random models do not have.
+IN_GROUPS = (
+    {"winograd_2x2", "winograd_4x4"},
+    {"winograd_2x2_bytes", "winograd_4x4_bytes", "conv_rows", "pointwise_blocks"},
+)
 TARGETS = targets("cortex-m7")
 EVERY_KERNEL = {kernel.name for kernel in KERNELS}
 
@@ -92,13 +97,19 @@ def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated
         expected = reference_outputs(graph, *inputs).reshape(len(got), -1)
         assert_same_outputs(got, expected, *inputs)
         ran |= kernels_that_run(program)
-    assert ran == EVERY_KERNEL - IN_TILES
+    assert ran == EVERY_KERNEL - set.union(*IN_GROUPS)
 
 
-def test_convolutions_in_tiles_equal_the_reference_on_the_emulated_core(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "kernels"), list(zip(TARGETS, IN_GROUPS, strict=False)))
+def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
+    target: Target, kernels: set[str], tmp_path: Path
+) -> None:
     builder = NetworkBuilder()
-    x = builder.input("pixels", (1, 13, 11, 4))
-    x = builder.conv("large", x, 8, 3, 1, Activation.RELU6)
+    x = builder.input("pixels", (1, 13, 12, 3))
+    x = builder.conv("first", x, 8, 3, 1, Activation.RELU6)
+    x = builder.conv(
+        "large", builder.conv("pointwise", x, 8, 1, 1, Activation.RELU6), 8, 3, 1, Activation.RELU6
+    )
     x = builder.conv("smaller", x, 8, 3, 2, Activation.NONE)
     x = builder.conv("padded", x, 7, 3, 1, Activation.NONE)
     x = builder.conv("few", x, 8, 3, 2, Activation.RELU)
@@ -106,8 +117,8 @@ def test_convolutions_in_tiles_equal_the_reference_on_the_emulated_core(tmp_path
     x = builder.conv("smallest", builder.conv("wide", x, 8, 1, 2, Activation.NONE), 9, 3, 1, Activation.RELU)
     graph = random_graph(builder.build(x), np.random.default_rng(3))
     read = parse_tflite(serialize_tflite(graph), "tiles.tflite")
-    program = compile_graph(read, "tiles", "0" * 16, optimize=Optimize.SPEED, target=TARGETS[0])
-    assert kernels_that_run(program) >= IN_TILES
+    program = compile_graph(read, "tiles", "0" * 16, optimize=Optimize.SPEED, target=target)
+    assert kernels_that_run(program) >= kernels
     inputs = [array[:4] for array in sample_inputs(graph, 2, 0)]
     got = outputs_of_board(load_board("qemu-cortex-m7"), program, inputs, tmp_path)
     assert_same_outputs(got, reference_outputs(graph, *inputs).reshape(len(got), -1), *inputs)
