@@ -104,7 +104,7 @@ PORTABLE_KERNELS = (
     ),
     Kernel("fully_connected_s8", FullyConnected, constants_bytes=_FOLDED),
     Kernel("transpose_conv_s8", TransposeConv, constants_bytes=_FOLDED),
-    Kernel("add_s8", Add, is_dense, in_place=(0, 1)),
+    Kernel("add_s8", Add, is_dense, op_weight_bytes, in_place=(0, 1)),
     Kernel("add_broadcast_s8", Add, constants_bytes=op_weight_bytes, in_place=(0, 1)),
     Kernel("sub_s8", Sub, constants_bytes=op_weight_bytes, in_place=(0, 1)),
     Kernel("mul_s8", Mul, constants_bytes=op_weight_bytes, in_place=(0, 1)),
