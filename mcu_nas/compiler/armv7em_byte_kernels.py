@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 
 from mcu_nas.compiler.armv7em_kernels import (
-    LANES,
     TO_A_WORD,
     TRIPLE_WORDS,
     WINOGRAD_WORDS,
@@ -18,6 +17,7 @@ from mcu_nas.compiler.armv7em_kernels import (
     in_tiles,
     lane_constants,
     lane_effort,
+    pair_effort,
     pointwise_in_lanes,
     product_shape,
     tile_effort,
@@ -115,7 +115,7 @@ def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
     _, inputs, _ = product_shape(network, op)
     count, values = input_rows(network, op, rows)
     of_row, of_window = (4.5, 0.25) if op.stride[1] == 1 else (0.7, 3.8)
-    pair = of_window * inputs + 15 + -(-outputs // LANES) * (2.75 * inputs + 41)
+    pair = of_window * inputs + 15 + pair_effort(inputs, outputs)
     block = count * (of_row * values + 40) + 1.9 * inputs * outputs
     return -(-height // rows) * (block + rows * width / 2 * pair)
 

@@ -18,7 +18,7 @@ from mcu_nas.compiler.armv7em_byte_kernels import (
     input_rows,
     weights_transformed,
 )
-from mcu_nas.compiler.armv7em_kernels import LANES, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_kernels import lane_triples, product_shape, winograd_tiles
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
 from mcu_nas.operators import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op
@@ -32,10 +32,16 @@ def generated_features(network: Network, op: Op, kernel: Kernel) -> tuple[float,
     return _FEATURES[kernel.name](network, op)
 
 
+def _blocks(outputs: int) -> float:
+    """Triples of output channels; one channel alone has half of a triple's products and weights."""
+    triples, alone = lane_triples(outputs)
+    return triples + alone / 2
+
+
 def _lanes(network: Network, op: Conv2D) -> _Features:
     """Pairs of pixels: gathered, then triples of channels."""
     pixels, inputs, outputs = product_shape(network, op)
-    pairs, triples = -(-pixels // 2), -(-outputs // LANES)
+    pairs, triples = -(-pixels // 2), _blocks(outputs)
     return (1.0, pairs * inputs, pairs * triples, pairs, pairs * triples * inputs)
 
 
@@ -44,7 +50,7 @@ def _blocks_of(size: Callable[[Network, Conv2D], int]) -> Callable[[Network, Con
 
     def features(network: Network, op: Conv2D) -> _Features:
         pixels, inputs, outputs = product_shape(network, op)
-        block, triples = size(network, op), -(-outputs // LANES)
+        block, triples = size(network, op), _blocks(outputs)
         blocks = -(-pixels // block)
         pairs = blocks * -(-block // 2)
         rearranged = pairs * inputs + 2 * blocks * triples * inputs
@@ -95,7 +101,7 @@ def _rows(network: Network, op: Conv2D) -> _Features:
     blocks = -(-network.shape(op.outputs[0])[1] // rows)
     _, inputs, outputs = product_shape(network, op)
     count, values = input_rows(network, op, rows)
-    pairs, triples = blocks * rows * width // 2, -(-outputs // LANES)
+    pairs, triples = blocks * rows * width // 2, _blocks(outputs)
     packed = blocks * count * values if op.stride[1] == 1 else pairs * inputs
     rearranged = packed + 2 * blocks * triples * inputs
     return (1.0, rearranged, pairs * triples, pairs + blocks * count, pairs * triples * inputs)

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
@@ -34,7 +32,7 @@ from mcu_nas.compiler.generators.lanes_by_pairs import (
     triples_of_pair,
 )
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
-from mcu_nas.compiler.generators.three_lanes import LANES, triples
+from mcu_nas.compiler.generators.three_lanes import LANES
 from mcu_nas.compiler.generators.window_gather import (
     STACK_BYTES,
     origin_word,
@@ -67,7 +65,7 @@ def conv_lanes(
     return GeneratedKernel(
         symbol=symbol,
         assembly=assembly_file(_comment(layer), lines),
-        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.out_channels)]),
+        constants=plan.all_constants,
         scratch_bytes=plan.scratch_bytes + zero_point_bytes(layer),
         stack_bytes=_SAVED_BYTES + plan.frame_bytes + STACK_BYTES,
     )

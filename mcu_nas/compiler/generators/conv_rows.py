@@ -28,8 +28,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from mcu_nas.compiler.generators.conv_lanes import as_pointwise, check_shape
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
@@ -41,7 +39,6 @@ from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.padded_rows import PaddedRows
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
-from mcu_nas.compiler.generators.three_lanes import triples
 from mcu_nas.compiler.generators.winograd_transforms import number
 
 LONGEST_WINDOW = 160  # values: the gathering of a window is unrolled
@@ -79,7 +76,7 @@ def conv_rows(layer: ConvLayer, symbol: str, rows: int, *, descending: bool = Fa
             function(symbol, _all_blocks(layer, plan, padded, windows, local), is_global=True),
             function(local, by_channels(plan), is_global=False),
         ),
-        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.out_channels)]),
+        constants=plan.all_constants,
         scratch_bytes=padded.end,
         stack_bytes=2 * _SAVED_BYTES + _FRAME_BYTES + plan.frame_bytes,
     )
