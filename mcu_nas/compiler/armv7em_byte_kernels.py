@@ -114,7 +114,7 @@ def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
     _, height, width, outputs = network.shape(op.outputs[0])
     _, inputs, _ = product_shape(network, op)
     count, values = input_rows(network, op, rows)
-    of_row, of_window = (4.5, 0.25) if op.stride[1] == 1 else (0.7, 3.8)
+    of_row, of_window = (4.0, 0.25) if op.stride[1] == 1 else (0.7, 3.3)
     pair = of_window * inputs + 15 + pair_effort(inputs, outputs)
     block = count * (of_row * values + 40) + 1.9 * inputs * outputs
     return -(-height // rows) * (block + rows * width / 2 * pair)

@@ -182,7 +182,7 @@ def pair_effort(inputs: int, outputs: int) -> float:
 def lane_effort(network: Network, op: Conv2D) -> float:
     """Gathering two windows, and their outputs."""
     pixels, inputs, outputs = product_shape(network, op)
-    return -(-pixels // 2) * (3.75 * inputs + pair_effort(inputs, outputs))
+    return -(-pixels // 2) * (3.25 * inputs + pair_effort(inputs, outputs))
 
 
 def tile_effort(network: Network, op: Conv2D, size: int) -> float:

@@ -5,7 +5,7 @@ of rows × columns × inputs values; then all triples of output channels are com
 products an SMLAL. Constants, exactness and the order of triples are those of lane_plan.py and
 lanes_by_pairs.py with packed weights, 8 bytes for 3.
 
-Floor: 0.458 instructions a multiplication. Gathering adds 15 / 8 / outputs, or 0.12 for 16 outputs; splitting
+Floor: 0.458 instructions a multiplication. Gathering adds 13 / 8 / outputs, or 0.10 for 16 outputs; splitting
 lanes, bias, requantization and stores 41 / 6 / (rows × columns × inputs).
 
 Descending, outputs run in the order of the image reversed: the second of a pair lies before the first, and
