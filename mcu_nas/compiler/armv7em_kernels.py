@@ -185,6 +185,12 @@ def lane_effort(network: Network, op: Conv2D) -> float:
     return -(-pixels // 2) * (3.25 * inputs + pair_effort(inputs, outputs))
 
 
+def window_effort(network: Network, op: Conv2D) -> float:
+    """Besides, finding each window's place."""
+    pixels, _, _ = product_shape(network, op)
+    return lane_effort(network, op) + 30 * pixels
+
+
 def tile_effort(network: Network, op: Conv2D, size: int) -> float:
     """Per multiplication of the convolution: products, the input's transform, the output's."""
     _, _, outputs = product_shape(network, op)
@@ -242,9 +248,12 @@ ARMV7E_M_KERNELS = (
             lag_bytes=_lane_lag,
             scratch_bytes=_pair_scratch,
             weights=WeightStorage.WIDE,
-            effort=lane_effort,
+            effort=effort,
         )
-        for name, condition in (("pointwise_lanes", pointwise_in_lanes), ("conv_lanes", window_in_lanes))
+        for name, condition, effort in (
+            ("pointwise_lanes", pointwise_in_lanes, lane_effort),
+            ("conv_lanes", window_in_lanes, window_effort),
+        )
     ),
     *(
         generated(

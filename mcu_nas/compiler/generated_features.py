@@ -16,6 +16,7 @@ from mcu_nas.compiler.armv7em_byte_kernels import (
     block_pixels,
     block_rows,
     input_rows,
+    row_words,
     weights_transformed,
 )
 from mcu_nas.compiler.armv7em_kernels import lane_triples, product_shape, winograd_tiles
@@ -94,15 +95,15 @@ def _groups_of(size: int) -> Callable[[Network, Conv2D], _Features]:
 
 
 def _rows(network: Network, op: Conv2D) -> _Features:
-    """Input rows are copied for each block of rows of outputs: counted with the gathering; where the stride
-    is not 1, windows are packed as by blocks."""
+    """Input rows are packed for each block of rows of outputs: counted with the gathering; where they are
+    kept as bytes, windows are packed as by blocks."""
     width = network.shape(op.outputs[0])[2]
     rows = block_rows(network, op)
     blocks = -(-network.shape(op.outputs[0])[1] // rows)
     _, inputs, outputs = product_shape(network, op)
-    count, values = input_rows(network, op, rows)
+    count, _ = input_rows(network, op, rows)
     pairs, triples = blocks * rows * width // 2, _blocks(outputs)
-    packed = blocks * count * values if op.stride[1] == 1 else pairs * inputs
+    packed = blocks * count * row_words(network, op) or pairs * inputs
     rearranged = packed + 2 * blocks * triples * inputs
     return (1.0, rearranged, pairs * triples, pairs + blocks * count, pairs * triples * inputs)
 
