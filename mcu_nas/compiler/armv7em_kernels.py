@@ -210,7 +210,7 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
     return op_macs(network, op) * per_mac
 
 
-def _lane_lag(network: Network, op: Conv2D) -> int:
+def lane_lag(network: Network, op: Conv2D) -> int:
     return pair_lag(*window_axes(network, op), *in_and_out(network, op))
 
 
@@ -245,7 +245,7 @@ ARMV7E_M_KERNELS = (
             Conv2D,
             condition=condition,
             constants_bytes=partial(lane_constants, weights=WeightStorage.WIDE),
-            lag_bytes=_lane_lag,
+            lag_bytes=lane_lag,
             scratch_bytes=_pair_scratch,
             weights=WeightStorage.WIDE,
             effort=effort,

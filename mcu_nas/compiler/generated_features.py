@@ -20,6 +20,7 @@ from mcu_nas.compiler.armv7em_byte_kernels import (
     weights_transformed,
 )
 from mcu_nas.compiler.armv7em_kernels import lane_triples, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_pairs import wide_inputs
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
 from mcu_nas.operators import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op
@@ -44,6 +45,13 @@ def _lanes(network: Network, op: Conv2D) -> _Features:
     pixels, inputs, outputs = product_shape(network, op)
     pairs, triples = -(-pixels // 2), _blocks(outputs)
     return (1.0, pairs * inputs, pairs * triples, pairs, pairs * triples * inputs)
+
+
+def _pairs(network: Network, op: Conv2D) -> _Features:
+    """Pairs of pixels: widened, then channel by channel."""
+    pixels, inputs, outputs = product_shape(network, op)
+    pairs, wide = pixels / 2, wide_inputs(inputs)
+    return (1.0, pairs * wide, pairs * outputs, pairs, pairs * outputs * wide)
 
 
 def _blocks_of(size: Callable[[Network, Conv2D], int]) -> Callable[[Network, Conv2D], _Features]:
@@ -130,6 +138,7 @@ _FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
     "winograd_2x2": _tiles_of(2),
     "pointwise_lanes": _lanes,
     "conv_lanes": _lanes,
+    "pointwise_pairs": _pairs,
     "winograd_4x4_bytes": _groups_of(4),
     "winograd_2x2_bytes": _groups_of(2),
     "conv_blocks": _blocks_of(block_outputs),

@@ -25,6 +25,7 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.pointwise_blocks import pointwise_blocks
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.pointwise_pairs import pointwise_pairs
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
@@ -113,6 +114,10 @@ def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
 
 def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     return pointwise_lanes(_pointwise_layer(graph, op, descending), symbol)
+
+
+def _pointwise_pairs(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return pointwise_pairs(_pointwise_layer(graph, op, descending), symbol)
 
 
 def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
@@ -212,6 +217,7 @@ _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4_bytes": _winograd_4x4_bytes,
     "winograd_2x2_bytes": _winograd_2x2_bytes,
     "pointwise_lanes": _pointwise_lanes,
+    "pointwise_pairs": _pointwise_pairs,
     "pointwise_blocks": _pointwise_blocks,
     "conv_lanes": _conv_lanes,
     "conv_blocks": _conv_blocks,
