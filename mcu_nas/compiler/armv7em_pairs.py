@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mcu_nas.compiler.armv7em_kernels import generated, lane_lag, pointwise_in_lanes, product_shape
+from functools import partial
+
+from mcu_nas.compiler.armv7em_kernels import (
+    TO_A_WORD,
+    generated,
+    lane_lag,
+    pointwise_in_lanes,
+    product_shape,
+)
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import Network
 from mcu_nas.operators import Conv2D
@@ -22,17 +30,22 @@ def _in_registers(network: Network, op: Conv2D) -> bool:
     return pointwise_in_lanes(network, op) and pixels % 2 == 0 and _LEAST_INPUTS <= inputs <= _MOST_INPUTS
 
 
-def _pair_constants(network: Network, op: Conv2D) -> int:
-    """Weights in 16 bits, four or eight."""
+def _constants(network: Network, op: Conv2D, weight_bytes: int) -> int:
+    """Four or eight weights an output channel."""
     _, inputs, outputs = product_shape(network, op)
-    return outputs * (2 * wide_inputs(inputs) + 4 * _CHANNEL_WORDS)
+    return outputs * (weight_bytes * wide_inputs(inputs) + 4 * _CHANNEL_WORDS)
 
 
-def _pair_effort(network: Network, op: Conv2D) -> float:
-    """Widening two pixels; 12 instructions an output channel of four inputs, 17 of more."""
+def _unpacked(network: Network, op: Conv2D) -> int:
+    """The constants with weights in 16 bits."""
+    return _constants(network, op, 2) + TO_A_WORD
+
+
+def _effort(network: Network, op: Conv2D, unpacking: int) -> float:
+    """Widening two pixels; 12 instructions an output channel of four inputs, 17 of more; unpacking once."""
     pixels, inputs, outputs = product_shape(network, op)
     wide = wide_inputs(inputs)
-    return pixels / 2 * (6 + 1.5 * wide + outputs * (7 + 1.25 * wide))
+    return unpacking * outputs + pixels / 2 * (6 + 1.5 * wide + outputs * (7 + 1.25 * wide))
 
 
 ARMV7E_M_PAIR_KERNELS = (
@@ -40,9 +53,18 @@ ARMV7E_M_PAIR_KERNELS = (
         "pointwise_pairs",
         Conv2D,
         condition=_in_registers,
-        constants_bytes=_pair_constants,
+        constants_bytes=partial(_constants, weight_bytes=2),
         lag_bytes=lane_lag,
         weights=WeightStorage.WIDE,
-        effort=_pair_effort,
+        effort=partial(_effort, unpacking=0),
+    ),
+    generated(
+        "pointwise_pairs_bytes",
+        Conv2D,
+        condition=_in_registers,
+        constants_bytes=partial(_constants, weight_bytes=1),
+        lag_bytes=lane_lag,
+        scratch_bytes=_unpacked,
+        effort=partial(_effort, unpacking=50),
     ),
 )

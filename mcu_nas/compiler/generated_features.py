@@ -139,6 +139,7 @@ _FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
     "pointwise_lanes": _lanes,
     "conv_lanes": _lanes,
     "pointwise_pairs": _pairs,
+    "pointwise_pairs_bytes": _pairs,
     "winograd_4x4_bytes": _groups_of(4),
     "winograd_2x2_bytes": _groups_of(2),
     "conv_blocks": _blocks_of(block_outputs),

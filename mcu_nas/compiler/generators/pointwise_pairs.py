@@ -15,9 +15,12 @@ Weights and bias are scaled by 2^s, s <= 8, so that int16 holds them: 128 2^8 = 
 2^31. Where ties show (TFLM rounds them away from zero) s = 1, and three instructions more an output channel
 take [y < 0] off C before the high multiply, and read C again.
 
+Weights of one byte (BYTES) are unpacked into scratch when the kernel begins, as it then reads them: SXTB16
+twice for four, and SADD16 of each word with itself s times. 12 to 40 instructions an output channel, once.
+
 The pixels of an even number; descending, pairs run from the image's end, in each the lower pixel first. A
 pair is read before its outputs are written: the output may overlap its input at overlaps.py's ``pair_lag``.
-in, out: int8 NHWC, any alignment. constants: 4-byte aligned. No scratch.
+in, out: int8 NHWC, any alignment. constants, scratch: 4-byte aligned. PACKED needs no scratch.
 
 Registers  r0 the lower pixel's outputs   r1 constants   r2-r5 the lower pixel   r6-r9 the higher
            r10, r11 sums   r12, lr weights, then m and C; between pairs r12 the next pair
@@ -35,7 +38,7 @@ from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.requantization import (
     Requantization,
     Rescaling,
@@ -44,6 +47,7 @@ from mcu_nas.compiler.generators.requantization import (
     rescaling,
     uniform_rescaling,
 )
+from mcu_nas.compiler.generators.winograd_transforms import number
 
 LEAST_INPUTS, MOST_INPUTS = 4, 8
 _MOST_SCALE_BITS = 8
@@ -54,7 +58,7 @@ _FRAME_BYTES, _SAVED_BYTES = 16, 36  # r4-r11, lr
 
 
 def pointwise_pairs(layer: PointwiseLayer, symbol: str) -> GeneratedKernel:
-    """The kernel of one layer; its formats are taken as NHWC, its weights as wide.
+    """The kernel of one layer; its formats are taken as NHWC.
 
     Raises:
         Refusal: an odd number of pixels, inputs beyond four to eight, outputs too far apart for a store, or
@@ -74,8 +78,8 @@ def pointwise_pairs(layer: PointwiseLayer, symbol: str) -> GeneratedKernel:
     return GeneratedKernel(
         symbol=symbol,
         assembly=assembly_file(comment, function(symbol, plan.lines(), is_global=True)),
-        constants=np.concatenate([plan.constants(channel) for channel in range(layer.outputs)]),
-        scratch_bytes=0,
+        constants=np.concatenate([plan.stored(channel) for channel in range(layer.outputs)]),
+        scratch_bytes=4 * len(plan.constants(0)) * layer.outputs if plan.unpacks else 0,
         stack_bytes=_SAVED_BYTES + _FRAME_BYTES,
     )
 
@@ -105,26 +109,50 @@ class _Plan:
         """The inputs that the words of a pixel begin with, four each."""
         return [0] if self.layer.inputs == LEAST_INPUTS else [0, self.layer.inputs - 4]
 
+    @property
+    def unpacks(self) -> bool:
+        """Whether constants hold weights as bytes."""
+        return self.layer.weight_format is WeightFormat.BYTES
+
+    def stored(self, channel: int) -> np.ndarray:
+        """A channel's constants."""
+        read = self.constants(channel)
+        if not self.unpacks:
+            return read
+        fours = np.concatenate(self._fours(channel)).astype(np.int8).view("<u4")
+        return np.concatenate([read[:1], fours, read[1 + 2 * len(fours) :]])
+
     def constants(self, channel: int) -> np.ndarray:
-        """bias, weight words, m, C, and E where channels differ."""
-        scale = 1 << int(self.form.scale_bits[channel])
+        """As the products read them: bias, weight words, m, C, and E where channels differ."""
+        scale = 1 << self._scale_bits
         words = [int(self.layer.folded_bias[channel]) * scale]
-        weights = self.layer.weights[channel].astype(np.int64) * scale
-        for number, first in enumerate(self._words):
-            four = weights[first : first + 4].copy()
-            if number:
-                four[: LEAST_INPUTS - first] = 0  # read with the first four
-            words += [int(low) % (1 << 16) + (int(high) << 16) for low, high in (four[0::2], four[1::2])]
+        for four in self._fours(channel):
+            pairs = (scale * four[0::2], scale * four[1::2])
+            words += [int(low) % (1 << 16) + (int(high) << 16) for low, high in pairs]
         words += [int(self.form.multipliers[channel]), int(self.form.constants[channel])]
         if self.form.final_shift is None:
             words.append(int(self.form.final_shifts[channel]))
         return np.array([word % (1 << 32) for word in words], np.uint32)
+
+    @property
+    def _scale_bits(self) -> int:
+        return int(self.form.scale_bits[0])  # of all channels
+
+    def _fours(self, channel: int) -> list[np.ndarray]:
+        """A channel's weights as pixels are read, int64 (4,) each."""
+        weights = self.layer.weights[channel].astype(np.int64)
+        fours = [weights[first : first + 4].copy() for first in self._words]
+        if len(fours) > 1:
+            fours[1][: LEAST_INPUTS - self._words[1]] = 0  # read with the first four
+        return fours
 
     def lines(self) -> Iterator[str]:
         """The function's instructions."""
         layer = self.layer
         first = layer.pixels - 2 if layer.descending else 0
         yield from ("push {r4-r11, lr}", f"sub sp, #{_FRAME_BYTES}")
+        if self.unpacks:
+            yield from self._unpacked()
         yield from add_constant("r12", "r0", first * layer.inputs)
         yield from add_constant("lr", "r12", layer.step * layer.pixels * layer.inputs)
         yield from (f"str lr, [sp, #{_END}]", f"str r2, [sp, #{_CONSTANTS}]")
@@ -136,13 +164,26 @@ class _Plan:
         yield from (f"ldrd r12, lr, [sp, #{_NEXT}]", "cmp r12, lr", "bne.w 1b")
         yield from (f"add sp, #{_FRAME_BYTES}", "pop {r4-r11, pc}")
 
+    def _unpacked(self) -> Iterator[str]:
+        """All channels' constants from r2 to r3, and r2 then where they are."""
+        yield from ("mov r12, r3", *number("r11", self.layer.outputs), "3:  @ a channel's weights")
+        yield from ("ldr r4, [r2], #4", "str r4, [r12], #4")
+        for _ in self._words:
+            yield from ("ldr r5, [r2], #4", "sxtb16 r4, r5", "sxtb16 r5, r5, ror #8")
+            for _ in range(self._scale_bits):
+                yield from ("sadd16 r4, r4, r4", "sadd16 r5, r5, r5")
+            yield "stm r12!, {r4, r5}"
+        factors = "{r4-r6}" if self.form.final_shift is None else "{r4, r5}"
+        yield from (f"ldm r2!, {factors}", f"stm r12!, {factors}")
+        yield from ("subs r11, r11, #1", "bne.w 3b", "mov r2, r3")
+
     def _widened(self) -> Iterator[str]:
         """The pair at r12 in int16, and r12 moved on to the next into the frame."""
         inputs, moved = self.layer.inputs, self.layer.step * 2 * self.layer.inputs
         for pixel, registers in enumerate((_LOWER, _HIGHER)):
-            for number, first in enumerate(self._words):
+            for place, first in enumerate(self._words):
                 at = pixel * inputs + first
-                even, odd = registers[2 * number : 2 * number + 2]
+                even, odd = registers[2 * place : 2 * place + 2]
                 yield f"ldr {odd}, [r12, #{at - moved}]" if at else f"ldr {odd}, [r12], #{moved}"
                 yield from (f"sxtb16 {even}, {odd}", f"sxtb16 {odd}, {odd}, ror #8")
         yield f"str r12, [sp, #{_NEXT}]"
@@ -162,9 +203,9 @@ class _Plan:
 
     def _channel(self) -> Iterator[str]:
         """Both outputs of the next channel, stored."""
-        for number in range(len(self._words)):
-            yield f"ldm r1!, {{{'r12, lr' if number else 'r10, r12, lr'}}}"
-            for place, weight in enumerate(("r12", "lr"), 2 * number):
+        for four in range(len(self._words)):
+            yield f"ldm r1!, {{{'r12, lr' if four else 'r10, r12, lr'}}}"
+            for place, weight in enumerate(("r12", "lr"), 2 * four):
                 begin = "r11" if place else "r10"  # the first of the higher pixel begins with the bias, too
                 yield f"smlad r11, {_HIGHER[place]}, {weight}, {begin}"
                 yield f"smlad r10, {_LOWER[place]}, {weight}, r10"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.generated import Refusal
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.pointwise_pairs import pointwise_pairs
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
@@ -22,10 +22,13 @@ def assert_equals_portable(
     layer: PointwiseLayer, image: np.ndarray | None = None, align: tuple[int, ...] = ()
 ) -> None:
     image = image_of(layer) if image is None else image
-    for descending in (False, True):
-        kernel = pointwise_pairs(replace(layer, descending=descending), "kernel")
-        out = np.zeros((layer.pixels, layer.outputs), np.int8)
-        done = ArmFunction(kernel.assembly, "kernel")(image, out, kernel.constants, 0, align=align)
+    for descending, weights in ((False, WeightFormat.PACKED), (True, WeightFormat.BYTES)):
+        kernel = pointwise_pairs(replace(layer, descending=descending, weight_format=weights), "kernel")
+        out, scratch = (
+            np.zeros((layer.pixels, layer.outputs), np.int8),
+            np.zeros(kernel.scratch_bytes, np.uint8),
+        )
+        done = ArmFunction(kernel.assembly, "kernel")(image, out, kernel.constants, scratch, align=align)
         np.testing.assert_array_equal(done.arrays[1], portable_pointwise(layer, image))
         assert done.stack_bytes <= kernel.stack_bytes
 
