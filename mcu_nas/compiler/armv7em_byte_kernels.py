@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 
 from mcu_nas.compiler.armv7em_kernels import (
-    LANES,
     TO_A_WORD,
     TRIPLE_WORDS,
     WINOGRAD_WORDS,
@@ -18,9 +17,11 @@ from mcu_nas.compiler.armv7em_kernels import (
     in_tiles,
     lane_constants,
     lane_effort,
+    pair_effort,
     pointwise_in_lanes,
     product_shape,
     tile_effort,
+    window_effort,
     window_in_lanes,
     winograd_tiles,
     zero_point_bytes,
@@ -36,6 +37,7 @@ _GROUP_BYTES = 16_384  # of a group's tiles and two outputs' transformed weights
 _LEAST_TILES = 4  # of a group, where there are as many
 _ROWS_BYTES = 12_288  # of windows and input rows
 _LONGEST_WINDOW = 160  # values of conv_rows: it is for few channels
+_MOST_SHARED_CHANNELS = 3  # of rows kept as words at a stride of 2
 _TRANSFORM_EFFORT = {4: 7.0, 2: 2.8}  # instructions for each weight
 
 
@@ -90,11 +92,21 @@ def input_rows(network: Network, op: Conv2D, rows: int) -> tuple[int, int]:
     return (rows - 1) * vertical.stride + vertical.taps, columns * network.shape(op.inputs[0])[3]
 
 
+def row_words(network: Network, op: Conv2D) -> int:
+    """Words that hold an input row of conv_rows; 0: it is kept as bytes."""
+    _, columns = window_axes(network, op)
+    channels = network.shape(op.inputs[0])[3]
+    if columns.stride == 1:
+        return (columns.outputs - 1 + columns.taps - 1) * channels
+    shares = (columns.taps, columns.stride) == (3, 2) and channels <= _MOST_SHARED_CHANNELS
+    return columns.outputs // 2 * columns.taps * channels if shares else 0
+
+
 def _rows_bytes(network: Network, op: Conv2D, rows: int) -> int:
     """Windows of so many rows of outputs, and their input rows: words where the stride is 1."""
     _, inputs, _ = product_shape(network, op)
     count, values = input_rows(network, op, rows)
-    row_bytes = 4 * values if op.stride[1] == 1 else -(-values // 4) * 4
+    row_bytes = 4 * row_words(network, op) or -(-values // 4) * 4
     return 2 * rows * network.shape(op.outputs[0])[2] * inputs + count * row_bytes + values + 3
 
 
@@ -114,9 +126,11 @@ def _effort_by_rows(network: Network, op: Conv2D, rows: int) -> float:
     _, height, width, outputs = network.shape(op.outputs[0])
     _, inputs, _ = product_shape(network, op)
     count, values = input_rows(network, op, rows)
-    of_row, of_window = (4.5, 0.25) if op.stride[1] == 1 else (0.7, 3.8)
-    pair = of_window * inputs + 15 + -(-outputs // LANES) * (2.75 * inputs + 41)
-    block = count * (of_row * values + 40) + 1.9 * inputs * outputs
+    words = row_words(network, op)
+    of_row = 0.7 * values + 3.25 * words if op.stride[1] == 1 or not words else 3.1 * words + 30
+    of_window = 0.25 if words else 3.3
+    pair = of_window * inputs + 15 + pair_effort(inputs, outputs)
+    block = count * (of_row + 40) + 1.9 * inputs * outputs
     return -(-height // rows) * (block + rows * width / 2 * pair)
 
 
@@ -142,10 +156,10 @@ def _windows_scratch(network: Network, op: Conv2D) -> int:
 
 
 def _windows_effort(network: Network, op: Conv2D) -> float:
-    """Besides, unpacking for each block, and finding each window's place."""
+    """Beside those of packed weights, unpacking for each block."""
     pixels, inputs, outputs = product_shape(network, op)
     blocks = -(-pixels // block_outputs(network, op))
-    return lane_effort(network, op) + blocks * 1.9 * inputs * outputs + 30 * pixels
+    return window_effort(network, op) + blocks * 1.9 * inputs * outputs
 
 
 def _windows_lag(network: Network, op: Conv2D) -> int:

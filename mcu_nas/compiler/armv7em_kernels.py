@@ -133,16 +133,25 @@ def _vector_scratch(network: Network, op: FullyConnected) -> int:
 
 
 TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
+_ALONE_WORDS = 4  # of a channel alone beside its weights, at most: bias, multiplier, C, E
 WINOGRAD_WORDS = 24  # of a channel beside its weights, at most
 _DEPTHWISE_WORDS = 6  # of a channel beside its weights, at most: start value, multiplier, C, E, clamps
 _VECTOR_WORDS = 4  # of an output beside its weights, at most: start value, multiplier, C, E
 
 
+def lane_triples(outputs: int) -> tuple[int, int]:
+    """Triples of output channels, the last of 3n + 2 overlapping; and 1 where one channel remains, else 0."""
+    rest = outputs % LANES
+    return outputs // LANES + (rest == 2), int(rest == 1)
+
+
 def lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
-    """8 bytes for three weights, or 1 byte for each of four inputs."""
+    """8 bytes for three weights, or 1 byte for each of four inputs; a channel alone 4 bytes or 1 a weight."""
     _, inputs, outputs = product_shape(network, op)
-    words = 2 * inputs if weights is WeightStorage.WIDE else LANES * -(-inputs // 4)
-    return -(-outputs // LANES) * 4 * (words + TRIPLE_WORDS)
+    triples, alone = lane_triples(outputs)
+    words = inputs if weights is WeightStorage.WIDE else -(-inputs // 4)
+    of_triple = 2 * inputs if weights is WeightStorage.WIDE else LANES * words
+    return 4 * (triples * (of_triple + TRIPLE_WORDS) + alone * (words + _ALONE_WORDS))
 
 
 def _tile_constants(network: Network, op: Conv2D, size: int) -> int:
@@ -164,10 +173,22 @@ def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -
     return outputs * (weight_bytes * _padded_inputs(network, op) + 4 * _VECTOR_WORDS) + 8
 
 
+def pair_effort(inputs: int, outputs: int) -> float:
+    """All outputs of two pixels: of three channels 2.75 instructions an input and 41, of one alone less."""
+    triples, alone = lane_triples(outputs)
+    return triples * (2.75 * inputs + 41) + alone * (1.5 * inputs + 18)
+
+
 def lane_effort(network: Network, op: Conv2D) -> float:
-    """Gathering two windows; a block of three channels, 2.75 instructions an input and 41."""
+    """Gathering two windows, and their outputs."""
     pixels, inputs, outputs = product_shape(network, op)
-    return -(-pixels // 2) * (3.75 * inputs + -(-outputs // LANES) * (2.75 * inputs + 41))
+    return -(-pixels // 2) * (3.25 * inputs + pair_effort(inputs, outputs))
+
+
+def window_effort(network: Network, op: Conv2D) -> float:
+    """Besides, finding each window's place."""
+    pixels, _, _ = product_shape(network, op)
+    return lane_effort(network, op) + 30 * pixels
 
 
 def tile_effort(network: Network, op: Conv2D, size: int) -> float:
@@ -189,7 +210,7 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
     return op_macs(network, op) * per_mac
 
 
-def _lane_lag(network: Network, op: Conv2D) -> int:
+def lane_lag(network: Network, op: Conv2D) -> int:
     return pair_lag(*window_axes(network, op), *in_and_out(network, op))
 
 
@@ -224,12 +245,15 @@ ARMV7E_M_KERNELS = (
             Conv2D,
             condition=condition,
             constants_bytes=partial(lane_constants, weights=WeightStorage.WIDE),
-            lag_bytes=_lane_lag,
+            lag_bytes=lane_lag,
             scratch_bytes=_pair_scratch,
             weights=WeightStorage.WIDE,
-            effort=lane_effort,
+            effort=effort,
         )
-        for name, condition in (("pointwise_lanes", pointwise_in_lanes), ("conv_lanes", window_in_lanes))
+        for name, condition, effort in (
+            ("pointwise_lanes", pointwise_in_lanes, lane_effort),
+            ("conv_lanes", window_in_lanes, window_effort),
+        )
     ),
     *(
         generated(

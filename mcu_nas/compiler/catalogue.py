@@ -1,7 +1,7 @@
 """The kernel catalogue: which kernels serve an operator, on a target, the fastest first.
 
 In-place ability, overlap, constants and scratch belong to a kernel, so that they stand in the rows, below
-the planner and the cost models (portable_kernels.py, armv7em_kernels.py, armv7em_byte_kernels.py).
+the planner and the cost models (portable_kernels.py, armv7em_*.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from functools import cache
 
 from mcu_nas.compiler.armv7em_byte_kernels import ARMV7E_M_BYTE_KERNELS
 from mcu_nas.compiler.armv7em_kernels import ARMV7E_M_KERNELS
+from mcu_nas.compiler.armv7em_pairs import ARMV7E_M_PAIR_KERNELS
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.portable_kernels import PORTABLE_KERNELS
 from mcu_nas.compiler.target import PORTABLE, Target, WeightStorage
@@ -18,7 +19,7 @@ from mcu_nas.errors import UnsupportedError
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
-KERNELS = (*PORTABLE_KERNELS, *ARMV7E_M_KERNELS, *ARMV7E_M_BYTE_KERNELS)
+KERNELS = (*PORTABLE_KERNELS, *ARMV7E_M_KERNELS, *ARMV7E_M_PAIR_KERNELS, *ARMV7E_M_BYTE_KERNELS)
 
 
 def choose(network: Network, op: Op, target: Target = PORTABLE) -> Kernel:

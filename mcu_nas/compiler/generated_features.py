@@ -16,9 +16,11 @@ from mcu_nas.compiler.armv7em_byte_kernels import (
     block_pixels,
     block_rows,
     input_rows,
+    row_words,
     weights_transformed,
 )
-from mcu_nas.compiler.armv7em_kernels import LANES, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_kernels import lane_triples, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_pairs import wide_inputs
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.network import Network
 from mcu_nas.operators import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op
@@ -32,11 +34,24 @@ def generated_features(network: Network, op: Op, kernel: Kernel) -> tuple[float,
     return _FEATURES[kernel.name](network, op)
 
 
+def _blocks(outputs: int) -> float:
+    """Triples of output channels; one channel alone has half of a triple's products and weights."""
+    triples, alone = lane_triples(outputs)
+    return triples + alone / 2
+
+
 def _lanes(network: Network, op: Conv2D) -> _Features:
     """Pairs of pixels: gathered, then triples of channels."""
     pixels, inputs, outputs = product_shape(network, op)
-    pairs, triples = -(-pixels // 2), -(-outputs // LANES)
+    pairs, triples = -(-pixels // 2), _blocks(outputs)
     return (1.0, pairs * inputs, pairs * triples, pairs, pairs * triples * inputs)
+
+
+def _pairs(network: Network, op: Conv2D) -> _Features:
+    """Pairs of pixels: widened, then channel by channel."""
+    pixels, inputs, outputs = product_shape(network, op)
+    pairs, wide = pixels / 2, wide_inputs(inputs)
+    return (1.0, pairs * wide, pairs * outputs, pairs, pairs * outputs * wide)
 
 
 def _blocks_of(size: Callable[[Network, Conv2D], int]) -> Callable[[Network, Conv2D], _Features]:
@@ -44,7 +59,7 @@ def _blocks_of(size: Callable[[Network, Conv2D], int]) -> Callable[[Network, Con
 
     def features(network: Network, op: Conv2D) -> _Features:
         pixels, inputs, outputs = product_shape(network, op)
-        block, triples = size(network, op), -(-outputs // LANES)
+        block, triples = size(network, op), _blocks(outputs)
         blocks = -(-pixels // block)
         pairs = blocks * -(-block // 2)
         rearranged = pairs * inputs + 2 * blocks * triples * inputs
@@ -88,15 +103,15 @@ def _groups_of(size: int) -> Callable[[Network, Conv2D], _Features]:
 
 
 def _rows(network: Network, op: Conv2D) -> _Features:
-    """Input rows are copied for each block of rows of outputs: counted with the gathering; where the stride
-    is not 1, windows are packed as by blocks."""
+    """Input rows are packed for each block of rows of outputs: counted with the gathering; where they are
+    kept as bytes, windows are packed as by blocks."""
     width = network.shape(op.outputs[0])[2]
     rows = block_rows(network, op)
     blocks = -(-network.shape(op.outputs[0])[1] // rows)
     _, inputs, outputs = product_shape(network, op)
-    count, values = input_rows(network, op, rows)
-    pairs, triples = blocks * rows * width // 2, -(-outputs // LANES)
-    packed = blocks * count * values if op.stride[1] == 1 else pairs * inputs
+    count, _ = input_rows(network, op, rows)
+    pairs, triples = blocks * rows * width // 2, _blocks(outputs)
+    packed = blocks * count * row_words(network, op) or pairs * inputs
     rearranged = packed + 2 * blocks * triples * inputs
     return (1.0, rearranged, pairs * triples, pairs + blocks * count, pairs * triples * inputs)
 
@@ -123,6 +138,8 @@ _FEATURES: Mapping[str, Callable[[Network, Any], _Features]] = {
     "winograd_2x2": _tiles_of(2),
     "pointwise_lanes": _lanes,
     "conv_lanes": _lanes,
+    "pointwise_pairs": _pairs,
+    "pointwise_pairs_bytes": _pairs,
     "winograd_4x4_bytes": _groups_of(4),
     "winograd_2x2_bytes": _groups_of(2),
     "conv_blocks": _blocks_of(block_outputs),

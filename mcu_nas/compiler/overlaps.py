@@ -13,7 +13,7 @@ What a kernel has written must lie before all that it will still read. That depe
 writes, and for each of these there is a function:
 
     window_lag  a pixel's window while its outputs are written: the kernels in C
-    pair_lag    both windows of two neighbouring outputs: generators/conv_lanes.py, pointwise_lanes.py
+    pair_lag    both windows of two neighbouring outputs: generators/conv_lanes.py, pointwise_*.py
     block_lag   the windows of a block of neighbouring outputs: generators/conv_blocks.py
     tile_lag    a pair of tiles: generators/winograd.py; a group of them: winograd_bytes.py
 

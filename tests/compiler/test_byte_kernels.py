@@ -1,4 +1,4 @@
-"""What the catalogue states of kernels with weights of one byte holds for any weights."""
+"""What the catalogue states of generated convolutions holds for any weights."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_nas.compiler.armv7em_byte_kernels import ARMV7E_M_BYTE_KERNELS, even_blocks, group_tiles
+from mcu_nas.compiler.armv7em_kernels import ARMV7E_M_KERNELS
+from mcu_nas.compiler.armv7em_pairs import ARMV7E_M_PAIR_KERNELS
 from mcu_nas.compiler.calls.generated import generate
 from mcu_nas.compiler.catalogue import choose
 from mcu_nas.compiler.target import Target, WeightStorage
 from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network
-from mcu_nas.operators import Activation
+from mcu_nas.operators import Activation, Conv2D
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.spaces.builder import NetworkBuilder
 
+ROWS = [
+    row for row in (*ARMV7E_M_KERNELS, *ARMV7E_M_PAIR_KERNELS, *ARMV7E_M_BYTE_KERNELS) if row.serves is Conv2D
+]
 ON_A_CORTEX_M7 = Target(InstructionSet.ARMV7E_M, WeightStorage.BYTES)
 
 
@@ -60,7 +65,7 @@ def test_scratch_and_constants_are_at_most_what_the_row_states(
     if weight is not None:
         weights = np.full_like(graph.constants[op.inputs[1]], weight)
         graph = dataclasses.replace(graph, constants={**graph.constants, op.inputs[1]: weights})
-    rows = [row for row in ARMV7E_M_BYTE_KERNELS if row.condition(network, op)]
+    rows = [row for row in ROWS if row.condition(network, op)]
     assert rows
     for row in rows:
         kernels = [generate(graph, op, row, "layer", descending=order) for order in (False, True)]

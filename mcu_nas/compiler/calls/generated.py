@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.pointwise_blocks import pointwise_blocks
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.pointwise_layer import WeightFormat as ByteOrPacked
+from mcu_nas.compiler.generators.pointwise_pairs import pointwise_pairs
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
@@ -113,6 +116,15 @@ def _winograd_layer(graph: Graph, op: Conv2D) -> WinogradLayer:
 
 def _pointwise_lanes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     return pointwise_lanes(_pointwise_layer(graph, op, descending), symbol)
+
+
+def _pointwise_pairs(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    return pointwise_pairs(_pointwise_layer(graph, op, descending), symbol)
+
+
+def _pointwise_pairs_bytes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
+    layer = _pointwise_layer(graph, op, descending)
+    return pointwise_pairs(replace(layer, weight_format=ByteOrPacked.BYTES), symbol)
 
 
 def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
@@ -212,6 +224,8 @@ _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4_bytes": _winograd_4x4_bytes,
     "winograd_2x2_bytes": _winograd_2x2_bytes,
     "pointwise_lanes": _pointwise_lanes,
+    "pointwise_pairs": _pointwise_pairs,
+    "pointwise_pairs_bytes": _pointwise_pairs_bytes,
     "pointwise_blocks": _pointwise_blocks,
     "conv_lanes": _conv_lanes,
     "conv_blocks": _conv_blocks,

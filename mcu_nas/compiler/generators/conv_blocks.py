@@ -20,8 +20,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from mcu_nas.compiler.generators.conv_lanes import as_pointwise, check_shape
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
@@ -31,7 +29,6 @@ from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import LanePlan, lane_plan
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
-from mcu_nas.compiler.generators.three_lanes import triples
 from mcu_nas.compiler.generators.window_gather import (
     STACK_BYTES,
     origin_word,
@@ -73,7 +70,7 @@ def conv_blocks(
             function(symbol, _all_blocks(layer, plan, local), is_global=True),
             function(local, by_channels(plan), is_global=False),
         ),
-        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.out_channels)]),
+        constants=plan.all_constants,
         scratch_bytes=_windows_offset(plan) + pairs_bytes(block, whole.inputs) + zero_point_bytes(layer),
         stack_bytes=_SAVED_BYTES + _FRAME_BYTES + max(STACK_BYTES, _SAVED_BYTES + plan.frame_bytes),
     )

@@ -9,8 +9,9 @@ where they are short, as in a network's first layer. For each block of ``rows`` 
 
 so that no window meets a border, and the next is a constant away. With a horizontal stride of 1 windows
 overlap, and rows are kept as words, each a value with that of the next column: a pair's window is then copied
-by LDM and STM, nine words at once, and a value is packed once instead of nine times in 3×3 windows. With
-other strides rows are kept as bytes, which the windows are packed from.
+by LDM and STM, nine words at once, and a value is packed once instead of nine times in 3×3 windows. So are
+windows of three columns, a stride of 2 and few channels, as in most first layers (shared_column.py). In other
+cases rows are kept as bytes, which the windows are packed from.
 
 Scratch, from its begin: the unpacked triple; PAIRS of the block; its input rows; where these are words, one
 row of bytes.
@@ -28,8 +29,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from mcu_nas.compiler.generators.conv_lanes import as_pointwise, check_shape
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
@@ -41,7 +40,6 @@ from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.padded_rows import PaddedRows
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
-from mcu_nas.compiler.generators.three_lanes import triples
 from mcu_nas.compiler.generators.winograd_transforms import number
 
 LONGEST_WINDOW = 160  # values: the gathering of a window is unrolled
@@ -79,7 +77,7 @@ def conv_rows(layer: ConvLayer, symbol: str, rows: int, *, descending: bool = Fa
             function(symbol, _all_blocks(layer, plan, padded, windows, local), is_global=True),
             function(local, by_channels(plan), is_global=False),
         ),
-        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.out_channels)]),
+        constants=plan.all_constants,
         scratch_bytes=padded.end,
         stack_bytes=2 * _SAVED_BYTES + _FRAME_BYTES + plan.frame_bytes,
     )
@@ -119,10 +117,9 @@ def _moved(layer: ConvLayer, rows: int) -> Iterator[str]:
 
 def _windows(layer: ConvLayer, padded: PaddedRows, windows: int, step: int) -> Iterator[str]:
     """PAIRS of the block, in running order, from its rows."""
-    value = padded.value_bytes
-    stride = layer.stride[1] * layer.in_channels * value
+    stride = padded.pair_bytes // 2
     row = layer.stride[0] * padded.row_bytes
-    together = 2 if padded.holds_pairs else 1  # columns of outputs behind the last that a window begins with
+    together = 2 if padded.holds_words else 1  # columns of outputs behind the last that a window begins with
     begin = 0 if step > 0 else (padded.out_rows - 1) * row + (layer.out[1] - together) * stride
     yield from (f"ldr r1, [sp, #{_SCRATCH}]", *add_constant("r12", "r1", padded.offset + begin))
     yield from (*add_constant("r1", "r1", windows), *number("lr", padded.out_rows))
@@ -137,12 +134,12 @@ def _window_pair(layer: ConvLayer, padded: PaddedRows, to_second: int) -> Iterat
     values = layer.window[1] * layer.in_channels
     to_next_row = padded.row_bytes - values * padded.value_bytes
     yield "mov r0, r12"
-    if not padded.holds_pairs:
+    if not padded.holds_words:
         yield from add_constant("r2", "r0", to_second)
     for row in range(layer.window[0]):
         if row:
             yield from add_constant("r0", "r0", to_next_row)
-        if padded.holds_pairs:
+        if padded.holds_words:
             for begin in range(0, values, _COPIED_AT_ONCE):
                 yield from _copied(min(_COPIED_AT_ONCE, values - begin))
             continue

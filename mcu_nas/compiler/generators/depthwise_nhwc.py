@@ -1,8 +1,9 @@
 """Depthwise convolutions from NHWC int8, ARMv7E-M: planes of four channels at a time, in scratch.
 
-For each four channels planes.py writes their planes, and the code of depthwise_planes.py computes their
-outputs. Widening and transposing costs 1.4-1.7 instructions a value, 0.15-0.2 a MAC of a 3x3 window; the
-memory is that of four planes, whatever the number of channels.
+For each four channels planes.py writes their planes, whose borders above and below the image are written once
+before, and the code of depthwise_planes.py computes their outputs. Widening and transposing costs 1.4-1.7
+instructions a value, 0.15-0.2 a MAC of a 3x3 window; the memory is that of four planes, whatever the number
+of channels.
 
 The last one to three channels of a number that four does not divide are written with those before them, and
 only their own planes are computed.
@@ -30,7 +31,13 @@ from mcu_nas.compiler.generators.depthwise_planes import (
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.immediates import add_constant
-from mcu_nas.compiler.generators.planes import QUAD, STACK_BYTES, check_writable, four_channels
+from mcu_nas.compiler.generators.planes import (
+    QUAD,
+    STACK_BYTES,
+    border_rows,
+    check_writable,
+    four_channels,
+)
 
 _SAVED_BYTES = 24  # r4-r8, lr
 
@@ -46,7 +53,8 @@ def depthwise_nhwc(layer: DepthwiseLayer, symbol: str) -> GeneratedKernel:
     check_writable(layer.planes)
     loops = depthwise_loops(layer)
     write, compute = f"{symbol}_write", f"{symbol}_compute"
-    lines = _quads(layer, loops.channel_bytes, 4 * loops.step.constant_words, write, compute)
+    border = f"{symbol}_border" if layer.planes.top or layer.planes.bottom else ""
+    lines = _quads(layer, loops.channel_bytes, 4 * loops.step.constant_words, border, write, compute)
     comment = [
         *describe(layer, loops),
         "Here int8 NHWC is written into planes in r3, scratch, four channels at a time (depthwise_nhwc.py).",
@@ -56,6 +64,7 @@ def depthwise_nhwc(layer: DepthwiseLayer, symbol: str) -> GeneratedKernel:
         assembly=assembly_file(
             comment,
             function(symbol, lines, is_global=True),
+            *([function(border, border_rows(layer.planes), is_global=False)] if border else []),
             function(write, four_channels(layer.planes), is_global=False),
             function(compute, loops.lines(), is_global=False),
         ),
@@ -66,13 +75,15 @@ def depthwise_nhwc(layer: DepthwiseLayer, symbol: str) -> GeneratedKernel:
 
 
 def _quads(
-    layer: DepthwiseLayer, out_bytes: int, constant_bytes: int, write: str, compute: str
+    layer: DepthwiseLayer, out_bytes: int, constant_bytes: int, border: str, write: str, compute: str
 ) -> Iterator[str]:
     """r4 in, r5 out, r6 constants, r7 scratch, r8 how often there are four channels. ``out_bytes``,
     ``constant_bytes``: of one channel, in a pixel and in the constants."""
     quads, rest = divmod(layer.planes.channels, QUAD)
     yield "push {r4-r8, lr}"
     yield from ("mov r4, r0", "mov r5, r1", "mov r6, r2", "mov r7, r3", f"mov r8, #{quads}")
+    if border:
+        yield from ("mov r0, r7", f"bl {border}")
     yield "1: @ four channels"
     yield from ("mov r0, r4", "mov r1, r7", f"bl {write}")
     yield from ("mov r0, r7", "mov r1, r5", "mov r2, r6")

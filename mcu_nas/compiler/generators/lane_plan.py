@@ -5,6 +5,8 @@ Constants of a triple, in the order of reading (head, weights, tail)
     more          6 words bias; weights; factors
     weights       PACKED: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
                   the last inputs filled up with zeros
+Behind all triples of 3n + 1 channels those of the last one: weights, PACKED a word an input, BYTES a word of
+four; 1 word bias, factors.
 Scratch         BYTES: a triple as the block reads it. Then, from NHWC, PAIRS.
 Stack frame     partial sums where there are several segments, then slots of a word. The first four are read
                 by one LDM behind each block.
@@ -20,6 +22,7 @@ import numpy as np
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_bytes
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.one_lane import FIRST, SECOND, has_tail, tail_block, tail_words
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.requantization import (
     Requantization,
@@ -40,6 +43,7 @@ from mcu_nas.compiler.generators.three_lanes import (
     outputs,
     segments,
     sums,
+    triples,
     weight_words,
 )
 
@@ -124,6 +128,26 @@ class LanePlan:
         return np.concatenate([head, np.ascontiguousarray(quads).reshape(-1).view("<u4"), tail])
 
     @property
+    def last_constants(self) -> np.ndarray:
+        """Of the channel behind the triples (one_lane.py)."""
+        channel = self.layer.outputs - 1
+        weights = self.layer.weights[channel]
+        if self.layer.weight_format is WeightFormat.BYTES:
+            words = np.pad(weights, (0, -len(weights) % 4)).view("<u4")
+        else:
+            words = weights.astype(np.int32).view(np.uint32)
+        bias = int(self.layer.folded_bias[channel])
+        return np.concatenate([words, tail_words(self.form, bias, self.cut, self.scale_bits, channel)])
+
+    @property
+    def all_constants(self) -> np.ndarray:
+        """Of the whole layer."""
+        parts = [self.constants(triple) for triple in triples(self.layer.outputs)]
+        if has_tail(self.layer.outputs):
+            parts.append(self.last_constants)
+        return np.concatenate(parts)
+
+    @property
     def tail_words(self) -> int:
         """Words of a triple behind its weights."""
         return len(self.around((0, 1, 2))[1])
@@ -156,6 +180,11 @@ class LanePlan:
         yield from sums(self.cut, self.scale_bits, self.layer.paired_loads, self.slots + 4 * SEGMENTS)
         yield from outputs(self.form)
 
+    def last_block(self) -> Iterator[str]:
+        """From r0 and r1 to two values of int8, of the channel behind the triples."""
+        counter = self.slots + 4 * SEGMENTS
+        return tail_block(self.form, self.cut, self.scale_bits, self.layer.paired_loads, counter)
+
     def reloaded(self, stream: str) -> Iterator[str]:
         """The frame's first four slots: what the next block reads again, both outputs, and an end into lr."""
         if self.slots:
@@ -181,3 +210,15 @@ class LanePlan:
                 yield f"strb {zero}, [{pointer}], #{pixel_step}"
             else:
                 yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))
+
+    def last_stored(self, pixel_step: int) -> Iterator[str]:
+        """The last channel's outputs, as ``stored``."""
+        if self.layer.target is Format.PAIRS:
+            yield from (f"add {FIRST}, {FIRST}, {SECOND}, lsl #{PAIR_SHIFT}", f"str {FIRST}, [r11]")
+            yield from add_constant("r11", "r11", 4 * pixel_step)
+            return
+        for pointer, value in (("r12", SECOND), ("r11", FIRST)):
+            if abs(pixel_step) <= _FARTHEST_POST_INDEX:
+                yield f"strb {value}, [{pointer}], #{pixel_step}"
+            else:
+                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))

@@ -12,11 +12,12 @@ Between blocks: r11 and r12 outputs of both pixels, lr where the activations end
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
+from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.three_lanes import LANES, triples
 
@@ -43,15 +44,25 @@ def by_channels(plan: LanePlan) -> Iterator[str]:
     yield from (f"mov r12, #{len(triples(layer.outputs))}", f"str r12, {plan.slot(_TRIPLES_LEFT)}")
     yield "1:  @ a triple of channels"
     yield from _unpacked(plan)
-    yield from _pairs(plan)
+    yield from _pairs(plan, plan.block, plan.stored)
+    yield from _next_outputs(plan)
     yield from (f"ldr r6, {plan.slot(_TRIPLES_LEFT)}", "subs r6, #1", f"str r6, {plan.slot(_TRIPLES_LEFT)}")
-    yield from ("beq 9f", f"ldr r11, {plan.slot(_OUTPUT)}")
-    element = 1 if layer.target is Format.NHWC else 4
-    yield f"add r11, #{LANES * element}"
-    if layer.outputs % LANES:
-        yield from ("cmp r6, #1", "it eq", f"subeq r11, #{-layer.outputs % LANES * element}")
-    yield from (f"str r11, {plan.slot(_OUTPUT)}", "b.w 1b")
-    yield from ("9:", f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
+    if layer.outputs % LANES == 2:
+        back = 1 if layer.target is Format.NHWC else 4
+        yield from ("cmp r6, #1", "ittt eq", f"ldreq r11, {plan.slot(_OUTPUT)}", f"subeq r11, #{back}")
+        yield from (f"streq r11, {plan.slot(_OUTPUT)}", "cmp r6, #0")
+    yield "bne.w 1b"
+    if has_tail(layer.outputs):
+        yield "@ the last channel"
+        yield from _unpacked_last(plan)
+        yield from _pairs(plan, plan.last_block, plan.last_stored)
+    yield from (f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
+
+
+def _next_outputs(plan: LanePlan) -> Iterator[str]:
+    yield f"ldr r11, {plan.slot(_OUTPUT)}"
+    yield f"add r11, #{LANES if plan.layer.target is Format.NHWC else 4 * LANES}"
+    yield f"str r11, {plan.slot(_OUTPUT)}"
 
 
 def _gathered(plan: LanePlan) -> Iterator[str]:
@@ -92,14 +103,27 @@ def _unpacked_quad() -> Iterator[str]:
     yield "stm r1!, {r4-r10, r12}"
 
 
+def _unpacked_last(plan: LanePlan) -> Iterator[str]:
+    """The last channel's: a word of each weight, then the rest over weights beyond the last input."""
+    quads = -(-plan.layer.inputs // 4)
+    yield from (f"ldr r0, {plan.slot(_CONSTANTS)}", f"ldr r1, {plan.slot(STREAM)}")
+    yield from (f"mov r2, #{quads}", "7:  @ four weights", "ldr r3, [r0], #4", "sxtb r4, r3")
+    yield from (f"sxtb r{4 + number}, r3, ror #{8 * number}" for number in (1, 2, 3))
+    yield from ("stm r1!, {r4-r7}", "subs r2, #1", "bne 7b")
+    yield from add_constant("r1", "r1", -4 * (-plan.layer.inputs % 4))
+    yield from _copied(len(plan.last_constants) - quads)
+
+
 def _copied(words: int) -> Iterator[str]:
     for begin in range(0, words, _COPIED_AT_ONCE):
         last = 1 + min(_COPIED_AT_ONCE, words - begin)
         yield from (f"ldm r0!, {{r2-r{last}}}", f"stm r1!, {{r2-r{last}}}")
 
 
-def _pairs(plan: LanePlan) -> Iterator[str]:
-    """All pairs of pixels of a triple."""
+def _pairs(
+    plan: LanePlan, block: Callable[[], Iterator[str]], stored: Callable[[int], Iterator[str]]
+) -> Iterator[str]:
+    """All pairs of pixels of a triple, or of the last channel."""
     layer = plan.layer
     alone = layer.pixels % 2 == 1 and layer.target is Format.NHWC  # the last pixel has no second output
     pair_bytes = 4 * layer.inputs
@@ -111,9 +135,9 @@ def _pairs(plan: LanePlan) -> Iterator[str]:
     pairs = layer.pixels // 2 if alone else -(-layer.pixels // 2)
     yield from (*add_constant("r12", "r0", pairs * pair_bytes), f"str r12, {plan.slot(END)}")
     yield from (f"ldr r1, {plan.slot(STREAM)}", "2:  @ a pair of pixels")
-    yield from plan.block()
+    yield from block()
     yield from plan.reloaded("r1")
-    yield from plan.stored((2 * layer.step if layer.target is Format.NHWC else 1) * layer.outputs)
+    yield from stored((2 * layer.step if layer.target is Format.NHWC else 1) * layer.outputs)
     yield from (f"strd r11, r12, {plan.slot(OUT0)}", "cmp r0, lr", "bne.w 2b")
     if alone:
         yield f"ldr r6, {plan.slot(_ACTIVATIONS)}"

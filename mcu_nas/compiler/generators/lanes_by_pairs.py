@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
+from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.three_lanes import LANES, triples
 
@@ -39,7 +40,9 @@ def by_pairs(plan: LanePlan) -> Iterator[str]:
     yield from outputs_of_pair(plan)
     yield from triples_of_pair(plan)
     if not gathers:
-        yield from (*add_constant("r0", "r0", 4 * layer.inputs), f"str r0, {plan.slot(STREAM)}")
+        if not has_tail(layer.outputs):  # which leaves r0 there
+            yield from add_constant("r0", "r0", 4 * layer.inputs)
+        yield f"str r0, {plan.slot(STREAM)}"
     yield from (f"ldr r6, {plan.slot(PIXELS_LEFT)}", "subs r6, #2", f"str r6, {plan.slot(PIXELS_LEFT)}")
     yield from ("bgt.w 1b", f"add sp, #{plan.frame_bytes}", "pop {r4-r11, pc}")
 
@@ -80,15 +83,19 @@ def outputs_of_pair(plan: LanePlan) -> Iterator[str]:
 
 
 def triples_of_pair(plan: LanePlan) -> Iterator[str]:
-    """All triples of a pair, and after them one that overlaps the last, where there is one."""
+    """All triples of a pair, and after them one that overlaps the last, or one channel alone."""
     layer = plan.layer
     yield "2:  @ a triple of channels"
     yield from plan.block()
     yield from plan.reloaded("r0")
     yield from plan.stored(LANES)
     yield from (f"strd r11, r12, {plan.slot(OUT0)}", "cmp r1, lr", "bne.w 2b")
-    back = -layer.outputs % LANES
-    if back:
+    if has_tail(layer.outputs):
+        yield from ("@ the last channel", *plan.last_block(), f"ldrd r11, r12, {plan.slot(OUT0)}")
+        yield from plan.last_stored(1)
+        yield f"strd r11, r12, {plan.slot(OUT0)}"
+    if layer.outputs % LANES == 2:
+        back = 1
         yield f"ldr r6, {plan.slot(CONSTANTS)}"
         yield from add_constant("r6", "r6", len(triples(layer.outputs)) * plan.constants_bytes)
         yield from ("cmp r1, r6", "beq 4f", f"str r6, {plan.slot(END)}")

@@ -69,10 +69,22 @@ def planes(layout: Planes, symbol: str) -> GeneratedKernel:
 
 
 def four_channels(layout: Planes) -> Iterator[str]:
-    """A function's body: four whole planes to r1 from the channels at r0, r0 a pixel's first of the four."""
+    """A function's body: the image's rows of four planes to r1, whose borders above and below are there, from
+    the channels at r0, a pixel's first of the four."""
     yield from ("push {r4-r11, lr}", f"sub sp, sp, #{_FRAME_BYTES}")
-    yield from _quad(layout)
+    yield from add_constant("r1", "r1", 2 * layout.top * layout.row_stride)
+    yield from _plane_pointers(layout)
+    yield from _rows(layout)
     yield from (f"add sp, sp, #{_FRAME_BYTES}", "pop {r4-r11, pc}")
+
+
+def border_rows(layout: Planes) -> Iterator[str]:
+    """A function's body: what lies above and below the image in the four planes at r0."""
+    yield from ("push {r4-r11, lr}", "mov r1, r0", *_plane_pointers(layout))
+    yield from _border_rows(layout, layout.top, "above")
+    for plane in _PLANES:
+        yield from add_constant(plane, plane, 2 * layout.rows * layout.row_stride)
+    yield from (*_border_rows(layout, layout.bottom, "below"), "pop {r4-r11, pc}")
 
 
 def _all_channels(layout: Planes) -> Iterator[str]:
@@ -107,11 +119,16 @@ def check_writable(layout: Planes) -> None:
 
 def _quad(layout: Planes) -> Iterator[str]:
     """Four whole planes. Then r0 is behind the image, r1-r4 are behind their planes."""
-    for before, after in pairwise(_PLANES):
-        yield from add_constant(after, before, 2 * layout.plane_stride)
+    yield from _plane_pointers(layout)
     yield from _border_rows(layout, layout.top, "above")
     yield from _rows(layout)
     yield from _border_rows(layout, layout.bottom, "below")
+
+
+def _plane_pointers(layout: Planes) -> Iterator[str]:
+    """From the first plane's to the others'."""
+    for before, after in pairwise(_PLANES):
+        yield from add_constant(after, before, 2 * layout.plane_stride)
 
 
 def _zero_points(layout: Planes, target: str) -> str:

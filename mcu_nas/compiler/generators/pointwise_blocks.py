@@ -18,8 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
@@ -27,7 +25,7 @@ from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, lane_plan
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import LANES, triples
+from mcu_nas.compiler.generators.three_lanes import LANES
 from mcu_nas.compiler.generators.winograd_transforms import number
 
 _SAVED_BYTES = 24  # r4-r8, lr
@@ -63,7 +61,7 @@ def pointwise_blocks(layer: PointwiseLayer, symbol: str, block: int) -> Generate
             function(symbol, _all_blocks(whole, block, local), is_global=True),
             function(local, by_channels(plan), is_global=False),
         ),
-        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.outputs)]),
+        constants=plan.all_constants,
         scratch_bytes=plan.scratch_bytes,
         stack_bytes=_SAVED_BYTES + _LOCAL_SAVED_BYTES + plan.frame_bytes,
     )

@@ -9,7 +9,8 @@ PACKED  8 bytes for 3 weights, as SMLAL reads them (lanes_by_pairs.py). For each
 BYTES   1 byte a weight (lanes_by_channels.py). For each triple its weights are unpacked into scratch, then
         used for all pairs of pixels. NHWC input is gathered into scratch as a whole, 2 bytes a value.
 
-Where 3 does not divide the outputs, the last triple overlaps the one before: its outputs are written twice.
+Of 3n + 1 outputs the last is computed alone (one_lane.py). Of 3n + 2 the last triple overlaps the one before:
+an output is written twice.
 The last pixel of an odd number is paired with itself (NHWC), or with what its word holds (PAIRS). Its outputs
 as a second pixel are written first and then overwritten, because both output pointers are the same.
 Descending, pixels run in the order of the image reversed: the second of a pair lies before the first, and
@@ -23,8 +24,6 @@ Overlap    A pair is read before it is written. PACKED from NHWC to NHWC: the ou
 
 from __future__ import annotations
 
-import numpy as np
-
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
@@ -32,7 +31,7 @@ from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, LanePlan, lane
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.lanes_by_pairs import by_pairs
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import LANES, triples
+from mcu_nas.compiler.generators.three_lanes import LANES
 
 _SAVED_BYTES = 36  # r4-r11, lr
 
@@ -55,7 +54,7 @@ def pointwise_lanes(layer: PointwiseLayer, symbol: str) -> GeneratedKernel:
     return GeneratedKernel(
         symbol=symbol,
         assembly=assembly_file(_comment(plan), function(symbol, order(plan), is_global=True)),
-        constants=np.concatenate([plan.constants(triple) for triple in triples(layer.outputs)]),
+        constants=plan.all_constants,
         scratch_bytes=plan.scratch_bytes,
         stack_bytes=_SAVED_BYTES + plan.frame_bytes,
     )

@@ -210,16 +210,16 @@ def instructions(
         taken_off = f"and {temporary}, {sign_unit}, {sum_register}, asr #31"
         multiply = f"smmla {sum_register}, {sum_register}, {multiplier}, {constant}"
         lines = [taken_off, multiply, f"sub {sum_register}, {sum_register}, {temporary}"]
-        return lines + _narrowed(form, sum_register, final, low, high)
+        return lines + narrowed(form, sum_register, final, low, high)
     target = temporary if form.ties_away else sum_register
     multiply = "smmlar" if form.rounds else "smmla"
     lines = [f"{multiply} {target}, {sum_register}, {multiplier}, {constant}"]
     if form.ties_away:
         lines.append(f"add {sum_register}, {target}, {sum_register}, asr #31")
-    return lines + _narrowed(form, sum_register, final, low, high)
+    return lines + narrowed(form, sum_register, final, low, high)
 
 
-def _narrowed(form: Rescaling, sum_register: str, final: str, low: str, high: str) -> list[str]:
+def narrowed(form: Rescaling, sum_register: str, final: str, low: str, high: str) -> list[str]:
     """From t to the clamped output."""
     if final:
         lines = [f"asr {sum_register}, {sum_register}, {final}", f"ssat {sum_register}, #8, {sum_register}"]

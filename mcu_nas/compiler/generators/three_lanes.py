@@ -75,9 +75,10 @@ class Segments:
 
 
 def triples(channels: int) -> list[tuple[int, int, int]]:
-    """The blocks' output channels. The last three overlap the block before where 3 does not divide them."""
+    """The blocks' output channels. Of 3n + 2 the last three overlap the block before; of 3n + 1 the last is
+    left to one_lane.py."""
     begins = list(range(0, channels - 2, LANES))
-    if channels % LANES:
+    if channels % LANES == 2:
         begins.append(channels - LANES)
     return [(begin, begin + 1, begin + 2) for begin in begins]
 
@@ -100,8 +101,9 @@ def segments(weights: np.ndarray) -> Segments:
 
 
 def _fits(weights: np.ndarray) -> bool:
-    sums = np.abs(weights.astype(np.int64)).sum(axis=1)[np.array(triples(len(weights)))]
-    alone = sums[:, 1:].max() <= LARGEST_ALONE
+    every = np.abs(weights.astype(np.int64)).sum(axis=1)
+    sums = every[np.array(triples(len(weights)))]
+    alone = sums[:, 1:].max() <= LARGEST_ALONE and every.max() <= LARGEST_TOGETHER
     return bool(alone and (sums[:, 0] + sums[:, 1]).max() <= LARGEST_TOGETHER)
 
 
@@ -126,7 +128,7 @@ def bias_words(bias: np.ndarray, segment_count: int, scale_bits: int) -> np.ndar
     return np.array(words, np.int64).astype(np.uint32)
 
 
-def factor_words(form: Rescaling, channels: tuple[int, int, int]) -> np.ndarray:
+def factor_words(form: Rescaling, channels: tuple[int, ...]) -> np.ndarray:
     """m and C of each channel, and E where the layer's differ: uint32."""
     rows = [form.multipliers, form.constants]
     if form.final_shift is None:

@@ -2,7 +2,7 @@
 
 The words of a window are the inputs of a pointwise product: tap by tap as the weights lie. A pair whose
 windows lie in the image, in one row of outputs, is gathered row by row of the window, each one run of bytes:
-15 instructions for four of each window. Any other pair goes tap by tap, and a tap outside the image reads a
+13 instructions for four of each window. Any other pair goes tap by tap, and a tap outside the image reads a
 pixel of zero points that lies behind the words in scratch.
 
 Registers  as pair_gather.py; of a pair inside r11 rows that remain; of others r11, r12 the tap's row and

@@ -36,6 +36,17 @@ def test_windows_and_channels(window: Pair, channels: Pair, descending: bool) ->
             check(conv_rows(layer, "layer_3", 2, descending=descending), layer, image_of(layer), align=2)
 
 
+@ORDERS
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize("image", [(6, 4), (7, 7), (5, 8), (8, 11), (9, 40)])
+def test_three_columns_at_a_stride_of_two(image: Pair, same: bool, channels: int, descending: bool) -> None:
+    layer = layer_of(image, (channels, 4), (3, 3), (2, 2), same=same, zero_point=ANY_SIGN)
+    if layer.out[1] % 2 == 0:
+        rows = min(2, layer.out[0])
+        check(conv_rows(layer, "layer_3", rows, descending=descending), layer, image_of(layer), align=1)
+
+
 @pytest.mark.parametrize("image", [(40, 36), (9, 66)])
 def test_rows_long_enough_for_loops(image: Pair) -> None:
     for stride in ((1, 1), (2, 2)):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_from_nhwc
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.three_lanes import segments, triples
@@ -108,9 +109,10 @@ def test_outputs_near_triples_and_the_reach_of_a_store(
 
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("outputs", [3, 4])
 @pytest.mark.parametrize("inputs", [72, 73, 96, 100, 132, 133, 256, 300])
-def test_many_inputs_are_cut_into_segments(inputs: int, weight_format: WeightFormat) -> None:
-    layer = layer_of(2, inputs, 3, shifts=(9,))
+def test_many_inputs_are_cut_into_segments(inputs: int, outputs: int, weight_format: WeightFormat) -> None:
+    layer = layer_of(2, inputs, outputs, shifts=(9,))
     assert segments(layer.weights).count > 1
     assert_equals_portable(replace(layer, weight_format=weight_format))
 
@@ -146,7 +148,7 @@ def test_every_requantization(
     weight_format: WeightFormat,
     inputs: int,
 ) -> None:
-    layer = layer_of(4, inputs, 6, shifts, zero_point)
+    layer = layer_of(4, inputs, 7, shifts, zero_point)
     assert_equals_portable(
         replace(layer, output_min=minimum, output_max=maximum, weight_format=weight_format)
     )
@@ -183,6 +185,27 @@ def test_one_beyond_the_bound_of_lanes_needs_another_segment(channel: int) -> No
     assert segments(weights).count > 1
 
 
+def layer_with_a_last_channel_at_its_bound() -> PointwiseLayer:
+    """A sum of |w| of 16383 beside three channels of small weights."""
+    weights = np.ones((4, 128), np.int8)
+    weights[3, :127], weights[3, 127] = -128, 127
+    return replace(layer_of(2, 128, 4, shifts=(14,)), weights=weights)
+
+
+def test_the_last_channel_alone_at_its_bound() -> None:
+    layer = layer_with_a_last_channel_at_its_bound()
+    assert segments(layer.weights).count == 1
+    largest = np.where(layer.weights[3] < 0, -128, 127).astype(np.int8)
+    for first, second in [(largest, -1 - largest), (-1 - largest, largest)]:
+        assert_equals_portable(layer, np.stack([first, second]))
+
+
+def test_one_beyond_the_bound_of_the_last_channel_needs_another_segment() -> None:
+    weights = layer_with_a_last_channel_at_its_bound().weights
+    weights[3, 127] = -128
+    assert segments(weights).count > 1
+
+
 @pytest.mark.parametrize("source", Format)
 def test_zeros_and_single_ones(source: Format) -> None:
     layer = replace(layer_of(4, 6, 4, shifts=(3,)), source=source)
@@ -212,10 +235,10 @@ def test_what_does_not_fill_the_lanes_is_refused(pixels: int, outputs: int) -> N
 
 
 @pytest.mark.parametrize("outputs", range(3, 12))
-def test_triples_cover_every_output_in_ascending_order(outputs: int) -> None:
-    found = triples(outputs)
-    assert sorted({channel for triple in found for channel in triple}) == list(range(outputs))
-    assert len(found) == -(-outputs // 3)
+def test_triples_cover_every_output_but_one_alone_in_ascending_order(outputs: int) -> None:
+    found, alone = triples(outputs), int(has_tail(outputs))
+    assert sorted({channel for triple in found for channel in triple}) == list(range(outputs - alone))
+    assert len(found) + alone == -(-outputs // 3)
 
 
 @pytest.mark.parametrize("inputs", [40, 64, 100, 144, 256, 1000])
