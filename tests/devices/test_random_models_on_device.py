@@ -29,12 +29,12 @@ from tests.random_models.model import random_model
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 
 CANDIDATES = range(100_001, 100_201, 2)  # odd numbers have several operators
-MODELS = 10
+MODELS = 12
 MOST_OUTPUT_BYTES = 1024  # HARNESS_OUTPUT_BYTES of firmware/harness/inference.h
 # Kernels that want groups of channels or of pixels, which random models do not have.
 IN_GROUPS = (
-    {"winograd_2x2", "winograd_4x4"},
-    {"winograd_2x2_bytes", "winograd_4x4_bytes", "conv_rows", "pointwise_blocks"},
+    {"winograd_2x2", "winograd_4x4", "pointwise_pairs", "conv_rows"},
+    {"winograd_2x2_bytes", "winograd_4x4_bytes", "pointwise_pairs_bytes", "pointwise_blocks", "conv_rows"},
 )
 TARGETS = targets("cortex-m7")
 EVERY_KERNEL = {kernel.name for kernel in KERNELS}
@@ -105,13 +105,16 @@ def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
     target: Target, kernels: set[str], tmp_path: Path
 ) -> None:
     builder = NetworkBuilder()
-    x = builder.input("pixels", (1, 13, 12, 3))
+    x = builder.input("pixels", (1, 11, 12, 3))
     x = builder.conv("first", x, 8, 3, 1, Activation.RELU6)
     x = builder.conv(
         "large", builder.conv("pointwise", x, 8, 1, 1, Activation.RELU6), 8, 3, 1, Activation.RELU6
     )
-    x = builder.conv("smaller", x, 8, 3, 2, Activation.NONE)
-    x = builder.conv("padded", x, 7, 3, 1, Activation.NONE)
+    x = builder.conv(
+        "projected", builder.conv("expanded", x, 20, 1, 1, Activation.RELU), 8, 1, 1, Activation.NONE
+    )
+    x = builder.conv("smaller", x, 16, 3, 2, Activation.NONE)
+    x = builder.conv("padded", x, 15, 3, 1, Activation.NONE)
     x = builder.conv("few", x, 8, 3, 2, Activation.RELU)
     x = builder.conv("small", x, 5, 3, 1, Activation.NONE)
     x = builder.conv("smallest", builder.conv("wide", x, 8, 1, 2, Activation.NONE), 9, 3, 1, Activation.RELU)
