@@ -238,7 +238,8 @@ def test_nearest_pixels_equal_the_reference_for_a_hundred_sizes(corners, half, i
     x = maker.activation("pixels", (1, 1, in_size, 1))
     graph = many(maker, x, [resize(maker, x, (1, size), corners, half) for size in range(1, 101)])
     columns = [
-        kernel_call(graph, op, choose(graph.network, op)).arrays["columns"] for op in graph.network.ops
+        kernel_call(graph, op, choose(graph.network, op), "layer").arrays["columns"]
+        for op in graph.network.ops
     ]
     ramp = np.arange(in_size, dtype=np.int8).reshape(1, 1, in_size, 1)
     np.testing.assert_array_equal(reference_outputs(graph, ramp)[0], np.concatenate(columns))

@@ -97,7 +97,7 @@ def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated
         expected = reference_outputs(graph, *inputs).reshape(len(got), -1)
         assert_same_outputs(got, expected, *inputs)
         ran |= kernels_that_run(program)
-    assert ran == EVERY_KERNEL - set.union(*IN_GROUPS)
+    assert ran >= EVERY_KERNEL - set.union(*IN_GROUPS)
 
 
 @pytest.mark.parametrize(("target", "kernels"), list(zip(TARGETS, IN_GROUPS, strict=False)))
