@@ -15,7 +15,7 @@ $(READY): requirements.lock pyproject.toml scripts/setup.sh
 
 setup: $(READY) ## Make .venv from requirements.lock; install missing Debian packages where allowed
 
-demo: $(READY) ## Search a network for the STM32F746, export it, run it on an emulated M7 (8 minutes)
+demo: $(READY) ## Search a network for the STM32F746, export it, run it on an emulated M7 (9 minutes)
 	@$(BIN)/mcu-nas search --board stm32f746g-disco --data fashion-mnist --latency 10ms --effort quick \
 		--run runs/demo $(if $(wildcard runs/demo/run.json),--resume)
 
