@@ -61,10 +61,12 @@ def _in_lanes(network: Network, op: Conv2D) -> bool:
 
 
 def pointwise_in_lanes(network: Network, op: Conv2D) -> bool:
+    """A pointwise convolution that fills the lanes."""
     return is_pointwise(network, op) and _in_lanes(network, op)
 
 
 def window_in_lanes(network: Network, op: Conv2D) -> bool:
+    """Any other convolution that fills the lanes."""
     return not is_pointwise(network, op) and _in_lanes(network, op)
 
 
@@ -211,6 +213,7 @@ def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> floa
 
 
 def lane_lag(network: Network, op: Conv2D) -> int:
+    """Of kernels that read a pair of pixels before they write it."""
     return pair_lag(*window_axes(network, op), *in_and_out(network, op))
 
 

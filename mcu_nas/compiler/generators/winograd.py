@@ -64,6 +64,7 @@ def winograd(
 
 
 def check_shape(layer: WinogradLayer, transform: Transform) -> None:
+    """Raises Refusal where the shape has no tiles."""
     if layer.in_channels % 4:
         raise Refusal(f"{layer.in_channels} input channels are no multiple of 4")
     if layer.in_channels > LARGEST_CHANNELS:
