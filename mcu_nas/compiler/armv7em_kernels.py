@@ -136,7 +136,7 @@ def _vector_scratch(network: Network, op: FullyConnected) -> int:
 
 TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
 _ALONE_WORDS = 4  # of a channel alone beside its weights, at most: bias, multiplier, C, E
-WINOGRAD_WORDS = 24  # of a channel beside its weights, at most
+WINOGRAD_WORDS = 26  # of a channel beside its weights, at most
 _DEPTHWISE_WORDS = 6  # of a channel beside its weights, at most: start value, multiplier, C, E, clamps
 _VECTOR_WORDS = 4  # of an output beside its weights, at most: start value, multiplier, C, E
 
@@ -160,7 +160,8 @@ def _tile_constants(network: Network, op: Conv2D, size: int) -> int:
     """int16 transformed weights; of an odd number of channels the last is paired with nothing."""
     _, _, outputs = product_shape(network, op)
     channels = network.shape(op.inputs[0])[3]
-    return (outputs + outputs % 2) * (2 * (size + 2) ** 2 * channels + 4 * WINOGRAD_WORDS)
+    beside = WINOGRAD_WORDS + channels // 6  # weights come in steps of several inputs
+    return (outputs + outputs % 2) * (2 * (size + 2) ** 2 * channels + 4 * beside)
 
 
 def _planes_constants(network: Network, op: DepthwiseConv2D) -> int:
