@@ -14,6 +14,7 @@ import math
 from functools import partial
 
 from mcu_nas.compiler.armv7em_words import WORD_KERNELS
+from mcu_nas.compiler.generators.winograd_gemm import positions_per_round
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.overlaps import pair_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
@@ -157,11 +158,14 @@ def lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
 
 
 def _tile_constants(network: Network, op: Conv2D, size: int) -> int:
-    """int16 transformed weights; of an odd number of channels the last is paired with nothing."""
+    """int16 transformed weights, and where a loop over them ends; of an odd number of channels the last is
+    paired with nothing."""
     _, _, outputs = product_shape(network, op)
     channels = network.shape(op.inputs[0])[3]
-    beside = WINOGRAD_WORDS + channels // 6  # weights come in steps of several inputs
-    return (outputs + outputs % 2) * (2 * (size + 2) ** 2 * channels + 4 * beside)
+    positions = (size + 2) ** 2
+    rounds = positions // positions_per_round(channels, positions)
+    pair_bytes = 4 * positions * channels + 4 * rounds + 2 * 4 * WINOGRAD_WORDS
+    return -(-outputs // 2) * pair_bytes
 
 
 def _planes_constants(network: Network, op: DepthwiseConv2D) -> int:

@@ -41,13 +41,12 @@ def sum_offset(transform: Transform, position: int) -> int:
     return _SUM_BYTES * (transform.positions - 1 - position)
 
 
-def positions_per_round(layer: WinogradLayer, transform: Transform) -> int:
-    """Positions that the loop unrolls: a divisor of them all."""
+def positions_per_round(in_channels: int, positions: int) -> int:
+    """Of the transform's positions those that the loop unrolls: a divisor of them all."""
     fitting = [
         count
-        for count in range(1, transform.positions + 1)
-        if transform.positions % count == 0
-        and count * _CODE_BYTES_PER_INPUT * layer.in_channels <= _CODE_BYTES
+        for count in range(1, positions + 1)
+        if positions % count == 0 and count * _CODE_BYTES_PER_INPUT * in_channels <= _CODE_BYTES
     ]
     return max(fitting, default=1)
 
@@ -56,7 +55,7 @@ def products(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
     """The sums of two outputs, pushed; Frame.STREAM moves to what follows the weights."""
     yield f"ldrd r0, r1, [sp, #{Frame.V}]"
     yield "1:"
-    for _ in range(positions_per_round(layer, transform)):
+    for _ in range(positions_per_round(layer.in_channels, transform.positions)):
         for first in range(0, layer.in_channels, 4):
             yield "ldm r0!, {r6-r9}"
             yield "ldm r1!, {r10-r12, lr}"
@@ -86,7 +85,7 @@ def packed_weights(layer: WinogradLayer, transform: Transform) -> np.ndarray:
     quads = lanes.reshape(transform.positions, pairs, 2, -1, 4)  # (position, pair, output, group, input)
     words = np.stack([quads[..., 0] | quads[..., 2] << 16, quads[..., 1] | quads[..., 3] << 16], axis=-1)
     ordered = words.transpose(1, 0, 3, 2, 4)  # (pair, position, group, output, word)
-    rounds = transform.positions // positions_per_round(layer, transform)
+    rounds = transform.positions // positions_per_round(layer.in_channels, transform.positions)
     rows = ordered.reshape(pairs, rounds, -1)
     more = np.broadcast_to((np.arange(rounds)[::-1] > 0).astype(np.int64)[None, :, None], (pairs, rounds, 1))
     return np.concatenate([rows, more], axis=2).reshape(pairs, -1)

@@ -60,7 +60,7 @@ def byte_constants(layer: WinogradLayer, scaling: WinogradScaling) -> np.ndarray
 
 def round_ends(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
     """From r0, where U begins, the words after each round. Spoils r0-r2."""
-    together = positions_per_round(layer, transform)
+    together = positions_per_round(layer.in_channels, transform.positions)
     rounds = transform.positions // together
     if rounds > 1:
         yield from (*number("r1", rounds - 1), "mov r2, #1", "1:")
@@ -106,13 +106,13 @@ def _position_bytes(layer: WinogradLayer) -> int:
 
 
 def _weights_bytes(layer: WinogradLayer, transform: Transform) -> int:
-    rounds = transform.positions // positions_per_round(layer, transform)
+    rounds = transform.positions // positions_per_round(layer.in_channels, transform.positions)
     return transform.positions * _position_bytes(layer) + WORD_BYTES * rounds
 
 
 def _to_next(layer: WinogradLayer, transform: Transform, position: int) -> int:
     """Bytes from a position to the next, beyond a round's end where there is one."""
-    ends = (position + 1) % positions_per_round(layer, transform) == 0
+    ends = (position + 1) % positions_per_round(layer.in_channels, transform.positions) == 0
     return _position_bytes(layer) + (WORD_BYTES if ends else 0)
 
 
