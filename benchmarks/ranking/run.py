@@ -5,7 +5,8 @@
     python benchmarks/ranking/summary.py             # tables and plot
 
 Cells: ``supernet`` trains one supernet over the space; ``shared/SET`` scores a set's networks with its
-weights, batch norms recalibrated; ``alone/SET/N/seedS`` trains one of them from scratch.
+weights, batch norms recalibrated; ``adapted/SET`` after a few steps of training each besides;
+``alone/SET/N/seedS`` trains one of them from scratch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 from benchmarks.cells import Row, progress_line, run_whole_study, study_parser
 from benchmarks.ranking.study import FULL, SETS, SMOKE, RankingStudy
 from mcu_nas.datasets.images import resize
+from mcu_nas.search.evaluation.adaptation import Adaptation
 from mcu_nas.search.evaluation.evaluator import SharedWeights, accuracy
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.supernet.batch_norm import recalibrate
@@ -56,7 +58,8 @@ class RankingCells:
             for drawn_as in SETS
             for number in range(self.study.networks)
         ]
-        return [*(f"shared/{drawn_as}" for drawn_as in SETS), *alone]
+        scored = [f"{kind}/{drawn_as}" for kind in ("shared", "adapted") for drawn_as in SETS]
+        return [*scored, *alone]
 
     def run(self, cell: str) -> Row:
         """The row of one cell."""
@@ -64,7 +67,9 @@ class RankingCells:
             case ["supernet"]:
                 return self._train_supernet()
             case ["shared", drawn_as]:
-                return self._score_shared(drawn_as)
+                return self._score_shared(drawn_as, None)
+            case ["adapted", drawn_as]:
+                return self._score_shared(drawn_as, self.study.adaptation)
             case ["alone", drawn_as, number, seed]:
                 architecture = self.study.networks_drawn[drawn_as][int(number)]
                 return self._train_alone(cell, architecture, int(seed.removeprefix("seed")))
@@ -89,17 +94,17 @@ class RankingCells:
         train_supernet(supernet, feed, study.supernet, checkpoint=checkpoint, progress=progress_line())
         return supernet
 
-    def _score_shared(self, drawn_as: str) -> Row:
+    def _score_shared(self, drawn_as: str, adaptation: Adaptation | None) -> Row:
         supernet, study = self._supernet(), self.study
         evaluators = {
-            judge: SharedWeights(supernet, study.recalibration, images, labels)
+            judge: SharedWeights(supernet, study.recalibration, images, labels, adaptation)
             for judge, (images, labels) in study.judges().items()
         }
         networks = []
         for architecture in study.networks_drawn[drawn_as]:
             found = {judge: evaluator.score(architecture) for judge, evaluator in evaluators.items()}
             networks.append({judge: {"loss": s.loss, "accuracy": s.accuracy} for judge, s in found.items()})
-        return {"networks": networks}
+        return {"networks": networks, **({"schedule": str(adaptation.schedule)} if adaptation else {})}
 
     def _train_alone(self, cell: str, architecture: Architecture, seed: int) -> Row:
         study, resolution = self.study, architecture.integer("resolution")

@@ -2,9 +2,10 @@
 
     python benchmarks/ranking/summary.py             # prints; writes summary.md and ranking.svg beside it
 
-The question is a search's: shared weights are scored on validation images, networks trained alone on the
-test set. That both are judged by the same images as well, and how well two trainings of one network agree,
-stands beside it: no score can agree with a training better than another training does.
+The question is a search's: subnets are scored on validation images, with shared weights and adapted, and
+networks trained alone on the test set. That all are judged by the same images as well, and how well two
+trainings of one network agree, stands beside it: no score can agree with a training better than another
+training does.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Scores:
 
     macs: np.ndarray
     shared: Mapping[tuple[str, str], np.ndarray]  # by (judge, measure)
+    adapted: Mapping[tuple[str, str], np.ndarray]
     alone: Mapping[tuple[str, str], np.ndarray]
 
 
@@ -54,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def collect(rows: Mapping[str, Row], drawn_as: str) -> Scores | None:
     """The scores of a set as far as it has come: of all networks by the seeds that have trained them all, or
-    of those that the first seed has trained. None before two networks have both kinds of scores."""
-    if f"shared/{drawn_as}" not in rows:
+    of those that the first seed has trained. None before two networks have all kinds of scores."""
+    if not {f"shared/{drawn_as}", f"adapted/{drawn_as}"} <= rows.keys():
         return None
-    shared = rows[f"shared/{drawn_as}"]["networks"]
+    shared, adapted = (rows[f"{kind}/{drawn_as}"]["networks"] for kind in ("shared", "adapted"))
     trained: dict[str, dict[int, Row]] = {}  # seed -> network -> row
     for cell, row in rows.items():
         kind, *rest = cell.split("/")
@@ -77,6 +79,7 @@ def collect(rows: Mapping[str, Row], drawn_as: str) -> Scores | None:
     return Scores(
         np.array([seeds[0][n]["macs"] for n in numbers]),
         {kind: np.array([values(shared[n], *kind) for n in numbers]) for kind in kinds},
+        {kind: np.array([values(adapted[n], *kind) for n in numbers]) for kind in kinds},
         {kind: np.array([[values(seed[n], *kind) for n in numbers] for seed in seeds]) for kind in kinds},
     )
 
@@ -102,23 +105,25 @@ def _table(drawn_as: str, scores: Scores) -> list[str]:
     alone = {kind: values.mean(0) for kind, values in scores.alone.items()}
     seeds, count = scores.alone[accuracy].shape
     shared = scores.shared
+    judged = "validation", "accuracy"
     lines = {
-        "shared accuracy (validation) → accuracy alone (test)": tau_estimate(
-            shared["validation", "accuracy"], alone[accuracy]
+        "adapted accuracy (validation) → accuracy alone (test)": tau_estimate(
+            scores.adapted[judged], alone[accuracy]
         ),
         "MACs → accuracy alone (test)": tau_estimate(scores.macs, alone[accuracy]),
-        "the first less the second": tau_gain(shared["validation", "accuracy"], scores.macs, alone[accuracy]),
-        "shared loss (validation) → accuracy alone (test)": tau_estimate(
-            shared["validation", "loss"], alone[accuracy]
-        ),
-        "shared loss (validation) → loss alone (test)": tau_estimate(
-            shared["validation", "loss"], alone[loss]
-        ),
-        "MACs → loss alone (test)": tau_estimate(scores.macs, alone[loss]),
-        "same images: shared accuracy (test) → accuracy alone (test)": tau_estimate(
-            shared[accuracy], alone[accuracy]
-        ),
+        "the first less the second": tau_gain(scores.adapted[judged], scores.macs, alone[accuracy]),
+        "shared accuracy (validation) → accuracy alone (test)": tau_estimate(shared[judged], alone[accuracy]),
+        "adapted less shared": tau_gain(scores.adapted[judged], shared[judged], alone[accuracy]),
     }
+    for name, found in (("adapted", scores.adapted), ("shared", shared)):
+        score = found["validation", "loss"]
+        lines[f"{name} loss (validation) → accuracy alone (test)"] = tau_estimate(score, alone[accuracy])
+        lines[f"{name} loss (validation) → loss alone (test)"] = tau_estimate(score, alone[loss])
+    lines["MACs → loss alone (test)"] = tau_estimate(scores.macs, alone[loss])
+    for name, found in (("adapted", scores.adapted), ("shared", shared)):
+        lines[f"same images: {name} accuracy (test) → accuracy alone (test)"] = tau_estimate(
+            found[accuracy], alone[accuracy]
+        )
     if seeds > 1:
         one, other = scores.alone[accuracy][:2]
         lines["ceiling: accuracy alone, one seed → another"] = tau_estimate(one, other)
@@ -127,10 +132,11 @@ def _table(drawn_as: str, scores: Scores) -> list[str]:
     tau, macs, *_ = lines.values()
     reached = tau.value >= BARS[drawn_as] and tau.value > macs.value
     return [
-        f"## {count} networks {TITLES[drawn_as]}, {seeds} trainings each",
+        f"## {count} networks {TITLES[drawn_as]}, {seeds} {'training' if seeds == 1 else 'trainings'} each",
         "",
         f"{_range('MACs (M)', scores.macs / 1e6)}; {_range('accuracy alone', 100 * alone[accuracy], ' %')}; "
-        f"{_range('shared accuracy', 100 * shared['validation', 'accuracy'], ' %')}. Aimed at, for the first"
+        f"{_range('shared accuracy', 100 * shared[judged], ' %')}; "
+        f"{_range('adapted accuracy', 100 * scores.adapted[judged], ' %')}. Aimed at, for the first"
         f" line: at least {BARS[drawn_as]}, and more than MACs: {'reached' if reached else 'missed'}.",
         "",
         "| ranks by | tau |",
@@ -144,13 +150,14 @@ def _range(name: str, values: np.ndarray, unit: str = "") -> str:
 
 
 def draw(sets: Mapping[str, Scores], path: Path) -> None:
-    """A row of plots a set: shared-weight accuracy, and MACs, against accuracy alone (bars: its seeds)."""
-    figure = Figure(figsize=(9, 4 * len(sets)), layout="constrained")
-    rows = figure.subplots(len(sets), 2, squeeze=False)
-    for (left, right), (drawn_as, scores) in zip(rows, sets.items(), strict=True):
+    """A row of plots a set: shared, adapted and MACs against accuracy alone (bars: its seeds)."""
+    figure = Figure(figsize=(13, 4 * len(sets)), layout="constrained")
+    rows = figure.subplots(len(sets), 3, squeeze=False)
+    for (left, middle, right), (drawn_as, scores) in zip(rows, sets.items(), strict=True):
         alone = 100 * scores.alone["test", "accuracy"]
         shared = 100 * scores.shared["validation", "accuracy"]
         _scatter(left, "shared-weight accuracy, validation (%)", shared, alone)
+        _scatter(middle, "the same, adapted (%)", 100 * scores.adapted["validation", "accuracy"], alone)
         _scatter(right, "MACs (M)", scores.macs / 1e6, alone)
         left.set_title(TITLES[drawn_as], loc="left")
     with replacing(path) as temporary:

@@ -98,8 +98,8 @@ Examples:
 )
 @click.option(
     "--predictor/--no-predictor",
-    default=False,
-    show_default=True,
+    default=None,
+    show_default="for thorough, and with --from",
     help="Let an accuracy predictor, trained on the search's own log, choose among 20 generations of the"
     " strategy what is evaluated: a fifth of the evaluations.",
 )

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_nas.errors import RunFolderError, UsageError
+from mcu_nas.search.effort import EFFORTS
 from mcu_nas.search.request import SearchRequest
 from mcu_nas.search.run.board_runs import BoardRuns
 from mcu_nas.search.run.run_folder import RunFolder
@@ -38,14 +39,17 @@ _OF_THE_SUPERNET = ("data", "seed", "resolutions", "widths", "channels", "image_
 
 
 def request_of(options: Mapping[str, Any]) -> SearchRequest:
-    """What a search with a supernet of its own is asked.
+    """What a search with a supernet of its own is asked. A predictor screens where evaluations take long.
 
     Raises:
         UsageError: board or data are missing.
     """
     if not (options["board"] and options["data"]):
         raise UsageError("--board and --data are needed (or --run DIR --resume, or --from RUN)")
-    return SearchRequest(**{field: options[name] for name, field in REQUEST_FIELDS.items()})
+    fields = {field: options[name] for name, field in REQUEST_FIELDS.items()}
+    if fields["predictor"] is None:
+        fields["predictor"] = EFFORTS[options["effort"]].adaptation is not None
+    return SearchRequest(**fields)
 
 
 def request_from(context: click.Context, source: Path, options: Mapping[str, Any]) -> SearchRequest:

@@ -12,7 +12,8 @@ class Effort:
     """Sizes of every stage. Image counts are images; ``largest_macs`` bounds the networks that are considered
     (None: no bound), as their MACs are what training costs; ``stage_one_samples`` are networks a space;
     ``emulated_samples`` are the test images whose outputs over serial are compared with the host's. Without
-    ``quantization_aware`` training the winner is quantized after its training.
+    ``quantization_aware`` training the winner is quantized after its training. With ``adaptation`` subnets
+    train so briefly before each is scored (search/evaluation/adaptation.py).
     """
 
     name: str
@@ -28,6 +29,7 @@ class Effort:
     fine_tune: Schedule
     emulated_samples: int = 4
     quantization_aware: Schedule | None = None
+    adaptation: Schedule | None = None
 
 
 QUICK = Effort(
@@ -62,6 +64,17 @@ QUICK = Effort(
 
 _QUANTIZATION_AWARE = Schedule(
     steps=2000, batch=128, learning_rate=0.01, shift=1, mirror=True, distillation=0.5, averaging=0.99
+)
+
+# Some seconds a subnet of 3 M MACs, so that a predictor has to choose which: benchmarks/ranking.
+ADAPTATION = Schedule(
+    steps=50,
+    batch=128,
+    learning_rate=0.4,
+    warmup_steps=5,
+    weight_decay=5e-4,
+    label_smoothing=0.0,
+    averaging=0.9,
 )
 
 # TinyNAS (MCUNet, NeurIPS 2020): the sampled phase is twice as long as the largest network's; population
@@ -121,6 +134,7 @@ THOROUGH = Effort(
     ),
     emulated_samples=200,
     quantization_aware=_QUANTIZATION_AWARE,
+    adaptation=ADAPTATION,
 )
 
 EFFORTS = {effort.name: effort for effort in (QUICK, THOROUGH, STANDARD)}

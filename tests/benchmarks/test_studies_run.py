@@ -36,7 +36,8 @@ def test_ranking_study(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ranking.main(options)  # goes on
     rows = Results(tmp_path / "results.jsonl").rows()
     assert next(iter(rows)) == "supernet"
-    assert len(rows) == 1 + len(SETS) + len(SETS) * small.networks * len(small.alone_seeds)
+    scored, trained = 2 * len(SETS), len(SETS) * small.networks * len(small.alone_seeds)
+    assert len(rows) == 1 + scored + trained
     low, high = 0.8 * small.mac_budget, 1.2 * small.mac_budget
     assert all(low <= row["macs"] <= high for cell, row in rows.items() if cell.startswith("alone/budget/"))
     ranking_summary.main(["--results", str(tmp_path / "results.jsonl")])

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.splits import split
+from mcu_nas.search.evaluation.adaptation import Adaptation
 from mcu_nas.search.evaluation.evaluator import SharedWeights
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.space import Space, mbconv_space
@@ -114,3 +115,24 @@ def test_score_does_not_depend_on_what_was_scored_before() -> None:
     for pair in pairs[::3]:
         assert evaluator().score(*pair) == found[pair]
     assert {score.partial for score in found.values()} == {True, False}
+
+
+ADAPTATION = Schedule(steps=20, batch=32, learning_rate=0.4, warmup_steps=4, label_smoothing=0.0)
+
+
+def adapting() -> SharedWeights:
+    images, labels = fashion().train_images[-640:], fashion().train_labels[-640:]
+    return SharedWeights(supernet(), *data(), Adaptation(ADAPTATION, images, labels, 0, False))
+
+
+def test_adapted_subnet_answers_better_and_leaves_the_supernet_as_it_was() -> None:
+    before = {name: value.clone() for name, value in supernet().state_dict().items()}
+    scores = adapting()
+    assert all(scores.score(a).loss < evaluator().score(a).loss for a in ranked()[::4])
+    assert all(torch.equal(value, before[name]) for name, value in supernet().state_dict().items())
+
+
+def test_adapted_score_does_not_depend_on_what_was_scored_before() -> None:
+    warm = adapting()
+    warm.score(ranked()[0])
+    assert warm.score(ranked()[3]) == adapting().score(ranked()[3])

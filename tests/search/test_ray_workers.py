@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mcu_nas.errors import JobError, UsageError
+from mcu_nas.search.evaluation.adaptation import Adaptation
 from mcu_nas.search.evaluation.evaluator import Race, SharedWeights
 from mcu_nas.search.exploration.history import History
 from mcu_nas.search.listener import Silence
@@ -18,6 +19,7 @@ from mcu_nas.search.run.run_folder import RunFolder
 from mcu_nas.search.run.versions import versions
 from mcu_nas.search.task import task_of
 from mcu_nas.spaces.space import mbconv_space
+from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.supernet import Supernet
 from tests.command_line import mcu_nas
 from tests.fashion import needs_fashion_mnist
@@ -32,7 +34,10 @@ def evaluator() -> SharedWeights:
     rng = np.random.default_rng(0)
     space = mbconv_space(16, 1, 4, resolutions=(12,), widths=(0.3,))
     pixels = rng.integers(0, 256, (700, 16, 16, 1), dtype=np.uint8)
-    return SharedWeights(Supernet(space, seed=1), pixels[:64], pixels[64:], rng.integers(0, 4, 636))
+    labels = rng.integers(0, 4, 636)
+    brief = Schedule(steps=2, batch=32, learning_rate=0.1, warmup_steps=1)
+    adaptation = Adaptation(brief, pixels[:64], labels[:64], 0, False)
+    return SharedWeights(Supernet(space, seed=1), pixels[:64], pixels[64:], labels, adaptation)
 
 
 def races(count: int) -> list[Race]:

@@ -1,7 +1,8 @@
 """Shared-weight evaluation: a subnet's accuracy with the supernet's weights, batch norm recalibrated.
 
 MCUNet (Lin et al., NeurIPS 2020) and Once-for-All (Cai et al., ICLR 2020): statistics of the full network
-do not fit a subnet, so they are estimated anew on training images before it is scored. A subnet that races
+do not fit a subnet, so they are estimated anew on training images before it is scored; before that it may
+adapt its copy of the weights (adaptation.py). A subnet that races
 a rival is scored part by part, and no further than shows that it cannot win (early_rejection.py).
 """
 
@@ -16,6 +17,7 @@ import torch
 from torch.nn import functional as F
 
 from mcu_nas.datasets.images import resize
+from mcu_nas.search.evaluation.adaptation import Adaptation
 from mcu_nas.search.evaluation.early_rejection import EarlyRejection
 from mcu_nas.search.exploration.history import Score
 from mcu_nas.spaces.architecture import Architecture
@@ -51,6 +53,7 @@ class SharedWeights:
     recalibration_images: np.ndarray = field(repr=False)
     images: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
+    adaptation: Adaptation | None = None
     early_rejection: EarlyRejection = field(default_factory=EarlyRejection)
     images_seen: int = 0
     _latest: tuple[Architecture, TorchNetwork] | None = field(default=None, repr=False)
@@ -100,6 +103,8 @@ class SharedWeights:
         """The subnet, ready to be scored; the latest one is kept for its next images."""
         if self._latest is None or self._latest[0] != architecture:
             subnet = self.supernet.subnet(architecture)
+            if self.adaptation:
+                self.adaptation.adapt(subnet, architecture.integer("resolution"))
             recalibrate(subnet, images)
             self._latest = architecture, subnet
         return self._latest[1]

@@ -18,6 +18,7 @@ import torch
 from ray.util import ActorPool
 
 from mcu_nas.errors import JobError, UsageError
+from mcu_nas.search.evaluation.adaptation import Adaptation
 from mcu_nas.search.evaluation.early_rejection import EarlyRejection
 from mcu_nas.search.evaluation.evaluator import Race, SharedWeights
 from mcu_nas.search.exploration.history import Score
@@ -35,6 +36,7 @@ class _Worker:
         weights: Mapping[str, torch.Tensor],
         images: tuple[np.ndarray, np.ndarray],
         labels: np.ndarray,
+        adaptation: Adaptation | None,
         early_rejection: EarlyRejection,
     ) -> None:
         torch.set_num_threads(1)
@@ -42,7 +44,7 @@ class _Worker:
         supernet.load_state_dict(dict(weights))
         supernet.eval()
         # Ray shares arrays among processes, so that nobody may write to them; torch wants its own.
-        self._evaluator = SharedWeights(supernet, *images, np.array(labels), early_rejection)
+        self._evaluator = SharedWeights(supernet, *images, np.array(labels), adaptation, early_rejection)
 
     def versions(self) -> dict[str, str]:
         """What a score depends on besides its arguments."""
@@ -68,6 +70,7 @@ class RayWorkers:
             evaluator.supernet.state_dict(),
             (evaluator.recalibration_images, evaluator.images),
             evaluator.labels,
+            evaluator.adaptation,
             evaluator.early_rejection,
         )
         arguments = [ray.put(argument) for argument in shared]
