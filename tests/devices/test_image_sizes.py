@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
+from mcu_nas.compiler.target import targets
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.image_sizes import ImageSizes, image_sizes
 from tests.graphs import GraphMaker
@@ -50,3 +54,16 @@ def test_more_classes_add_weights_and_constants_only(tmp_path: Path) -> None:
     assert many.weights_bytes - few.weights_bytes == 100 * 8
     assert many.constants_bytes > few.constants_bytes
     assert (many.model_code_bytes, many.kernels_bytes) == (few.model_code_bytes, few.kernels_bytes)
+
+
+def test_an_image_holds_no_kernel_that_no_layer_runs(tmp_path: Path) -> None:
+    graph, target = program(10).graph, targets(BOARD.core)[0]
+    compiled = compile_graph(graph, "net", "0" * 16, optimize=Optimize.SPEED, target=target)
+    assert all(call.generated for call in compiled.calls)
+    write_sources(compiled, tmp_path / "c")
+    image = build_firmware(tmp_path / "c", compiled.name, BOARD, tmp_path / "out")
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", image.elf], capture_output=True, text=True, check=True
+    ).stdout
+    linked_functions = set(re.findall(r" [tT] (net_layer_\d+|mcu_\w+_s8)$", listing, re.MULTILINE))
+    assert linked_functions == {kernel.symbol for kernel in compiled.generated}

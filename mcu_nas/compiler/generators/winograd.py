@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.function_text import Assembly, assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.winograd_frame import FRAME_BYTES, SAVED_BYTES, Frame
 from mcu_nas.compiler.generators.winograd_gemm import packed_weights, products, sums_bytes
@@ -87,7 +87,7 @@ def _constants(layer: WinogradLayer, transform: Transform, scaling: WinogradScal
     return np.concatenate(parts).astype(np.uint32)
 
 
-def _function(symbol: str, layer: WinogradLayer, scaling: WinogradScaling, order: TileOrder) -> str:
+def _function(symbol: str, layer: WinogradLayer, scaling: WinogradScaling, order: TileOrder) -> Assembly:
     m = scaling.transform.outputs
     comment = (
         f"3x3 convolution, {layer.height}x{layer.width}x{layer.in_channels} to "

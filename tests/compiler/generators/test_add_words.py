@@ -119,7 +119,7 @@ def test_the_output_may_be_an_operand(place, count):
     kernel = add_words(layer, "add")
     moves = {"a": "mov r1, r0", "b": "mov r1, r3", "both": "mov r1, r0; mov r3, r0"}[place]
     entry = f"\n.global in_place\n.thumb_func\nin_place:\n{moves}\nb.w add\n"
-    call = ArmFunction(kernel.assembly + entry, "in_place")(
+    call = ArmFunction(str(kernel.assembly) + entry, "in_place")(
         a, 0, kernel.constants, 0 if place == "both" else b, align=(1, 4, 1)
     )
     got = call.arrays[2 if place == "b" else 0]
