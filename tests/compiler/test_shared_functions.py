@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 
 from mcu_nas.compiler.emit_kernels import emit_kernels
+from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
+from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
+from mcu_nas.compiler.generators.formats import Planes
+from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
 from mcu_nas.compiler.target import Target, targets
@@ -69,3 +75,30 @@ def test_layers_of_other_shapes_have_their_own_functions() -> None:
 def test_shared_functions_change_no_constant() -> None:
     arrays = [kernel.constants for kernel in separable(TARGETS[0], 16, 16, 16).generated]
     assert not np.array_equal(arrays[0], arrays[2])
+
+
+def factors(channels: int, shifts: tuple[int, ...]) -> Requantization:
+    rng = np.random.default_rng(shifts)
+    multipliers = rng.integers(2**30, 2**31, channels)
+    return Requantization(multipliers, -rng.choice(shifts, channels), -128, -128)
+
+
+def test_pointwise_layers_of_other_factors_run_one_function() -> None:
+    weights = np.random.default_rng(0).integers(-50, 51, (12, 16)).astype(np.int8)
+    bias = np.zeros(12, np.int64)
+    texts = set()
+    for shifts in ((5, 6), (6, 7, 8), (8, 9)):
+        asked = factors(12, shifts)
+        layer = PointwiseLayer(20, weights, bias, 3, asked.multipliers, asked.shifts, -128)
+        texts.add(str(pointwise_lanes(layer, "kernel").assembly))
+    assert len(texts) == 1
+
+
+def test_depthwise_layers_of_other_factors_run_one_function() -> None:
+    planes = Planes(8, 6, 6, 1, 1, 1, 1, zero_point=-128)
+    weights = np.random.default_rng(0).integers(-127, 128, (3, 3, 8)).astype(np.int8)
+    texts = set()
+    for shifts in ((5,), (5, 6), (6, 7, 8), (8, 9)):
+        layer = DepthwiseLayer(planes, weights, np.zeros(8, np.int64), 1, factors(8, shifts))
+        texts.add(str(depthwise_nhwc(layer, "kernel").assembly))
+    assert len(texts) == 1
