@@ -85,7 +85,7 @@ def test_the_line_is_exact_for_all_pairs_of_bytes(scales, zero_points):
     part = np.random.default_rng(1).permutation(a.size)[:4096]
     got = run(add_words(replace(layer, count=part.size), "add"), a[part], b[part]).arrays[1]
     np.testing.assert_array_equal(got, expected[part])
-    assert kernel.constants.size == 3
+    assert kernel.constants.size == 4
 
 
 @pytest.mark.parametrize("count", [*range(1, 18), 64])
@@ -124,6 +124,11 @@ def test_the_output_may_be_an_operand(place, count):
     )
     got = call.arrays[2 if place == "b" else 0]
     np.testing.assert_array_equal(got, portable_add(layer, a, b))
+
+
+def test_layers_of_other_sizes_run_one_function():
+    small, large = (add_words(layer_of(count, SCALES), "add") for count in (64, 4096))
+    assert small.assembly == large.assembly
 
 
 def test_an_element_takes_less_than_six_instructions():
