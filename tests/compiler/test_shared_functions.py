@@ -102,3 +102,19 @@ def test_depthwise_layers_of_other_factors_run_one_function() -> None:
         layer = DepthwiseLayer(planes, weights, np.zeros(8, np.int64), 1, factors(8, shifts))
         texts.add(str(depthwise_nhwc(layer, "kernel").assembly))
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.weights)
+def test_winograd_layers_of_as_many_inputs_share_transform_and_products(target: Target) -> None:
+    builder = NetworkBuilder()
+    x = builder.input("x", (1, 12, 12, 8))
+    for number, outputs in enumerate((8, 12)):
+        x = builder.conv(f"conv{number}", x, outputs, 3, 1, Activation.RELU6)
+    graph = random_graph(builder.build(x), np.random.default_rng(7))
+    program = compile_graph(graph, "model", "0" * 16, optimize=Optimize.SPEED, target=target)
+    assert [call.kernel.name.startswith("winograd") for call in program.calls] == [True, True]
+    assert len({kernel.symbol for kernel in program.generated}) == 2
+    text = emit_kernels(program)
+    for function in ("input", "products"):
+        assert text.count(f"_{function}:") == 1
+        assert text.count(f"bl model_layer_00_{function}") == 2
