@@ -122,7 +122,7 @@ def measure(core: str, count: int, seed: int) -> Measured:
                 features = latency_features(network, op, kernel)
                 macs = op_macs(network, op) or int(features[-1])
                 samples.append(Sample(number, kernel.name, features, instructions, macs))
-                code = layer_code(sizes, call)
+                code = brought_code(sizes, call)
                 if code:
                     code_bytes.setdefault(kernel.name, []).append(code)
             run_here = sum(sample.network == number for sample in samples)
@@ -275,7 +275,7 @@ def symbol_sizes(elf: Path) -> dict[str, int]:
     return {name: int(size, 16) for size, name in rows}
 
 
-def layer_code(sizes: dict[str, int], call: KernelCall) -> int:
+def brought_code(sizes: dict[str, int], call: KernelCall) -> int:
     """Bytes of a layer's kernel: in C, or the generated functions that no layer before has."""
     if call.generated is None:
         return kernel_code_bytes(sizes, call.kernel.name)
