@@ -25,6 +25,7 @@ from numpy.random import Generator
 from mcu_nas.boards import Board, board_names, load_board
 from mcu_nas.compiler.catalogue import KERNELS
 from mcu_nas.compiler.emit import write_sources
+from mcu_nas.compiler.kernel_calls import KernelCall
 from mcu_nas.compiler.latency_features import LATENCY_FEATURES, latency_features
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
@@ -121,16 +122,15 @@ def measure(core: str, count: int, seed: int) -> Measured:
                 features = latency_features(network, op, kernel)
                 macs = op_macs(network, op) or int(features[-1])
                 samples.append(Sample(number, kernel.name, features, instructions, macs))
-                code = (
-                    sizes[call.generated.symbol] if call.generated else kernel_code_bytes(sizes, kernel.name)
-                )
-                code_bytes.setdefault(kernel.name, []).append(code)
+                code = brought_code(sizes, call)
+                if code:
+                    code_bytes.setdefault(kernel.name, []).append(code)
             run_here = sum(sample.network == number for sample in samples)
             layer_code.append(math.ceil(layer_bytes(sizes) / run_here))
             print(
                 f"{number + 1}/{count}: {len(network.ops)} layers, {sum(counts):,} instructions", flush=True
             )
-    # A kernel in C is linked once, with what its layers use; each layer has a generated one of its own.
+    # A kernel in C is linked once, with what its layers use; generated ones differ from layer to layer.
     generated = {kernel.name for kernel in KERNELS if kernel.is_generated}
     code = {name: round(np.mean(x)) if name in generated else max(x) for name, x in code_bytes.items()}
     return Measured(samples, code, max(layer_code))
@@ -273,6 +273,13 @@ def symbol_sizes(elf: Path) -> dict[str, int]:
     table = subprocess.run(["arm-none-eabi-nm", "-S", elf], capture_output=True, text=True, check=True).stdout
     rows = re.findall(r"^\S+ (\S+) [tTrR] (\S+)$", table, re.MULTILINE)
     return {name: int(size, 16) for size, name in rows}
+
+
+def brought_code(sizes: dict[str, int], call: KernelCall) -> int:
+    """Bytes of a layer's kernel: in C, or the generated functions that no layer before has."""
+    if call.generated is None:
+        return kernel_code_bytes(sizes, call.kernel.name)
+    return sum(sizes[function.symbol] for function in call.generated.assembly.functions)
 
 
 def kernel_code_bytes(sizes: dict[str, int], kernel: str) -> int:

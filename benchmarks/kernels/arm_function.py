@@ -18,6 +18,8 @@ import numpy as np
 import unicorn
 from unicorn import arm_const
 
+from mcu_nas.compiler.generators.function_text import Assembly
+
 CODE, DATA, STACK = 0x0800_0000, 0x2000_0000, 0x3000_0000
 _MAPPED, _STACK_BYTES, _GUARD_BYTES = 4 << 20, 64 << 10, 64
 _RETURN = CODE + _MAPPED - 4  # where the function returns to
@@ -44,11 +46,11 @@ class Call:
 class ArmFunction:
     """A function ``symbol`` of an assembly source, with at most four arguments."""
 
-    def __init__(self, source: str, symbol: str) -> None:
+    def __init__(self, source: str | Assembly, symbol: str) -> None:
         """Raises ValueError with the assembler's message where it refuses the source."""
         with tempfile.TemporaryDirectory() as folder:
             assembly, image = Path(folder, "kernel.S"), Path(folder, "kernel.elf")
-            assembly.write_text(source, encoding="utf-8")
+            assembly.write_text(str(source), encoding="utf-8")
             linker = ("-nostdlib", f"-Wl,-Ttext={CODE:#x}", f"-Wl,-e,{symbol}", "-Wl,--no-warn-rwx-segments")
             command = [*_ASSEMBLER, *linker, str(assembly), "-o", str(image)]
             built = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -183,7 +183,7 @@ def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -
 def pair_effort(inputs: int, outputs: int) -> float:
     """All outputs of two pixels: of three channels 2.75 instructions an input and 41, of one alone less."""
     triples, alone = lane_triples(outputs)
-    return triples * (2.75 * inputs + 41) + alone * (1.5 * inputs + 18)
+    return triples * (2.75 * inputs + 41) + alone * (1.6 * inputs + 20)
 
 
 def lane_effort(network: Network, op: Conv2D) -> float:

@@ -14,15 +14,13 @@ from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network, window_axes
 from mcu_nas.operators import Add, AveragePool2D, Mean
 
-_MOST_ADDED = 1 << 20  # elements
 _MOST_PIXELS = 256  # whose sum fits a half of a word
 _LEAST_CHANNELS, _MOST_CHANNELS = 4, 4095
 
 
 def _two_activations(network: Network, op: Add) -> bool:
     """Dense, and neither operand is a constant."""
-    elements = math.prod(network.shape(op.outputs[0]))
-    return is_dense(network, op) and len(network.activations_in(op)) == 2 and elements < _MOST_ADDED
+    return is_dense(network, op) and len(network.activations_in(op)) == 2
 
 
 def _whole_window(network: Network, op: AveragePool2D) -> bool:
@@ -61,7 +59,7 @@ WORD_KERNELS = (
         "add_words",
         Add,
         condition=_two_activations,
-        constants_bytes=lambda network, op: 12,
+        constants_bytes=lambda network, op: 16,
         in_place=(0, 1),
         effort=_add_effort,
     ),

@@ -111,7 +111,7 @@ def _prototypes(program: Program) -> str:
     """The functions of NAME_kernels.S."""
     if not program.generated:
         return ""
-    lines = "\n".join(function.prototype for function in program.generated)
+    lines = "\n".join(dict.fromkeys(kernel.prototype for kernel in program.generated))
     return f"/* {program.name}_kernels.S */\n{lines}\n\n"
 
 

@@ -11,6 +11,7 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.passes.pipeline import run_passes
 from mcu_nas.compiler.planner import Optimize, Plan, Refused, plan
+from mcu_nas.compiler.shared_functions import with_shared_functions
 from mcu_nas.compiler.target import PORTABLE, Target
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, holds_pixels
@@ -77,8 +78,13 @@ class Program:
 
     @property
     def generated(self) -> tuple[GeneratedKernel, ...]:
-        """The functions in assembly, in order."""
+        """The functions in assembly, in the order of the layers; those that share one name it each."""
         return tuple(call.generated for call in self.calls if call.generated is not None)
+
+    def layers_of(self, symbol: str) -> list[int]:
+        """The numbers of the calls that run a function in assembly."""
+        functions = [call.generated and call.generated.symbol for call in self.calls]
+        return [number for number, function in enumerate(functions) if function == symbol]
 
     def is_view(self, call: KernelCall) -> bool:
         """Whether a call's output is its input's memory under another name: no code is run for it."""
@@ -142,7 +148,14 @@ def compile_graph(
         Encoding.PIXEL_U8 if position in graph.uint8_outputs else Encoding.INT8
         for position in range(len(network.outputs))
     )
+    calls = _sharing_functions(calls)
     return Program(graph, planned, name, model_hash, inputs, outputs, calls, refused, keep_inputs)
+
+
+def _sharing_functions(calls: tuple[KernelCall, ...]) -> tuple[KernelCall, ...]:
+    """The calls, in which layers whose functions in assembly are the same run one."""
+    shared = with_shared_functions(call.generated for call in calls if call.generated is not None)
+    return tuple(call if call.generated is None else replace(call, generated=next(shared)) for call in calls)
 
 
 def _calls(graph: Graph, planned: Plan, name: str, given: Network) -> tuple[tuple[KernelCall, ...], Refused]:

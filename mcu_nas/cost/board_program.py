@@ -10,7 +10,7 @@ from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
 from mcu_nas.compiler.target import WeightStorage, targets
 from mcu_nas.cost.core_profile import load_core_profile
-from mcu_nas.cost.flash import code_bytes
+from mcu_nas.cost.flash import program_code_bytes
 
 
 def load_program_for(
@@ -48,5 +48,5 @@ def load_program_for(
 
 def fits(program: Program, board: Board) -> bool:
     """Whether a board has room for a program: its arena exactly, its code as the core's profile estimates."""
-    code = code_bytes(program.graph.network, program.plan, load_core_profile(board.core))
+    code = program_code_bytes(program, load_core_profile(board.core))
     return board.has_room(program.arena_bytes, program.constants_bytes + code)

@@ -2,12 +2,14 @@
 
 Constants of kernels in C are exact: they are what compiler/kernel_calls.py emits. Those of generated kernels
 are what they take at most. Code is a core profile's measurement of each kernel, plus an average for a
-layer's call.
+layer's call. Of a network each layer counts with a generated kernel of its own, so that the costs of segments
+add up; of a compiled model it counts once where layers share it (compiler/shared_functions.py).
 """
 
 from __future__ import annotations
 
 from mcu_nas.compiler.planner import Plan
+from mcu_nas.compiler.program import Program
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.network import Network
 
@@ -31,3 +33,13 @@ def layers_code_bytes(network: Network, plan: Plan, profile: CoreProfile) -> int
     """Estimated bytes of the code that each layer has for itself."""
     generated = sum(profile.kernel(kernel.name).code_bytes for kernel in plan.kernels if kernel.is_generated)
     return generated + profile.layer_code_bytes * len(network.ops)
+
+
+def program_code_bytes(program: Program, profile: CoreProfile) -> int:
+    """Estimated bytes of a compiled model's code, without generated kernels that are an earlier layer's."""
+    shared = sum(
+        profile.kernel(call.kernel.name).code_bytes
+        for call in program.calls
+        if call.generated is not None and not call.generated.assembly.functions
+    )
+    return code_bytes(program.graph.network, program.plan, profile) - shared

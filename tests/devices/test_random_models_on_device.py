@@ -125,3 +125,25 @@ def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
     inputs = [array[:4] for array in sample_inputs(graph, 2, 0)]
     got = outputs_of_board(load_board("qemu-cortex-m7"), program, inputs, tmp_path)
     assert_same_outputs(got, reference_outputs(graph, *inputs).reshape(len(got), -1), *inputs)
+
+
+@pytest.mark.parametrize("target", TARGETS[:2])
+def test_layers_that_share_functions_equal_the_reference_on_the_emulated_core(
+    target: Target, tmp_path: Path
+) -> None:
+    builder = NetworkBuilder()
+    x = builder.conv("first", builder.input("pixels", (1, 9, 11, 3)), 16, 3, 1, Activation.RELU6)
+    for number in range(3):
+        expanded = builder.conv(f"expanded{number}", x, 40, 1, 1, Activation.RELU6)
+        inner = builder.depthwise(f"depthwise{number}", expanded, 3, 1, Activation.RELU6)
+        x = builder.add(
+            f"sum{number}", x, builder.conv(f"projected{number}", inner, 16, 1, 1, Activation.NONE)
+        )
+    few = builder.conv("few", x, 8, 3, 2, Activation.RELU)
+    graph = random_graph(builder.build(few), np.random.default_rng(5))
+    read = parse_tflite(serialize_tflite(graph), "blocks.tflite")
+    program = compile_graph(read, "blocks", "0" * 16, optimize=Optimize.SPEED, target=target)
+    assert len({kernel.symbol for kernel in program.generated}) <= len(program.generated) - 6
+    inputs = [array[:4] for array in sample_inputs(graph, 2, 0)]
+    got = outputs_of_board(load_board("qemu-cortex-m7"), program, inputs, tmp_path)
+    assert_same_outputs(got, reference_outputs(graph, *inputs).reshape(len(got), -1), *inputs)

@@ -12,8 +12,9 @@ there, and RSB, USAT, RSB do the same from the maximum down.
 Registers
     r0, r3, r1   a, b and out, at the next element
     r2           0xff00ff00
-    r4, r5, r6   Ma, Mb, C, which are all the constants
-    r7           where a's words end that the loop adds
+    r4, r5, r6   the constants Ma, Mb, C
+    r7           where a's words end that the loop adds; the last constant is how many bytes they are, so that
+                 layers of other sizes share the code
     r8-r12, lr   operands, then sums
 
 a, b, out: any alignment; out may be a, or b, or both. Else it must not overlap them.
@@ -27,7 +28,6 @@ import numpy as np
 
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel
-from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.sum_line import AddLayer, SumLine, sum_line
 
 _STACK_BYTES = 36  # r4-r11, lr
@@ -40,31 +40,37 @@ def add_words(layer: AddLayer, symbol: str) -> GeneratedKernel:
     """The kernel of one layer, of two inputs: ``in`` is a, ``second`` is b.
 
     Raises:
-        Refusal: as sum_line; more than 2^20 elements.
+        Refusal: as sum_line.
     """
     line = sum_line(layer)
     clamps = (layer.output_min, layer.output_max) != _INT8
     constant = line.constant - (layer.output_min << line.fraction_bits) * clamps
     comment = [
-        f"int8 ADD of {layer.count} elements, four at once. r0 and r3 in, r1 out, r2 constants.",
+        "int8 ADD, four elements at once. r0 and r3 in, r1 out, r2 constants.",
         "Written by add_words.py, which has the register plan.",
     ]
     return GeneratedKernel(
         symbol=symbol,
         assembly=assembly_file(comment, function(symbol, _lines(layer, line), is_global=True)),
-        constants=np.array([word % (1 << 32) for word in (*line.multipliers, constant)], np.uint32),
+        constants=np.array(
+            [word % (1 << 32) for word in (*line.multipliers, constant, _looped_bytes(layer))], np.uint32
+        ),
         scratch_bytes=0,
         stack_bytes=_STACK_BYTES,
         has_second_input=True,
     )
 
 
+def _looped_bytes(layer: AddLayer) -> int:
+    """Of a, that the loop adds."""
+    return layer.count // (4 * _COPIES) * 4 * _COPIES
+
+
 def _lines(layer: AddLayer, line: SumLine) -> Iterator[str]:
-    words, rest = divmod(layer.count, 4)
-    loops, peeled = divmod(words, _COPIES)
-    yield from ("push {r4-r11, lr}", "ldm r2, {r4, r5, r6}", "mov r2, #0xff00ff00")
-    if loops:
-        yield from add_constant("r7", "r0", 4 * _COPIES * loops)
+    peeled, rest = divmod(layer.count - _looped_bytes(layer), 4)
+    yield from ("push {r4-r11, lr}", "ldm r2, {r4-r7}", "mov r2, #0xff00ff00")
+    if _looped_bytes(layer):
+        yield "add r7, r0, r7"
         yield "1: @ words"
         for _ in range(_COPIES):
             yield from _word(layer, line)

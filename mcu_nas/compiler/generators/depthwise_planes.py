@@ -31,8 +31,8 @@ Constants, channel by channel, in the order of the reads:
         after the first row's: the start value (bias - zero point * sum of weights) 2^s
     multiplier, C, and where the requantization has them final shift, clamp bytes (requantization.py)
   s, the scale bits, is 1 + k of the requantization: with E the layer's final shift, k = E - e for each
-  channel, so that one final shift serves channels of different factors. Where no s in 1..8 does that,
-  channels keep their own final shift, in a register.
+  channel, so that one final shift serves channels of different factors; 10 in layers whose factors allow it,
+  so that they share code. Where no s in 1..8 does that, channels keep their own final shift, in a register.
 
 Exactness: a scaled weight is within int16 as s <= 8 and |w| <= 128 (-128 * 2^8 = -32768, 127 * 2^8 < 32768).
 Sums are modulo 2^32, and requantization.py refuses a channel whose (|start value| + 128 sum |w|) 2^s reaches
@@ -60,6 +60,7 @@ from mcu_nas.compiler.generators.window_row import WindowRow
 
 TAPS = (3, 5, 7)
 _MOST_SCALE_BITS = 8
+_COMMON_SHIFT = 10  # of all layers where scale bits permit it: e of most is 5 to 10
 _MOST_OUTPUTS = 8  # of a step: for more there are no registers
 _PAIR_BYTES = 4  # of a word of PAIRS
 
@@ -176,9 +177,14 @@ def _rescaling(layer: DepthwiseLayer) -> Rescaling:
     exponents = np.where(used, -need.shifts, least)  # as rescaling takes those of factors that are 0
     headroom = 31 - np.array([int(bound).bit_length() for bound in largest])  # bits s: bound * 2^s < 2^31
     most = np.minimum(headroom, _MOST_SCALE_BITS)
-    if not need.hides_ties or (exponents == least).all() or most.min() < 2:
+    if not need.hides_ties or most.min() < 2:
         return rescaling(need, largest, 1)
-    return rescaling(need, largest, np.minimum(exponents.max() - exponents + 2, most))
+    for final in (max(_COMMON_SHIFT, exponents.max() + 1), exponents.max() + 1):
+        scale_bits = final - exponents + 1
+        if (scale_bits <= most).all():
+            return rescaling(need, largest, scale_bits)
+    one_shift = (exponents == least).all()
+    return rescaling(need, largest, 1 if one_shift else np.minimum(scale_bits, most))
 
 
 def _shortest_row(layer: DepthwiseLayer, form: Rescaling) -> tuple[Step, RowPlan]:

@@ -47,7 +47,7 @@ from mcu_nas.compiler.generators.fully_connected_weights import (
     folded_bias,
     group_words,
 )
-from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.function_text import Assembly, assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.requantization import (
     Rescaling,
@@ -294,7 +294,7 @@ def _add(target: str, source: str, number: int) -> Iterator[str]:
     yield f"add {target}, {target}, {source}"
 
 
-def _function(symbol: str, layer: FullyConnectedLayer, lines: list[str]) -> str:
+def _function(symbol: str, layer: FullyConnectedLayer, lines: list[str]) -> Assembly:
     outputs, inputs = layer.weights.shape
     weights = layer.weight_format.name.lower()
     comment = (f"fully connected, {inputs} inputs, {outputs} outputs, weights {weights}",)

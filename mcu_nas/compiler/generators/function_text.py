@@ -1,23 +1,64 @@
-"""The text of an assembly file around the instructions of its functions."""
+"""What generators write: functions in assembly, and their text as one file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 
-def assembly_file(comment: Iterable[str], *functions: Iterable[str]) -> str:
-    """One ``.S`` file: what it is, then its functions, in Thumb-2 and unified syntax."""
-    lines = [*(f"@ {line}" for line in comment), ".syntax unified", ".thumb", ".text"]
-    for function in functions:
-        lines += function
+@dataclass(frozen=True)
+class Function:
+    """A function in Thumb-2, unified syntax.
+
+    Attributes:
+        symbol: its name.
+        lines: instructions, local labels and comments.
+        is_global: other files see it, too.
+    """
+
+    symbol: str
+    lines: tuple[str, ...]
+    is_global: bool
+
+    def text(self) -> Iterator[str]:
+        """Its lines between the directives that make them a function."""
+        yield ".p2align 2"
+        if self.is_global:
+            yield f".global {self.symbol}"
+        yield from (f".type {self.symbol}, %function", f"{self.symbol}:")
+        yield from self.lines
+        yield f".size {self.symbol}, . - {self.symbol}"
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The functions of a layer, each before those that it calls; ``str`` gives one ``.S`` file.
+
+    ``comment``: what they compute.
+    """
+
+    comment: tuple[str, ...]
+    functions: tuple[Function, ...]
+
+    def __str__(self) -> str:
+        return assembly_text([self])
+
+
+def assembly_text(parts: Iterable[Assembly]) -> str:
+    """One ``.S`` file of them all, each behind its comment."""
+    lines = [".syntax unified", ".thumb", ".text"]
+    for part in parts:
+        lines += ["", *(f"@ {line}" for line in part.comment)]
+        for function in part.functions:
+            lines += function.text()
     return "\n".join([*lines, ""])
 
 
-def function(symbol: str, lines: Iterable[str], *, is_global: bool) -> Iterable[str]:
+def assembly_file(comment: Iterable[str], *functions: Function) -> Assembly:
+    """What a layer's functions compute, then the functions."""
+    return Assembly(tuple(comment), functions)
+
+
+def function(symbol: str, lines: Iterable[str], *, is_global: bool) -> Function:
     """A function of that name; without ``is_global`` only its own file sees it."""
-    yield ".p2align 2"
-    if is_global:
-        yield f".global {symbol}"
-    yield from (f".type {symbol}, %function", f"{symbol}:")
-    yield from lines
-    yield f".size {symbol}, . - {symbol}"
+    return Function(symbol, tuple(lines), is_global)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mcu_nas.compiler.generators.function_text import Assembly
+
 
 @dataclass(frozen=True)
 class GeneratedKernel:
@@ -19,7 +21,7 @@ class GeneratedKernel:
 
     Attributes:
         symbol: the function's global name.
-        assembly: GNU as source, unified syntax: one ``.S`` file with its ``.text`` section.
+        assembly: GNU as source, the function and the local ones that it calls.
         constants: uint32, in the order in which the code reads it; 8-byte aligned in flash.
         scratch_bytes: memory the function may write while it runs, 8-byte aligned; 0: it reads no pointer.
         stack_bytes: the most stack the function uses, its saved registers included.
@@ -27,7 +29,7 @@ class GeneratedKernel:
     """
 
     symbol: str
-    assembly: str
+    assembly: Assembly
     constants: np.ndarray
     scratch_bytes: int
     stack_bytes: int

@@ -22,7 +22,14 @@ import numpy as np
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_bytes
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
-from mcu_nas.compiler.generators.one_lane import FIRST, SECOND, has_tail, tail_block, tail_words
+from mcu_nas.compiler.generators.one_lane import (
+    FIRST,
+    SECOND,
+    has_tail,
+    tail_block,
+    tail_segments,
+    tail_words,
+)
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.requantization import (
     Requantization,
@@ -137,7 +144,12 @@ class LanePlan:
         else:
             words = weights.astype(np.int32).view(np.uint32)
         bias = int(self.layer.folded_bias[channel])
-        return np.concatenate([words, tail_words(self.form, bias, self.cut, self.scale_bits, channel)])
+        return np.concatenate([words, tail_words(self.form, bias, self.last_cut, self.scale_bits, channel)])
+
+    @property
+    def last_cut(self) -> Segments:
+        """How the inputs of the channel behind the triples are cut, whose lanes are wider."""
+        return tail_segments(self.layer.weights[-1], self.cut)
 
     @property
     def all_constants(self) -> np.ndarray:
@@ -183,7 +195,7 @@ class LanePlan:
     def last_block(self) -> Iterator[str]:
         """From r0 and r1 to two values of int8, of the channel behind the triples."""
         counter = self.slots + 4 * SEGMENTS
-        return tail_block(self.form, self.cut, self.scale_bits, self.layer.paired_loads, counter)
+        return tail_block(self.form, self.last_cut, self.scale_bits, self.layer.paired_loads, counter)
 
     def reloaded(self, stream: str) -> Iterator[str]:
         """The frame's first four slots: what the next block reads again, both outputs, and an end into lr."""

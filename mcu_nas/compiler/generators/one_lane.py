@@ -6,12 +6,14 @@ to a word:
 
     A = sum p w = y0 + y1 2^22
 
-Four inputs: 2 LDM + 4 SMLAL, 1.5 an input instead of a triple's 2.75. A begins at 2^21 + 2^43, which keeps
-the low lane non-negative as long as |y0| < 2^21, that is sum of |w| <= 16383 in a segment of the inputs; the
-upper lane has 42 bits. y0 is A's lowest 22 bits less 2^21, y1 is A >>> 22 less 2^21, modulo 2^32: one bias
-word makes up for both. With further segments their sums are added up in r4 and r5.
+Four inputs: 2 LDM + 4 SMLAL, 1.5 an input instead of a triple's 2.75. A loop of 16 inputs costs 2
+instructions a turn: one channel of many is worth fewer bytes of code than the triples are. A begins at
+2^21 + 2^43, which keeps the low lane non-negative as long as |y0| < 2^21, that is sum of |w| <= 16383 in a
+segment of the inputs; the upper lane has 42 bits. y0 is A's lowest 22 bits less 2^21, y1 is A >>> 22 less
+2^21, modulo 2^32: one bias word makes up for both. With further segments their sums are added up in r4, r5.
 
-Registers  r0 activations    r1 constants    r2:r3 A    r4, r5 sums of segments before
+Registers  r0 activations    r1 constants    r2:r3 A
+           r4, r5 sums of segments before; of a segment alone r5 turns left
            r6-r9 activation words            r10-r12, lr weight words
            in the end r2 y0, r9 y1
 """
@@ -24,17 +26,32 @@ import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
-from mcu_nas.compiler.generators.three_lanes import LANES, SCALED_BITS, Segments, factor_words
+from mcu_nas.compiler.generators.three_lanes import (
+    LANES,
+    LARGEST_TOGETHER,
+    LONGEST_UNROLLED,
+    SCALED_BITS,
+    Segments,
+    factor_words,
+)
 
 FIRST, SECOND = "r2", "r9"  # the outputs of both pixels
 _OFFSET = 1 << (PAIR_SHIFT - 1)
 _ACTIVATIONS: tuple[str, ...] = ("r6", "r7", "r8", "r9")
 _WEIGHTS: tuple[str, ...] = ("r10", "r11", "r12", "lr")
+_INPUTS_OF_TURN = 16
 
 
 def has_tail(channels: int) -> bool:
     """Whether one output channel remains behind the triples."""
     return channels % LANES == 1
+
+
+def tail_segments(weights: np.ndarray, of_triples: Segments) -> Segments:
+    """The channel's inputs, uncut where its int8 weights allow it, else cut as ``of_triples``."""
+    largest = int(np.abs(weights.astype(np.int64)).sum())
+    is_whole = len(weights) <= LONGEST_UNROLLED and largest <= LARGEST_TOGETHER
+    return Segments(len(weights), 1, 0) if is_whole else of_triples
 
 
 def tail_words(form: Rescaling, bias: int, cut: Segments, scale_bits: int, channel: int) -> np.ndarray:
@@ -66,7 +83,14 @@ def tail_block(
 def _sums(cut: Segments, paired_loads: bool, frame_counter: int) -> Iterator[str]:
     """y0 with its offsets in the lowest 22 bits of r2, or in all of it after several segments; y1 in r9."""
     if cut.count == 1:
-        yield from _segment(cut.length, paired_loads)
+        turns, rest = divmod(cut.length, _INPUTS_OF_TURN)
+        yield from _begun()
+        if turns > 1:
+            yield from (f"mov r5, #{turns}", "3:", *_products(_INPUTS_OF_TURN, paired_loads))
+            yield from ("subs r5, r5, #1", "bne 3b", *_products(rest, paired_loads))
+        else:
+            yield from _products(cut.length, paired_loads)
+        yield from _upper_lane()
         return
     yield from ("mov r4, #0", "mov r5, #0")
     if cut.full > 1:
@@ -81,15 +105,18 @@ def _sums(cut: Segments, paired_loads: bool, frame_counter: int) -> Iterator[str
 
 
 def _added(length: int, paired_loads: bool) -> Iterator[str]:
-    yield from _segment(length, paired_loads)
+    """One segment's lanes, added to those before."""
+    yield from (*_begun(), *_products(length, paired_loads), *_upper_lane())
     yield f"ubfx {FIRST}, {FIRST}, #0, #{PAIR_SHIFT}"
     yield from (f"add r4, r4, {FIRST}", f"add r5, r5, {SECOND}")
 
 
-def _segment(length: int, paired_loads: bool) -> Iterator[str]:
-    """One segment's lanes: the lower in r2, with what lies above; the upper in r9."""
-    yield f"mov r2, #{_OFFSET}  @ {length} inputs"
-    yield f"mov r3, #{_OFFSET << PAIR_SHIFT >> 32}"
+def _begun() -> Iterator[str]:
+    yield from (f"mov r2, #{_OFFSET}", f"mov r3, #{_OFFSET << PAIR_SHIFT >> 32}")
+
+
+def _products(length: int, paired_loads: bool) -> Iterator[str]:
+    """Of so many inputs, added to A."""
     for begin in range(0, length, 4):
         count = min(4, length - begin)
         together = 2 if paired_loads else 4
@@ -99,6 +126,10 @@ def _segment(length: int, paired_loads: bool) -> Iterator[str]:
             yield _loaded(_WEIGHTS[words], "r1", paired_loads)
             for activation, weight in zip(_ACTIVATIONS[words], _WEIGHTS[words], strict=True):
                 yield f"smlal r2, r3, {activation}, {weight}"
+
+
+def _upper_lane() -> Iterator[str]:
+    """The second pixel's in r9; the lower lane stays in r2, with what lies above."""
     yield f"lsr {SECOND}, r2, #{PAIR_SHIFT}"
     yield f"add {SECOND}, {SECOND}, r3, lsl #{32 - PAIR_SHIFT}"
 

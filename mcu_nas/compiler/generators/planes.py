@@ -79,12 +79,12 @@ def four_channels(layout: Planes) -> Iterator[str]:
 
 
 def border_rows(layout: Planes) -> Iterator[str]:
-    """A function's body: what lies above and below the image in the four planes at r0."""
-    yield from ("push {r4-r11, lr}", "mov r1, r0", *_plane_pointers(layout))
-    yield from _border_rows(layout, layout.top, "above")
-    for plane in _PLANES:
-        yield from add_constant(plane, plane, 2 * layout.rows * layout.row_stride)
-    yield from (*_border_rows(layout, layout.bottom, "below"), "pop {r4-r11, pc}")
+    """A function's body: what lies above and below the image in the four adjacent planes at r0."""
+    yield from ("push {r4-r11, lr}", *_zero_words(layout), f"mov r2, #{QUAD}", "1: @ a plane")
+    yield from _filled("r0", layout, layout.top)
+    yield from add_constant("r0", "r0", 2 * layout.rows * layout.row_stride)
+    yield from _filled("r0", layout, layout.bottom)  # to the next plane's begin
+    yield from ("subs r2, r2, #1", "bne 1b", "pop {r4-r11, pc}")
 
 
 def _all_channels(layout: Planes) -> Iterator[str]:
@@ -139,20 +139,28 @@ def _zero_points(layout: Planes, target: str) -> str:
 def _border_rows(layout: Planes, rows: int, where: str) -> Iterator[str]:
     if not rows:
         return
-    first, *others = _WORDS
-    yield f"@ {rows} border rows {where}"
-    yield _zero_points(layout, first)
-    yield f"sxtb16 {first}, {first}"
-    yield from (f"mov {word}, {first}" for word in others)
-    full, rest = divmod(rows * layout.row_stride // 2, len(_WORDS))
+    yield from (f"@ {rows} border rows {where}", *_zero_words(layout))
     for plane in _PLANES:
-        if full:
-            yield from (f"mov lr, #{full}", f"3: stm {plane}!, {{{', '.join(_WORDS)}}}")
-            yield from ("subs lr, lr, #1", "bne 3b")
-        if rest == 1:
-            yield f"str {first}, [{plane}], #4"
-        elif rest:
-            yield f"stm {plane}!, {{{', '.join(_WORDS[:rest])}}}"
+        yield from _filled(plane, layout, rows)
+
+
+def _zero_words(layout: Planes) -> Iterator[str]:
+    """Two zero points in each of the registers for words."""
+    first, *others = _WORDS
+    yield from (_zero_points(layout, first), f"sxtb16 {first}, {first}")
+    yield from (f"mov {word}, {first}" for word in others)
+
+
+def _filled(plane: str, layout: Planes, rows: int) -> Iterator[str]:
+    """Rows of zero points at the register ``plane``, which is then behind them."""
+    full, rest = divmod(rows * layout.row_stride // 2, len(_WORDS))
+    if full:
+        yield from (f"mov lr, #{full}", f"3: stm {plane}!, {{{', '.join(_WORDS)}}}")
+        yield from ("subs lr, lr, #1", "bne 3b")
+    if rest == 1:
+        yield f"str {_WORDS[0]}, [{plane}], #4"
+    elif rest:
+        yield f"stm {plane}!, {{{', '.join(_WORDS[:rest])}}}"
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ Ties away, for any layer, k = 0: SMMLAR t, y', m, C; ADD t, t, y', ASR #31 (wher
 Where k > 0 that one is 2^k: AND s, u, y', ASR #31 with u = 2^k; SMMLA t, y', m, C with the half-up form's C;
     SUB t, t, s.
 
-One final shift for all channels lets the code be shared. Where e differs, the half-up form takes the least
-E and rounds m 2^(E - k - e) to an integer m'. That m' is not exact as a number, but ``out`` is a staircase in
+One final shift for all channels lets them share code, and one for all layers lets layers share it. The
+half-up form takes E = k + 5, or k plus the least e where that is less or 5 too coarse, and rounds
+m 2^(E - k - e) to an integer m'. That m' is not exact as a number, but ``out`` is a staircase in
 y with at most 255 steps: for the range of sums that the weights permit, an m' with some C is exact if each
 step lies at the same integer. For a step from out < j to out >= j at y = T_j,
         floor(T_j 2^(1+k) m' / 2^32) + C >= j 2^E  and  floor((T_j - 1) 2^(1+k) m' / 2^32) + C < j 2^E,
@@ -49,6 +50,7 @@ from mcu_nas.compiler.generators.generated import Refusal
 INT8_MIN, INT8_MAX = -128, 127
 _LONGEST_SHIFT = 31  # of ASR #n in SSAT
 _NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)  # of the rounded multiplier, in the order in which they are tried
+_COMMON_EXPONENT = 5  # e of most layers is 5 to 10: each less takes a bit from the precision of m'
 
 
 @dataclass(frozen=True)
@@ -151,27 +153,37 @@ def uniform_rescaling(layer: Requantization, largest: np.ndarray, scale_bits: in
     """
     if not layer.hides_ties:
         return None
-    e = _exponents(layer)
-    final = scale_bits - 1 + int(e.min())
     _refuse(largest << scale_bits >= 2**31, "the scaled sum may leave 32 bits")
-    steps, outputs = _steps(layer, largest)
-    usual = int(_constants(np.array(scale_bits - 1), np.array(e.min()), layer.zero_point))
-    found = []
-    for channel, (m, coarser) in enumerate(
-        zip(layer.multipliers.tolist(), (e - e.min()).tolist(), strict=True)
-    ):
-        staircase = _Staircase(steps[channel], outputs, int(largest[channel]), scale_bits, final)
-        found.append(staircase.matching(m / 2.0**coarser, usual))
-    pairs = [pair for pair in found if pair is not None]
-    if len(pairs) < len(found):
-        return None
-    multipliers, constants = np.array(pairs, np.int64).T
-    count = len(pairs)
-    bits, finals = np.full(count, scale_bits, np.int64), np.full(count, final, np.int64)
     low, high = _clamp(layer)
-    result = Rescaling(bits, multipliers, constants, finals, False, low, high)
-    _check_bounds(result, largest)
-    return result
+    least = int(_exponents(layer).min())
+    for exponent in dict.fromkeys((min(least, _COMMON_EXPONENT), least)):
+        pairs = _adjusted_factors(layer, largest, scale_bits, exponent)
+        if pairs is None:
+            continue
+        multipliers, constants = pairs.T
+        bits, finals = np.full((2, len(pairs)), [[scale_bits], [scale_bits - 1 + exponent]], np.int64)
+        result = Rescaling(bits, multipliers, constants, finals, False, low, high)
+        _check_bounds(result, largest)
+        return result
+    return None
+
+
+def _adjusted_factors(
+    layer: Requantization, largest: np.ndarray, scale_bits: int, exponent: int
+) -> np.ndarray | None:
+    """m' and C of each channel for E = k + exponent, int64 (channels, 2); None where one has none."""
+    steps, outputs = _steps(layer, largest)
+    final = scale_bits - 1 + exponent
+    usual = int(_constants(np.array(scale_bits - 1), np.array(exponent), layer.zero_point))
+    coarser = (_exponents(layer) - exponent).tolist()
+    pairs: list[tuple[int, int]] = []
+    for channel, m in enumerate(layer.multipliers.tolist()):
+        staircase = _Staircase(steps[channel], outputs, int(largest[channel]), scale_bits, final)
+        pair = staircase.matching(m / 2.0 ** coarser[channel], usual)
+        if pair is None:
+            return None
+        pairs.append(pair)
+    return np.array(pairs, np.int64)
 
 
 def rescaled(form: Rescaling, sums: np.ndarray) -> np.ndarray:

@@ -25,14 +25,19 @@ fit int16: at most 49 · 128 = 6,272 (9 · 128), and V does: winograd_transforms
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.function_text import Assembly, Function, assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.winograd_frame import FRAME_BYTES, SAVED_BYTES, Frame
 from mcu_nas.compiler.generators.winograd_gemm import packed_weights, products, sums_bytes
-from mcu_nas.compiler.generators.winograd_input import position_bytes, transformed_tile
+from mcu_nas.compiler.generators.winograd_input import (
+    position_bytes,
+    transformed_channels,
+    transformed_tile,
+)
 from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer, tile_order
 from mcu_nas.compiler.generators.winograd_output import buffer_bytes, output_channel
 from mcu_nas.compiler.generators.winograd_scaling import WinogradScaling
@@ -56,7 +61,7 @@ def winograd(
     scaling = WinogradScaling.of(layer, transform)
     return GeneratedKernel(
         symbol=symbol,
-        assembly=_function(symbol, layer, scaling, tile_order(layer, transform, descending=descending)),
+        assembly=_functions(symbol, layer, scaling, tile_order(layer, transform, descending=descending)),
         constants=_constants(layer, transform, scaling),
         scratch_bytes=position_bytes(layer) * transform.positions,
         stack_bytes=SAVED_BYTES + FRAME_BYTES + deepest(transform),
@@ -87,21 +92,47 @@ def _constants(layer: WinogradLayer, transform: Transform, scaling: WinogradScal
     return np.concatenate(parts).astype(np.uint32)
 
 
-def _function(symbol: str, layer: WinogradLayer, scaling: WinogradScaling, order: TileOrder) -> str:
-    m = scaling.transform.outputs
+def _functions(symbol: str, layer: WinogradLayer, scaling: WinogradScaling, order: TileOrder) -> Assembly:
+    transform = scaling.transform
+    m = transform.outputs
     comment = (
         f"3x3 convolution, {layer.height}x{layer.width}x{layer.in_channels} to "
         f"{layer.out_height}x{layer.out_width}x{layer.out_channels}, F({m}x{m}, 3x3)",
     )
-    body = (*_all_tiles(layer, scaling.transform, order), *output_channel(layer, scaling, _CHANNEL))
-    return assembly_file(comment, function(symbol, body, is_global=True))
+    local = LocalFunctions.of(symbol)
+    return assembly_file(
+        comment,
+        function(symbol, _all_tiles(layer, transform, order, local), is_global=True),
+        *local.functions(layer, scaling),
+    )
 
 
-_CHANNEL = "5"  # local labels; 1 to 4, 11 and 12 are taken inside the parts
-_TILE_PAIR, _TILE, _OUTPUTS, _LAST = "6", "7", "8", "9"
+@dataclass(frozen=True)
+class LocalFunctions:
+    """The names of the functions that do a layer's work, which layers of as many inputs can share."""
+
+    input: str
+    products: str
+    output: str
+
+    @classmethod
+    def of(cls, symbol: str) -> LocalFunctions:
+        return cls(f"{symbol}_input", f"{symbol}_products", f"{symbol}_output")
+
+    def functions(self, layer: WinogradLayer, scaling: WinogradScaling) -> Iterator[Function]:
+        """The functions."""
+        transform = scaling.transform
+        yield function(self.input, transformed_channels(layer, transform), is_global=False)
+        yield function(self.products, products(layer, transform), is_global=False)
+        yield function(self.output, output_channel(layer, scaling), is_global=False)
 
 
-def _all_tiles(layer: WinogradLayer, transform: Transform, order: TileOrder) -> Iterator[str]:
+_TILE_PAIR, _TILE, _OUTPUTS, _LAST = "6", "7", "8", "9"  # labels; 1 to 4, 11 and 12 are the parts'
+
+
+def _all_tiles(
+    layer: WinogradLayer, transform: Transform, order: TileOrder, local: LocalFunctions
+) -> Iterator[str]:
     """The loop over pairs of tiles, around the loops over the two tiles and over pairs of outputs."""
     yield from ("push {r4-r11, lr}", f"sub sp, #{FRAME_BYTES}")
     yield from (f"strd r0, r1, [sp, #{Frame.IN}]", f"strd r2, r3, [sp, #{Frame.CONSTANTS}]")
@@ -109,26 +140,25 @@ def _all_tiles(layer: WinogradLayer, transform: Transform, order: TileOrder) -> 
     yield from (f"strd r4, r5, [sp, #{Frame.ROW}]", *number("r6", order.pairs))
     yield from (f"str r6, [sp, #{Frame.PAIRS}]", f"{_TILE_PAIR}:", "mov r6, #0")
     yield from (f"{_TILE}:", f"str r6, [sp, #{Frame.TILE}]")
-    yield from transformed_tile(layer, transform, order)
+    yield from transformed_tile(layer, transform, order, local.input)
     yield from (f"ldr r6, [sp, #{Frame.TILE}]", "adds r6, r6, #8", "cmp r6, #8", f"beq.w {_TILE}b")
     yield "@ all outputs of both tiles"
     yield from (f"ldrd r4, r5, [sp, #{Frame.CONSTANTS}]", "mov r6, r5", "mov r7, r4")
     yield from (f"strd r6, r7, [sp, #{Frame.V}]", *number("r6", layer.out_channels))
     yield from (f"str r6, [sp, #{Frame.COUNT}]", f"{_OUTPUTS}:")
-    yield from products(layer, transform)
-    yield from two_channels(layer, transform, _CHANNEL)
+    yield from two_channels(layer, transform, local)
     yield from (f"ldr r6, [sp, #{Frame.COUNT}]", "subs r6, r6, #2", f"str r6, [sp, #{Frame.COUNT}]")
     yield f"bgt.w {_OUTPUTS}b"
     yield from (f"ldr r6, [sp, #{Frame.PAIRS}]", "subs r6, r6, #1", f"str r6, [sp, #{Frame.PAIRS}]")
     yield from (f"bne.w {_TILE_PAIR}b", f"add sp, #{FRAME_BYTES}", "pop {r4-r11, pc}")
 
 
-def two_channels(layer: WinogradLayer, transform: Transform, channel: str) -> Iterator[str]:
-    """Both outputs of the products on the stack, which are taken off it. channel: the subroutine's label."""
-    yield from ("mov r0, sp", f"bl {channel}f")
+def two_channels(layer: WinogradLayer, transform: Transform, local: LocalFunctions) -> Iterator[str]:
+    """The products of two outputs, and both outputs of them."""
+    yield from (f"bl {local.products}", "mov r0, sp", f"bl {local.output}")
     if layer.out_channels % 2:
         yield from (f"ldr r6, [sp, #{sums_bytes(transform) + Frame.COUNT}]", "cmp r6, #1", f"beq {_LAST}f")
-    yield from ("add r0, sp, #8", f"bl {channel}f")
+    yield from ("add r0, sp, #8", f"bl {local.output}")
     if layer.out_channels % 2:
         yield f"{_LAST}:"
     yield f"add sp, #{sums_bytes(transform)}"

@@ -23,12 +23,10 @@ from collections.abc import Iterator
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
-from mcu_nas.compiler.generators.winograd import check_shape, deepest, two_channels
+from mcu_nas.compiler.generators.winograd import LocalFunctions, check_shape, deepest, two_channels
 from mcu_nas.compiler.generators.winograd_frame import GROUP_FRAME_BYTES, SAVED_BYTES, Frame
-from mcu_nas.compiler.generators.winograd_gemm import products
 from mcu_nas.compiler.generators.winograd_input import position_bytes, transformed_tile
 from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer, tile_order
-from mcu_nas.compiler.generators.winograd_output import output_channel
 from mcu_nas.compiler.generators.winograd_scaling import WinogradScaling
 from mcu_nas.compiler.generators.winograd_transforms import Transform, number
 from mcu_nas.compiler.generators.winograd_weights import (
@@ -64,10 +62,16 @@ def winograd_bytes(
         f"{layer.out_height}x{layer.out_width}x{layer.out_channels}, F({m}x{m}, 3x3), {tiles} tiles at once",
     )
     places = _Places(layer, scaling, tiles // 2)
-    body = (*_all_groups(layer, scaling, order, places), *output_channel(layer, scaling, _CHANNEL))
+    local, weights = LocalFunctions.of(symbol), f"{symbol}_weights"
+    lines = _all_groups(layer, scaling, order, places, local, weights)
     return GeneratedKernel(
         symbol=symbol,
-        assembly=assembly_file(comment, function(symbol, body, is_global=True)),
+        assembly=assembly_file(
+            comment,
+            function(symbol, lines, is_global=True),
+            *local.functions(layer, scaling),
+            function(weights, transformed_weights(layer, scaling), is_global=False),
+        ),
         constants=byte_constants(layer, scaling),
         scratch_bytes=places.end,
         stack_bytes=SAVED_BYTES + GROUP_FRAME_BYTES + deepest(transform),
@@ -85,12 +89,17 @@ class _Places:
         self.end = self.tiles + self.pair_bytes * pairs
 
 
-_CHANNEL = "5"  # local labels; 1 to 4, 9, 11 and 12 are taken inside the parts
+# Labels; 1 to 4, 9, 11 and 12 are taken inside the parts.
 _GROUP, _PAIR, _TILE, _OUTPUTS, _PRODUCTS = "6", "7", "8", "10", "13"
 
 
 def _all_groups(
-    layer: WinogradLayer, scaling: WinogradScaling, order: TileOrder, places: _Places
+    layer: WinogradLayer,
+    scaling: WinogradScaling,
+    order: TileOrder,
+    places: _Places,
+    local: LocalFunctions,
+    weights: str,
 ) -> Iterator[str]:
     yield from ("push {r4-r11, lr}", f"sub sp, #{GROUP_FRAME_BYTES}")
     yield from (f"strd r0, r1, [sp, #{Frame.IN}]", f"str r2, [sp, #{Frame.CONSTANTS}]")
@@ -102,33 +111,36 @@ def _all_groups(
     yield from (f"ldr r6, [sp, #{Frame.PAIRS}]", *number("r7", places.pairs), "cmp r7, r6", "it hi")
     yield from ("movhi r7, r6", "sub r6, r6, r7", f"str r6, [sp, #{Frame.PAIRS}]")
     yield from (f"str r7, [sp, #{Frame.GROUP}]", *_first_pair(places, Frame.TRANSFORMED))
-    yield from _inputs(layer, scaling.transform, order, places)
+    yield from _inputs(layer, scaling.transform, order, places, local.input)
     yield from (f"ldr r4, [sp, #{Frame.CONSTANTS}]", f"str r4, [sp, #{Frame.WEIGHTS}]")
     yield from (*number("r6", layer.out_channels), f"str r6, [sp, #{Frame.COUNT}]")
     yield f"{_OUTPUTS}:  @ two outputs of the group"
-    yield from transformed_weights(layer, scaling)
-    yield from _outputs(layer, scaling.transform, places)
+    yield f"bl {weights}"
+    yield from _outputs(layer, scaling.transform, places, local)
     yield from (f"ldr r6, [sp, #{Frame.COUNT}]", "subs r6, r6, #2", f"str r6, [sp, #{Frame.COUNT}]")
     yield from (f"bgt.w {_OUTPUTS}b", f"ldr r6, [sp, #{Frame.PAIRS}]", "cmp r6, #0", f"bne.w {_GROUP}b")
     yield from (f"add sp, #{GROUP_FRAME_BYTES}", "pop {r4-r11, pc}")
 
 
-def _inputs(layer: WinogradLayer, transform: Transform, order: TileOrder, places: _Places) -> Iterator[str]:
+def _inputs(
+    layer: WinogradLayer, transform: Transform, order: TileOrder, places: _Places, channels: str
+) -> Iterator[str]:
     """V of the group's tiles, and where their outputs go."""
     yield from (f"{_PAIR}:", "mov r6, #0", f"{_TILE}:", f"str r6, [sp, #{Frame.TILE}]")
-    yield from transformed_tile(layer, transform, order)
+    yield from transformed_tile(layer, transform, order, channels)
     yield from (f"ldr r6, [sp, #{Frame.TILE}]", "adds r6, r6, #8", "cmp r6, #8", f"beq.w {_TILE}b")
     yield from _next_pair(places, Frame.TRANSFORMED, _PAIR)
 
 
-def _outputs(layer: WinogradLayer, transform: Transform, places: _Places) -> Iterator[str]:
+def _outputs(
+    layer: WinogradLayer, transform: Transform, places: _Places, local: LocalFunctions
+) -> Iterator[str]:
     """Two outputs of all the group's tiles."""
     yield from (f"ldr r7, [sp, #{Frame.GROUP}]", *_first_pair(places, Frame.V), f"{_PRODUCTS}:")
     yield from (f"ldr r6, [sp, #{Frame.ADDRESSES}]", "ldrd r4, r5, [r6]")
     yield from (f"strd r4, r5, [sp, #{Frame.OUT0}]", f"ldr r7, [sp, #{Frame.SCRATCH}]")
     yield f"str r7, [sp, #{Frame.STREAM}]"
-    yield from products(layer, transform)
-    yield from two_channels(layer, transform, _CHANNEL)
+    yield from two_channels(layer, transform, local)
     yield from _next_pair(places, Frame.V, _PRODUCTS)
 
 

@@ -7,11 +7,12 @@ buffer and return address.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 SAVED_BYTES = 36  # r4-r11, lr
 FRAME_BYTES = 76  # with the saved registers a multiple of 8
-GROUP_FRAME_BYTES = 92  # of winograd_bytes.py, the same
+GROUP_FRAME_BYTES = 100  # of winograd_bytes.py, the same
 
 
 class Frame(IntEnum):
@@ -35,8 +36,19 @@ class Frame(IntEnum):
     COUNT = 60  # groups of four input channels, then output channels that remain
     TILE = 64  # 8 times the tile's number in its pair
     PAIRS = 68  # pairs of tiles that remain
-    SCRATCH = 72  # this and what follows: winograd_bytes.py alone
-    WEIGHTS = 76  # next word of constants, as V and STREAM point into scratch
-    GROUP = 80  # pairs of tiles in this group
-    ADDRESSES = 84  # where the next pair's OUT0 and OUT1 are kept
-    LEFT = 88  # pairs of the group, or fours of inputs, that remain
+    RETURN = 72  # of the local function that runs, but for the output transform's
+    SCRATCH = 76  # this and what follows: winograd_bytes.py alone
+    WEIGHTS = 80  # next word of constants, as V and STREAM point into scratch
+    GROUP = 84  # pairs of tiles in this group
+    ADDRESSES = 88  # where the next pair's OUT0 and OUT1 are kept
+    LEFT = 92  # pairs of the group, or fours of inputs, that remain
+
+
+def local_body(lines: Iterable[str], left_on_stack: int = 0) -> Iterator[str]:
+    """The body of a local function, which layers of other sizes can share, around lines that use lr.
+
+    left_on_stack: bytes by which they lower the stack pointer.
+    """
+    yield f"str lr, [sp, #{Frame.RETURN}]"
+    yield from lines
+    yield f"ldr pc, [sp, #{Frame.RETURN + left_on_stack}]"

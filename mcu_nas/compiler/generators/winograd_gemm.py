@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcu_nas.compiler.generators.winograd_frame import Frame
+from mcu_nas.compiler.generators.winograd_frame import Frame, local_body
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import Transform
 
@@ -52,7 +52,11 @@ def positions_per_round(in_channels: int, positions: int) -> int:
 
 
 def products(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
-    """The sums of two outputs, pushed; Frame.STREAM moves to what follows the weights."""
+    """A function's body: the sums of two outputs, pushed; Frame.STREAM moves to what follows the weights."""
+    return local_body(_pushed_sums(layer, transform), left_on_stack=sums_bytes(transform))
+
+
+def _pushed_sums(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
     yield f"ldrd r0, r1, [sp, #{Frame.V}]"
     yield "1:"
     for _ in range(positions_per_round(layer.in_channels, transform.positions)):

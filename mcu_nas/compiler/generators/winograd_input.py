@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcu_nas.compiler.generators.immediates import add_constant
-from mcu_nas.compiler.generators.winograd_frame import Frame
+from mcu_nas.compiler.generators.winograd_frame import Frame, local_body
 from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import Transform, both_steps, number
 
@@ -34,9 +34,11 @@ def position_bytes(layer: WinogradLayer) -> int:
     return 4 * layer.in_channels
 
 
-def transformed_tile(layer: WinogradLayer, transform: Transform, order: TileOrder) -> Iterator[str]:
+def transformed_tile(
+    layer: WinogradLayer, transform: Transform, order: TileOrder, channels: str
+) -> Iterator[str]:
     """The next tile's V and output address, and the step to the tile after it. Frame.TILE says which of the
-    pair it is."""
+    pair it is. channels: the function of ``transformed_channels``."""
     yield f"ldrd r4, r5, [sp, #{Frame.ROW}]"
     yield from _output_address(layer)
     if layer.pad:
@@ -53,7 +55,7 @@ def transformed_tile(layer: WinogradLayer, transform: Transform, order: TileOrde
     if layer.pad:
         yield from _source_at_border(layer, transform)
         yield "12:"
-    yield from _groups(layer, transform)
+    yield from (*number("r5", layer.in_channels // 4), f"str r5, [sp, #{Frame.COUNT}]", f"bl {channels}")
     yield from _next_tile(order)
 
 
@@ -114,10 +116,14 @@ def _store_steps() -> Iterator[str]:
     yield from (f"str r0, [sp, #{Frame.SOURCE}]", f"str r4, [sp, #{Frame.SOURCE_STEP}]")
 
 
+def transformed_channels(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
+    """A function's body: a tile's transform, the loop over Frame.COUNT groups of four channels: rows into a
+    buffer on the stack, then columns into V."""
+    return local_body(_groups(layer, transform))
+
+
 def _groups(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
-    """The loop over groups of four channels: rows into a buffer on the stack, then columns into V."""
     buffer = 8 * transform.positions
-    yield from (*number("r5", layer.in_channels // 4), f"str r5, [sp, #{Frame.COUNT}]")
     yield from ("1:", f"ldr r0, [sp, #{Frame.SOURCE}]", f"sub sp, #{buffer}")
     for row in range(transform.window):
         yield f"@ row {row} of four channels"

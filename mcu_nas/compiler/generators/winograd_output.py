@@ -1,8 +1,8 @@
 """The output side of a Winograd kernel: from the sums of all positions to int8 outputs, one channel of both
 tiles at a time.
 
-A subroutine. Columns: six (F(2×2): four) pairs of sums of tiles 0 and 1, 2 × 12 (4) additions, and four (two)
-pairs stored by rows on the stack. Rows: one POP, the same additions, MLA and requantization, bytes stored.
+A local function. Columns: six (F(2×2): four) pairs of sums of tiles 0 and 1, 2 × 12 (4) additions, and four
+(two) pairs stored by rows on the stack. Rows: one POP, the same additions, MLA, requantization, bytes stored.
 
 Registers of the columns  r0 sums   r1 spoiled   r2... pairs (tile 0, tile 1)
 Registers of the rows     r0 constants   r1 spoiled   r2... pairs; of the registers that the transform leaves:
@@ -32,11 +32,10 @@ def buffer_bytes(transform: Transform) -> int:
     return 8 * transform.outputs * transform.window + _RETURN_BYTES
 
 
-def output_channel(layer: WinogradLayer, scaling: WinogradScaling, label: str) -> Iterator[str]:
-    """The subroutine. In: r0 the channel's first sum, of which the stack pointer is at most 8 below."""
+def output_channel(layer: WinogradLayer, scaling: WinogradScaling) -> Iterator[str]:
+    """A function's body. In: r0 the channel's first sum, of which the stack pointer is at most 8 below."""
     transform = scaling.transform
     rows_bytes = 8 * transform.outputs * transform.window
-    yield f"{label}:"
     yield from ("str lr, [sp, #-8]!", f"sub sp, #{rows_bytes}")
     for column in range(transform.window):
         yield f"@ column {column} of both tiles' sums"

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_nas.compiler.generators.immediates import add_constant
-from mcu_nas.compiler.generators.winograd_frame import Frame
+from mcu_nas.compiler.generators.winograd_frame import Frame, local_body
 from mcu_nas.compiler.generators.winograd_gemm import positions_per_round
 from mcu_nas.compiler.generators.winograd_input import LARGEST_POST_INDEX
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
@@ -70,7 +70,11 @@ def round_ends(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
 
 
 def transformed_weights(layer: WinogradLayer, scaling: WinogradScaling) -> Iterator[str]:
-    """U of the next two outputs and their numbers; Frame.WEIGHTS moves on in the constants."""
+    """A function's body: U of the next two outputs and their numbers; Frame.WEIGHTS moves on."""
+    return local_body(_unpacked_outputs(layer, scaling))
+
+
+def _unpacked_outputs(layer: WinogradLayer, scaling: WinogradScaling) -> Iterator[str]:
     transform = scaling.transform
     window = transform.window
     yield from (f"ldr r0, [sp, #{Frame.SCRATCH}]", f"ldr r1, [sp, #{Frame.WEIGHTS}]")

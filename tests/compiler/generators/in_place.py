@@ -28,5 +28,5 @@ in_place:
 """
     memory[source : source + image.size] = image.reshape(-1)
     scratch = np.zeros(kernel.scratch_bytes, np.uint8)
-    call = ArmFunction(kernel.assembly + call_in_place, "in_place")(memory, 0, kernel.constants, scratch)
+    call = ArmFunction(str(kernel.assembly) + call_in_place, "in_place")(memory, 0, kernel.constants, scratch)
     return call.arrays[0][target : target + out_bytes], call

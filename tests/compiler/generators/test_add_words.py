@@ -85,7 +85,7 @@ def test_the_line_is_exact_for_all_pairs_of_bytes(scales, zero_points):
     part = np.random.default_rng(1).permutation(a.size)[:4096]
     got = run(add_words(replace(layer, count=part.size), "add"), a[part], b[part]).arrays[1]
     np.testing.assert_array_equal(got, expected[part])
-    assert kernel.constants.size == 3
+    assert kernel.constants.size == 4
 
 
 @pytest.mark.parametrize("count", [*range(1, 18), 64])
@@ -119,11 +119,16 @@ def test_the_output_may_be_an_operand(place, count):
     kernel = add_words(layer, "add")
     moves = {"a": "mov r1, r0", "b": "mov r1, r3", "both": "mov r1, r0; mov r3, r0"}[place]
     entry = f"\n.global in_place\n.thumb_func\nin_place:\n{moves}\nb.w add\n"
-    call = ArmFunction(kernel.assembly + entry, "in_place")(
+    call = ArmFunction(str(kernel.assembly) + entry, "in_place")(
         a, 0, kernel.constants, 0 if place == "both" else b, align=(1, 4, 1)
     )
     got = call.arrays[2 if place == "b" else 0]
     np.testing.assert_array_equal(got, portable_add(layer, a, b))
+
+
+def test_layers_of_other_sizes_run_one_function():
+    small, large = (add_words(layer_of(count, SCALES), "add") for count in (64, 4096))
+    assert small.assembly == large.assembly
 
 
 def test_an_element_takes_less_than_six_instructions():

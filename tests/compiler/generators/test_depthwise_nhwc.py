@@ -145,7 +145,7 @@ def in_one_buffer(kernel: GeneratedKernel, buffer: np.ndarray, source: int, out:
         f"b.w {kernel.symbol}",
         "",
     ]
-    function = ArmFunction("\n".join(entry) + kernel.assembly, "in_place")
+    function = ArmFunction("\n".join(entry) + str(kernel.assembly), "in_place")
     scratch = np.zeros(kernel.scratch_bytes, np.uint8)
     return function(buffer, 0, kernel.constants, scratch, align=(1, 4, 4)).arrays[0]
 

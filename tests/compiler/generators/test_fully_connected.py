@@ -187,7 +187,7 @@ def test_output_may_lie_on_the_input(weight_format, portable):
     caller = ".syntax unified\n.thumb\n.text\n.global both\n.thumb_func\nboth:\n    mov r1, r0\n    b layer\n"
     x = np.random.default_rng(0).integers(-128, 128, 24).astype(np.int8)
     scratch = np.zeros(kernel.scratch_bytes, np.uint8)
-    function = ArmFunction(caller + kernel.assembly, "both")
+    function = ArmFunction(caller + str(kernel.assembly), "both")
     call = function(x, 0, kernel.constants, scratch, align=(1, 4, 8))
     np.testing.assert_array_equal(call.arrays[0][:6], portable(layer, x))
 

@@ -109,6 +109,21 @@ def test_outputs_near_triples_and_the_reach_of_a_store(
 
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("inputs", [15, 16, 17, 31, 32, 33, 47, 48, 49, 127, 128, 129])
+def test_inputs_near_turns_of_the_channel_alone(inputs: int, weight_format: WeightFormat) -> None:
+    assert_equals_portable(replace(layer_of(3, inputs, 4, shifts=(9,)), weight_format=weight_format))
+
+
+@pytest.mark.parametrize("inputs", [128, 129])
+def test_the_largest_weights_of_the_channel_alone(inputs: int) -> None:
+    layer = layer_of(2, inputs, 4, shifts=(11,))
+    weights = np.concatenate([layer.weights[:3], np.full((1, inputs), -128, np.int8)])
+    for value in (-128, 127):
+        image = np.full((2, inputs), value, np.int8)
+        assert_equals_portable(replace(layer, weights=weights), image)
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
 @pytest.mark.parametrize("outputs", [3, 4])
 @pytest.mark.parametrize("inputs", [72, 73, 96, 100, 132, 133, 256, 300])
 def test_many_inputs_are_cut_into_segments(inputs: int, outputs: int, weight_format: WeightFormat) -> None:

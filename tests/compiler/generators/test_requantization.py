@@ -102,7 +102,21 @@ def test_uniform_final_shift_is_exact_for_every_sum_within_the_bound(
     layer = layers(shifts, -128, -128)
     form = uniform_rescaling(layer, BOUND, scale_bits)
     assert form is not None
-    assert form.final_shift == min(shifts) + scale_bits - 1
+    assert form.final_shift in (5 + scale_bits - 1, min(shifts) + scale_bits - 1)
+    assert_equal(layer, form)
+
+
+@pytest.mark.parametrize("scale_bits", [8, 10])
+def test_layers_of_other_factors_have_the_same_final_shift(scale_bits: int) -> None:
+    forms = [uniform_rescaling(layers(e, -128, -128), BOUND, scale_bits) for e in ((5, 6), (6, 7, 8), (8,))]
+    assert [form and form.final_shift for form in forms] == [scale_bits + 4] * 3
+
+
+def test_a_layer_for_which_the_common_final_shift_is_too_coarse_keeps_its_own() -> None:
+    layer = layers((13,), -128, -128)
+    form = uniform_rescaling(layer, BOUND, 10)
+    assert form is not None
+    assert form.final_shift == 13 + 9
     assert_equal(layer, form)
 
 
