@@ -67,9 +67,11 @@ class RankingCells:
             case ["supernet"]:
                 return self._train_supernet()
             case ["shared", drawn_as]:
-                return self._score_shared(drawn_as, None)
+                return self._score(drawn_as, None)
             case ["adapted", drawn_as]:
-                return self._score_shared(drawn_as, self.study.adaptation)
+                study = self.study
+                adaptation = Adaptation.of(study.adapted, study.dataset, study.splits.train, study.seed)
+                return {**self._score(drawn_as, adaptation), "schedule": str(study.adapted)}
             case ["alone", drawn_as, number, seed]:
                 architecture = self.study.networks_drawn[drawn_as][int(number)]
                 return self._train_alone(cell, architecture, int(seed.removeprefix("seed")))
@@ -94,7 +96,7 @@ class RankingCells:
         train_supernet(supernet, feed, study.supernet, checkpoint=checkpoint, progress=progress_line())
         return supernet
 
-    def _score_shared(self, drawn_as: str, adaptation: Adaptation | None) -> Row:
+    def _score(self, drawn_as: str, adaptation: Adaptation | None) -> Row:
         supernet, study = self._supernet(), self.study
         evaluators = {
             judge: SharedWeights(supernet, study.recalibration, images, labels, adaptation)
@@ -104,7 +106,7 @@ class RankingCells:
         for architecture in study.networks_drawn[drawn_as]:
             found = {judge: evaluator.score(architecture) for judge, evaluator in evaluators.items()}
             networks.append({judge: {"loss": s.loss, "accuracy": s.accuracy} for judge, s in found.items()})
-        return {"networks": networks, **({"schedule": str(adaptation.schedule)} if adaptation else {})}
+        return {"networks": networks}
 
     def _train_alone(self, cell: str, architecture: Architecture, seed: int) -> Row:
         study, resolution = self.study, architecture.integer("resolution")

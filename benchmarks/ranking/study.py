@@ -15,7 +15,6 @@ from mcu_nas.datasets.images import resize
 from mcu_nas.datasets.search_space import space_for
 from mcu_nas.datasets.splits import Splits, split
 from mcu_nas.search.effort import ADAPTATION
-from mcu_nas.search.evaluation.adaptation import Adaptation
 from mcu_nas.spaces.architecture import Architecture
 from mcu_nas.spaces.mbconv import WIDTHS
 from mcu_nas.spaces.space import Space
@@ -35,7 +34,7 @@ class RankingStudy:
 
     supernet: SupernetSchedule
     alone: Schedule
-    adapting: Schedule = ADAPTATION
+    adapted: Schedule = ADAPTATION
     data: str = "fashion-mnist"
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = WIDTHS
@@ -93,13 +92,6 @@ class RankingStudy:
         """Images uint8 (N, H, W, C) for batch-norm statistics, of those that train."""
         return self.dataset.train_images[self.splits.recalibration]
 
-    @property
-    def adaptation(self) -> Adaptation:
-        """As a search adapts: on the first of the images that train."""
-        data, chosen = self.dataset, self.splits.train[: self.adapting.steps * self.adapting.batch]
-        images, labels = data.train_images[chosen], data.train_labels[chosen]
-        return Adaptation(self.adapting, images, labels, self.seed, data.mirrorable)
-
     def judges(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Images and labels that no training sees: ``validation``, as a search has them, and ``test``."""
         data, chosen = self.dataset, self.splits.validation
@@ -141,7 +133,7 @@ SMOKE = RankingStudy(
         sampled=Schedule(steps=3, batch=32, learning_rate=0.1, warmup_steps=1),
     ),
     alone=Schedule(steps=3, batch=32, learning_rate=0.1, warmup_steps=1),
-    adapting=Schedule(steps=2, batch=32, learning_rate=0.1, warmup_steps=1),
+    adapted=Schedule(steps=2, batch=32, learning_rate=0.1, warmup_steps=1),
     resolutions=(12, 16),
     widths=(0.2, 0.3),
     alone_seeds=(1, 2),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcu_nas.supernet.schedule import Schedule, SupernetSchedule
 
@@ -66,16 +66,8 @@ _QUANTIZATION_AWARE = Schedule(
     steps=2000, batch=128, learning_rate=0.01, shift=1, mirror=True, distillation=0.5, averaging=0.99
 )
 
-# Some seconds a subnet of 3 M MACs, so that a predictor has to choose which: benchmarks/ranking.
-ADAPTATION = Schedule(
-    steps=50,
-    batch=128,
-    learning_rate=0.4,
-    warmup_steps=5,
-    weight_decay=5e-4,
-    label_smoothing=0.0,
-    averaging=0.9,
-)
+# Some seconds a subnet of 3 M MACs, so that a predictor has to choose which (docs/search.md).
+ADAPTATION = replace(QUICK.fine_tune, steps=50, warmup_steps=5, averaging=0.9)
 
 # TinyNAS (MCUNet, NeurIPS 2020): the sampled phase is twice as long as the largest network's; population
 # 100, 30 generations; 20 batches of 64 recalibrate.

@@ -34,7 +34,6 @@ from mcu_nas.spaces.mbconv import WIDTHS
 from mcu_nas.spaces.space import Space
 from mcu_nas.spaces.stage_one import StageOne, optimize_space
 from mcu_nas.supernet.feed import Feed
-from mcu_nas.supernet.schedule import Schedule
 from mcu_nas.supernet.supernet import Supernet
 from mcu_nas.supernet.training import supernet_identity
 
@@ -166,20 +165,15 @@ class SearchTask:
 
     def evaluator(self, supernet: Supernet, indices: np.ndarray) -> SharedWeights:
         """Scores subnets on these of the training images (a split's indices)."""
-        data, adaptation = self.dataset, self.effort.adaptation
+        data, schedule = self.dataset, self.effort.adaptation
+        train, seed = self.splits.train, self.request.seed
         return SharedWeights(
             supernet,
             data.train_images[self.splits.recalibration],
             data.train_images[indices],
             data.train_labels[indices],
-            self._adaptation(adaptation) if adaptation else None,
+            Adaptation.of(schedule, data, train, seed) if schedule else None,
         )
-
-    def _adaptation(self, schedule: Schedule) -> Adaptation:
-        """On as many of the training images as its steps take."""
-        chosen = self.splits.train[: schedule.steps * schedule.batch]
-        images, labels = self.dataset.train_images[chosen], self.dataset.train_labels[chosen]
-        return Adaptation(schedule, images, labels, self.request.seed, self.dataset.mirrorable)
 
 
 def task_of(

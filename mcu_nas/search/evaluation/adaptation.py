@@ -1,8 +1,7 @@
 """Adaptation: a subnet trains a few steps on a copy of the shared weights before it is scored.
 
 Weights that all subnets share suit those best that resemble the average one: deep, with large kernels, at a
-middle resolution. A few steps undo much of that. What it does to the ranking, and costs, is measured in
-benchmarks/ranking.
+middle resolution. A few steps undo much of that (docs/search.md).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mcu_nas.datasets.dataset import Dataset
 from mcu_nas.datasets.images import resize
 from mcu_nas.supernet.feed import Feed
 from mcu_nas.supernet.schedule import Schedule
@@ -32,6 +32,13 @@ class Adaptation:
     seed: int
     mirrorable: bool
     _feeds: dict[int, Feed] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of(cls, schedule: Schedule, dataset: Dataset, train: np.ndarray, seed: int) -> Adaptation:
+        """On as many of the training images with these indices as the steps take."""
+        chosen = train[: schedule.steps * schedule.batch]
+        images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
+        return cls(schedule, images, labels, seed, dataset.mirrorable)
 
     def adapt(self, subnet: TorchNetwork, resolution: int) -> None:
         """Trains it in place; its batch-norm statistics are to be recalibrated afterwards."""

@@ -2,8 +2,8 @@
 
 MCUNet (Lin et al., NeurIPS 2020) and Once-for-All (Cai et al., ICLR 2020): statistics of the full network
 do not fit a subnet, so they are estimated anew on training images before it is scored; before that it may
-adapt its copy of the weights (adaptation.py). A subnet that races
-a rival is scored part by part, and no further than shows that it cannot win (early_rejection.py).
+adapt its copy of the weights (adaptation.py). A subnet that races a rival is scored part by part, and no
+further than shows that it cannot win (early_rejection.py).
 """
 
 from __future__ import annotations
