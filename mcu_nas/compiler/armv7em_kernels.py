@@ -181,9 +181,9 @@ def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -
 
 
 def pair_effort(inputs: int, outputs: int) -> float:
-    """All outputs of two pixels: of three channels 2.75 instructions an input and 41, of one alone less."""
+    """All outputs of two pixels: of three channels 2.75 instructions an input and 39, of one alone less."""
     triples, alone = lane_triples(outputs)
-    return triples * (2.75 * inputs + 41) + alone * (1.5 * inputs + 18)
+    return triples * (2.75 * inputs + 39) + alone * (1.5 * inputs + 18)
 
 
 def lane_effort(network: Network, op: Conv2D) -> float:

@@ -1,14 +1,15 @@
 """What both orders of the three-lane pointwise kernel share: constants, stack frame, scratch, and a block.
 
 Constants of a triple, in the order of reading (head, weights, tail)
-    one segment   4 words beginning of A and B; weights; 6 words bias, factors
+    uncut         4 words beginning of A and B; weights; 6 words bias, factors
+    one segment   6 words bias, 4 words beginning; weights; factors
     more          6 words bias; weights; factors
     weights       PACKED: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
                   the last inputs filled up with zeros
 Behind all triples of 3n + 1 channels those of the last one: weights, PACKED a word an input, BYTES a word of
 four; 1 word bias, factors.
 Scratch         BYTES: a triple as the block reads it. Then, from NHWC, PAIRS.
-Stack frame     partial sums where there are several segments, then slots of a word. The first four are read
+Stack frame     partial sums where the inputs are cut, then slots of a word. The first four are read
                 by one LDM behind each block.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_bytes
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.lane_segments import LANES, Segments, segments, triples
 from mcu_nas.compiler.generators.one_lane import FIRST, SECOND, has_tail, tail_block, tail_words
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
 from mcu_nas.compiler.generators.requantization import (
@@ -32,18 +34,14 @@ from mcu_nas.compiler.generators.requantization import (
     uniform_rescaling,
 )
 from mcu_nas.compiler.generators.three_lanes import (
-    LANES,
     OUTPUTS,
     PARTIAL_SUMS_BYTES,
     SCALED_BITS,
-    Segments,
     begin_words,
     bias_words,
     factor_words,
     outputs,
-    segments,
     sums,
-    triples,
     weight_words,
 )
 
@@ -92,7 +90,7 @@ class LanePlan:
     @property
     def slots(self) -> int:
         """Where the frame's slots begin: the first four are read by one LDM after each block."""
-        return PARTIAL_SUMS_BYTES if self.cut.count > 1 else 0
+        return 0 if self.cut.is_whole else PARTIAL_SUMS_BYTES
 
     def slot(self, number: int) -> str:
         """The operand of a load or store of a slot."""
@@ -106,15 +104,16 @@ class LanePlan:
     @property
     def head_words(self) -> int:
         """Words of a triple before its weights."""
-        return 4 if self.cut.count == 1 else 6
+        return len(self.around((0, 1, 2))[0])
 
     def around(self, triple: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """The words of a triple before and behind its weights."""
         bias = bias_words(self.layer.folded_bias[list(triple)], self.cut.count, self.scale_bits)
         factors = factor_words(self.form, triple)
-        if self.cut.count == 1:
-            return begin_words(self.cut), np.concatenate([bias, factors])
-        return bias, factors
+        begin = begin_words(self.cut)
+        if self.cut.is_whole:
+            return begin, np.concatenate([bias, factors])
+        return np.concatenate([bias, begin]), factors
 
     def constants(self, triple: tuple[int, int, int]) -> np.ndarray:
         """A triple's constants."""

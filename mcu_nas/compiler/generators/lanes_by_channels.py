@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
+from mcu_nas.compiler.generators.lane_segments import LANES, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pair_gather import gather_pair
-from mcu_nas.compiler.generators.three_lanes import LANES, triples
 
 _CONSTANTS, _TRIPLES_LEFT, _ACTIVATIONS, _OUTPUT = 5, 6, 7, 8  # slots; STREAM holds the unpacked triple
 _COPIED_AT_ONCE = 9  # words: r2-r10
@@ -115,8 +115,9 @@ def _unpacked_last(plan: LanePlan) -> Iterator[str]:
 
 
 def _copied(words: int) -> Iterator[str]:
-    for begin in range(0, words, _COPIED_AT_ONCE):
-        last = 1 + min(_COPIED_AT_ONCE, words - begin)
+    together = -(-words // -(-words // _COPIED_AT_ONCE))
+    for begin in range(0, words, together):
+        last = 1 + min(together, words - begin)
         yield from (f"ldm r0!, {{r2-r{last}}}", f"stm r1!, {{r2-r{last}}}")
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
+from mcu_nas.compiler.generators.lane_segments import LANES, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pair_gather import gather_pair
-from mcu_nas.compiler.generators.three_lanes import LANES, triples
 
 INPUT, PIXELS_LEFT, CONSTANTS = 5, 6, 7  # slots; STREAM holds the pair's activations
 

@@ -23,8 +23,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+from mcu_nas.compiler.generators.lane_segments import LANES, Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
-from mcu_nas.compiler.generators.three_lanes import LANES, SCALED_BITS, Segments, factor_words
+from mcu_nas.compiler.generators.three_lanes import SCALED_BITS, factor_words
 
 FIRST, SECOND = "r2", "r9"  # the outputs of both pixels
 _OFFSET = 1 << (PAIR_SHIFT - 1)

@@ -28,10 +28,10 @@ from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, LanePlan, lane_plan
+from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.lanes_by_pairs import by_pairs
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import LANES
 
 _SAVED_BYTES = 36  # r4-r11, lr
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_from_nhwc
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.lane_segments import segments, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import segments, triples
 from mcu_nas.compiler.overlaps import pair_lag
 from mcu_nas.network import WindowAxis
 from tests.compiler.generators.in_place import run_in_place
@@ -110,11 +110,26 @@ def test_outputs_near_triples_and_the_reach_of_a_store(
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
 @pytest.mark.parametrize("outputs", [3, 4])
+@pytest.mark.parametrize(("shifts", "zero_point"), [((9,), -128), ((9, 10), 5)])
 @pytest.mark.parametrize("inputs", [72, 73, 96, 100, 132, 133, 256, 300])
-def test_many_inputs_are_cut_into_segments(inputs: int, outputs: int, weight_format: WeightFormat) -> None:
-    layer = layer_of(2, inputs, outputs, shifts=(9,))
-    assert segments(layer.weights).count > 1
+def test_many_inputs_are_cut(
+    inputs: int, shifts: tuple[int, ...], zero_point: int, outputs: int, weight_format: WeightFormat
+) -> None:
+    layer = layer_of(2, inputs, outputs, shifts, zero_point)
+    assert not segments(layer.weights).is_whole
     assert_equals_portable(replace(layer, weight_format=weight_format))
+
+
+@pytest.mark.parametrize("zero_point", [-128, 5])
+@pytest.mark.parametrize("inputs", [128, 500, 640])
+def test_lanes_are_full_after_every_piece_and_segment(inputs: int, zero_point: int) -> None:
+    """Products of the largest values, of one sign in each channel."""
+    layer = replace(layer_of(4, inputs, 6, (12,), zero_point), bias=np.array([5, -7, 0, 3, 1, -1]))
+    layer = replace(layer, weights=np.tile(np.int8([[127], [-127], [-128], [126], [-1], [127]]), inputs))
+    assert segments(layer.weights).count > 1
+    assert segments(layer.weights).piece < segments(layer.weights).length
+    pixels = np.int8([-128, 127, 127, -128])
+    assert_equals_portable(layer, np.tile(pixels[:, None], inputs))
 
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
@@ -170,19 +185,47 @@ def layer_at_the_bound() -> PointwiseLayer:
 
 def test_lanes_at_their_bound_do_not_meet() -> None:
     layer = layer_at_the_bound()
-    assert segments(layer.weights).count == 1
+    assert segments(layer.weights).is_whole
     largest = np.where(layer.weights[1] < 0, -128, 127).astype(np.int8)
     smallest = -1 - largest
     for first, second in [(largest, largest), (largest, smallest), (smallest, largest), (smallest, smallest)]:
         assert_equals_portable(layer, np.stack([first, second, second, first]))
 
 
+def layer_at_the_bound_of_a_segment() -> PointwiseLayer:
+    """Sums of |w| of 8192, 8191 and 8192: what the middle lanes of a segment may hold, in several pieces."""
+    weights = np.full((3, 64), -128, np.int8)
+    weights[1, 63] = 127
+    return replace(layer_of(4, 64, 3, shifts=(14,)), weights=weights, bias=np.array([-5, 7, 0]))
+
+
+@pytest.mark.parametrize("zero_point", [-128, 5])
+def test_pieces_of_a_segment_at_its_bound(zero_point: int) -> None:
+    layer = replace(layer_at_the_bound_of_a_segment(), output_zero_point=zero_point)
+    assert segments(layer.weights).count == 1
+    assert segments(layer.weights).piece < 64
+    largest = np.where(layer.weights[1] < 0, -128, 127).astype(np.int8)
+    smallest = -1 - largest
+    assert_equals_portable(layer, np.stack([largest, largest, largest, smallest]))
+    assert_equals_portable(layer, np.stack([smallest, largest, smallest, smallest]))
+
+
 @pytest.mark.parametrize("channel", range(3))
-def test_one_beyond_the_bound_of_lanes_needs_another_segment(channel: int) -> None:
-    weights = layer_at_the_bound().weights
+def test_one_beyond_the_bound_of_middle_lanes_needs_another_segment(channel: int) -> None:
+    weights = layer_at_the_bound_of_a_segment().weights
     weights = np.concatenate([weights, np.zeros((3, 1), np.int8)], axis=1)
-    weights[channel, 96] = 1
+    weights[channel, 64] = 1
     assert segments(weights).count > 1
+
+
+@pytest.mark.parametrize("channel", [1, 2])
+def test_one_beyond_the_bound_of_the_highest_lanes_needs_another_piece(channel: int) -> None:
+    weights = layer_at_the_bound().weights
+    weights[0, 95] = 0
+    assert segments(weights).is_whole
+    weights[channel, 95] = 1
+    assert segments(weights).count == 1
+    assert segments(weights).piece < 96
 
 
 def layer_with_a_last_channel_at_its_bound() -> PointwiseLayer:
