@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network
@@ -32,6 +33,7 @@ class Kernel:
     ``thrifty``: takes less memory and more time than the first row that serves the operator.
     ``instruction_set``: PORTABLE for a C function. ``weights``: how a generated one stores them.
     ``effort``: of generated kernels that serve one operator, the one with the least runs fastest.
+    ``reads``, ``writes``: formats of its first input and of its output; rows of one name may differ in them.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Kernel:
     instruction_set: InstructionSet = InstructionSet.PORTABLE
     weights: WeightStorage = WeightStorage.BYTES
     effort: Callable[[Network, Any], float] = _nothing
+    reads: Format = Format.NHWC
+    writes: Format = Format.NHWC
 
     @property
     def is_generated(self) -> bool:

@@ -19,7 +19,7 @@ from mcu_nas.compiler.generators.conv_rows import conv_rows
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
 from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
-from mcu_nas.compiler.generators.formats import Planes
+from mcu_nas.compiler.generators.formats import Format, Planes
 from mcu_nas.compiler.generators.fully_connected import fully_connected
 from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
 from mcu_nas.compiler.generators.generated import GeneratedKernel
@@ -34,6 +34,7 @@ from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.graph import Graph
 from mcu_nas.network import window_axes
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
@@ -47,8 +48,13 @@ def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: b
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
+    if kernel.reads is Format.PAIRS and isinstance(op, Conv2D):
+        return _pointwise_from_pairs(graph, op, kernel, symbol)
     if kernel.name in _IN_ORDER:
         return _IN_ORDER[kernel.name](graph, op, symbol, descending)
+    if kernel.name in _DEPTHWISE and isinstance(op, DepthwiseConv2D):
+        layer = replace(_depthwise_layer(graph, op), output=kernel.writes)
+        return _DEPTHWISE[kernel.name](layer, symbol)
     return _WITHOUT_ORDER[kernel.name](graph, op, symbol)
 
 
@@ -132,6 +138,12 @@ def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -
     return pointwise_blocks(_pointwise_layer(graph, op, descending), symbol, block)
 
 
+def _pointwise_from_pairs(graph: Graph, op: Conv2D, kernel: Kernel, symbol: str) -> GeneratedKernel:
+    weights = ByteOrPacked.BYTES if kernel.weights is WeightStorage.BYTES else ByteOrPacked.PACKED
+    layer = _pointwise_layer(graph, op, descending=False)
+    return pointwise_lanes(replace(layer, source=Format.PAIRS, weight_format=weights), symbol)
+
+
 def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLayer:
     _, height, width, in_channels = graph.network.shape(op.inputs[0])
     weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
@@ -148,14 +160,6 @@ def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLay
         output_max=scaled.maximum,
         descending=descending,
     )
-
-
-def _depthwise_planes(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
-    return depthwise_nhwc(_depthwise_layer(graph, op), symbol)
-
-
-def _depthwise_plane(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
-    return depthwise_plane(_depthwise_layer(graph, op), symbol)
 
 
 def _depthwise_layer(graph: Graph, op: DepthwiseConv2D) -> DepthwiseLayer:
@@ -217,6 +221,10 @@ def _requantization(
     return Requantization(multipliers, shifts, output["zero_point"], output["min"], output["max"])
 
 
+_DEPTHWISE: Mapping[str, Callable[[DepthwiseLayer, str], GeneratedKernel]] = {
+    "depthwise_planes": depthwise_nhwc,
+    "depthwise_plane": depthwise_plane,
+}
 # Kernels that run their pixels in ascending or descending order, and the others.
 _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4": _winograd_4x4,
@@ -232,8 +240,6 @@ _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "conv_rows": _conv_rows,
 }
 _WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
-    "depthwise_planes": _depthwise_planes,
-    "depthwise_plane": _depthwise_plane,
     "fully_connected_wide": _fully_connected_wide,
     "fully_connected_bytes": _fully_connected_bytes,
     "add_words": words.add,
