@@ -35,6 +35,9 @@ def generated_features(network: Network, op: Op, kernel: Kernel) -> tuple[float,
     """The quantities of LATENCY_FEATURES of one layer in a generated kernel."""
     if kernel.reads is Format.PAIRS and isinstance(op, Conv2D):
         return _from_pairs(network, op, kernel.weights)
+    if kernel.reads is Format.PLANES and isinstance(op, DepthwiseConv2D):
+        call, _, *others = _FEATURES[kernel.name](network, op)
+        return (call, 0.0, *others)
     return _FEATURES[kernel.name](network, op)
 
 

@@ -13,7 +13,8 @@ from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
 
-def _nothing(network: Network, op: Op) -> int:
+def no_bytes(network: Network, op: Op) -> int:
+    """Of a kernel without constants, or without scratch."""
     return 0
 
 
@@ -39,17 +40,17 @@ class Kernel:
     name: str
     serves: type | tuple[type, ...]
     condition: Callable[[Network, Any], bool] = lambda network, op: True
-    constants_bytes: Callable[[Network, Any], int] = _nothing
+    constants_bytes: Callable[[Network, Any], int] = no_bytes
     in_place: tuple[int, ...] = ()
     copies: bool = False
     input_array: bool = False
     lag_bytes: Callable[[Network, Any], int] | None = None
     any_pixel: bool = False
-    scratch_bytes: Callable[[Network, Any], int] = _nothing
+    scratch_bytes: Callable[[Network, Any], int] = no_bytes
     thrifty: bool = False
     instruction_set: InstructionSet = InstructionSet.PORTABLE
     weights: WeightStorage = WeightStorage.BYTES
-    effort: Callable[[Network, Any], float] = _nothing
+    effort: Callable[[Network, Any], float] = no_bytes
     reads: Format = Format.NHWC
     writes: Format = Format.NHWC
 

@@ -7,11 +7,13 @@ NHWC.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mcu_nas.compiler.catalogue import in_formats
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
+from mcu_nas.compiler.input_planes import input_planes, reader_of
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.target import Target
 from mcu_nas.network import Network
@@ -25,6 +27,8 @@ def tensor_bytes(network: Network, tensor: int, formats: Formats) -> int:
     """Bytes of an activation in its format."""
     if tensor not in formats:
         return network.tensors[tensor].bytes
+    if formats[tensor] is Format.PLANES:
+        return input_planes(network, reader_of(network, tensor)).bytes
     _, height, width, channels = network.shape(tensor)
     return pairs_bytes(height * width, channels)
 
@@ -50,7 +54,8 @@ def with_formats(
 def possible_formats(
     network: Network, target: Target, kernels: Sequence[Kernel], refused: Refused
 ) -> dict[int, Format]:
-    """Tensors that could be handed on in PAIRS with less effort than ``kernels``, NHWC to NHWC, take."""
+    """Tensors that could be handed on in another format with less effort than ``kernels``, from NHWC to NHWC,
+    take. Between two kinds of operators there is one such format."""
     readers = Counter(tensor for op in network.ops for tensor in op.inputs)
     writer = {op.outputs[0]: number for number, op in enumerate(network.ops)}
     found: dict[int, Format] = {}
@@ -58,18 +63,28 @@ def possible_formats(
         tensor = op.inputs[0]
         if tensor not in writer or readers[tensor] > 1 or tensor in network.outputs:
             continue
-        ends = (
-            (writer[tensor], Format.NHWC, Format.PAIRS),
-            (number, Format.PAIRS, Format.NHWC),
-        )
-        gain = 0.0
-        for at, reads, writes in ends:
-            rows = in_formats(network, network.ops[at], target, reads, writes)
-            row = next((row for row in rows if (at, row.name) not in refused), None)
-            if row is None or not kernels[at].is_generated:
-                break
-            gain += kernels[at].effort(network, network.ops[at]) - row.effort(network, network.ops[at])
-        else:
-            if gain > 0:
-                found[tensor] = Format.PAIRS
+        for between in (Format.PAIRS, Format.PLANES):
+            ends = ((writer[tensor], Format.NHWC, between), (number, between, Format.NHWC))
+            gains = [
+                _gain(network, target, kernels, at, (reads, writes), refused) for at, reads, writes in ends
+            ]
+            if sum(gains) > 0:
+                found[tensor] = between
     return found
+
+
+def _gain(
+    network: Network,
+    target: Target,
+    kernels: Sequence[Kernel],
+    at: int,
+    formats: tuple[Format, Format],
+    refused: Refused,
+) -> float:
+    """Effort that operator ``at`` saves where it reads and writes these formats; -inf: it cannot."""
+    op, kernel = network.ops[at], kernels[at]
+    rows = in_formats(network, op, target, *formats)
+    row = next((row for row in rows if (at, row.name) not in refused), None)
+    if row is None or not kernel.is_generated:
+        return -math.inf
+    return kernel.effort(network, op) - row.effort(network, op)

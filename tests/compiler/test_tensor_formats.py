@@ -78,6 +78,23 @@ def test_depthwise_hands_pairs_to_the_pointwise_that_alone_reads_it(target: Targ
     assert found.offsets[between] % FORMAT_ALIGN == 0
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_pointwise_hands_planes_to_the_depthwise_that_alone_reads_it(target: Target) -> None:
+    network = separable(side=8)
+    found = handed_on(network, target)
+    between = written_by(network, "pointwise0")
+    assert found.formats[between] is Format.PLANES
+    assert kernel_of(network, found.kernels, between).writes is Format.PLANES
+    assert found.tensor_bytes(network, between) == 2 * 10 * 10 * 12
+    assert found.offsets[between] % FORMAT_ALIGN == 0
+
+
+def test_planes_that_no_store_reaches_stay_nhwc() -> None:
+    found = handed_on(separable(side=46, wide=200), TARGETS[0])
+    assert Format.PLANES not in found.formats.values()
+    assert Format.PAIRS in found.formats.values()
+
+
 def test_c_and_what_is_output_or_read_twice_stay_nhwc() -> None:
     network = separable(blocks=1)
     between = written_by(network, "depthwise0")
@@ -94,8 +111,7 @@ def test_c_and_what_is_output_or_read_twice_stay_nhwc() -> None:
 
 
 def test_rows_of_an_odd_number_of_pixels_stay_nhwc() -> None:
-    network = separable(side=7)
-    assert Format.PAIRS not in handed_on(network, TARGETS[0]).formats.values()
+    assert not handed_on(separable(side=7), TARGETS[0]).formats
 
 
 @pytest.mark.parametrize("target", TARGETS)

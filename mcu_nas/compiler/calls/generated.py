@@ -18,8 +18,8 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.conv_rows import conv_rows
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
 from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
-from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
-from mcu_nas.compiler.generators.formats import Format, Planes
+from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer, depthwise_planes
+from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.fully_connected import fully_connected
 from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
 from mcu_nas.compiler.generators.generated import GeneratedKernel
@@ -33,6 +33,7 @@ from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
+from mcu_nas.compiler.input_planes import input_planes, reader_of
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.graph import Graph
@@ -48,12 +49,14 @@ def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: b
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
-    if kernel.reads is Format.PAIRS and isinstance(op, Conv2D):
-        return _pointwise_from_pairs(graph, op, kernel, symbol)
+    if isinstance(op, Conv2D) and (kernel.reads, kernel.writes) != (Format.NHWC, Format.NHWC):
+        return _pointwise_in_formats(graph, op, kernel, symbol)
     if kernel.name in _IN_ORDER:
         return _IN_ORDER[kernel.name](graph, op, symbol, descending)
     if kernel.name in _DEPTHWISE and isinstance(op, DepthwiseConv2D):
         layer = replace(_depthwise_layer(graph, op), output=kernel.writes)
+        if kernel.reads is Format.PLANES:
+            return depthwise_planes(layer, symbol)
         return _DEPTHWISE[kernel.name](layer, symbol)
     return _WITHOUT_ORDER[kernel.name](graph, op, symbol)
 
@@ -138,10 +141,14 @@ def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -
     return pointwise_blocks(_pointwise_layer(graph, op, descending), symbol, block)
 
 
-def _pointwise_from_pairs(graph: Graph, op: Conv2D, kernel: Kernel, symbol: str) -> GeneratedKernel:
+def _pointwise_in_formats(graph: Graph, op: Conv2D, kernel: Kernel, symbol: str) -> GeneratedKernel:
     weights = ByteOrPacked.BYTES if kernel.weights is WeightStorage.BYTES else ByteOrPacked.PACKED
     layer = _pointwise_layer(graph, op, descending=False)
-    return pointwise_lanes(replace(layer, source=Format.PAIRS, weight_format=weights), symbol)
+    layer = replace(layer, source=kernel.reads, target=kernel.writes, weight_format=weights)
+    if kernel.writes is Format.PLANES:
+        reader = reader_of(graph.network, op.outputs[0])
+        layer = replace(layer, planes=input_planes(graph.network, reader, layer.output_zero_point))
+    return pointwise_lanes(layer, symbol)
 
 
 def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLayer:
@@ -163,24 +170,9 @@ def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLay
 
 
 def _depthwise_layer(graph: Graph, op: DepthwiseConv2D) -> DepthwiseLayer:
-    rows, columns = window_axes(graph.network, op)
-    _, *_, channels = graph.network.shape(op.inputs[0])
-    below, right = (
-        max((axis.outputs - 1) * axis.stride + axis.taps - axis.before - axis.size, 0)
-        for axis in (rows, columns)
-    )
-    planes = Planes(
-        channels=channels,
-        rows=rows.size,
-        columns=columns.size,
-        top=rows.before,
-        left=columns.before,
-        bottom=below,
-        right=right,
-        zero_point=_input_zero_point(graph, op),
-    )
+    channels = graph.network.shape(op.inputs[0])[3]
     return DepthwiseLayer(
-        planes=planes,
+        planes=input_planes(graph.network, op, _input_zero_point(graph, op)),
         weights=graph.constants[op.inputs[1]][0],
         bias=bias_of(graph, op, channels),
         stride=op.stride[0],

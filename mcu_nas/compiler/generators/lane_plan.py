@@ -2,8 +2,8 @@
 
 Constants of a triple, in the order of reading (head, weights, tail)
     uncut         4 words beginning of A and B; weights; 6 words bias, factors
-    one segment   6 words bias, 4 words beginning; weights; factors
-    more          6 words bias; weights; factors
+    in a loop     6 words bias; weights; factors
+    else cut      6 words bias, 4 words beginning; weights; factors
     weights       PACKED: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
                   the last inputs filled up with zeros
 Behind all triples of 3n + 1 channels those of the last one: weights, PACKED a word an input, BYTES a word of
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_bytes
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, Planes, pairs_bytes
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_segments import LANES, Segments, segments, triples
@@ -174,6 +174,24 @@ class LanePlan:
             return 4 * self.layer.inputs if gathers else 0
         return self.activations_offset + (pairs_bytes(self.layer.pixels, self.layer.inputs) if gathers else 0)
 
+    @property
+    def planes(self) -> Planes:
+        """The output's, where the target is PLANES."""
+        assert self.layer.planes is not None
+        return self.layer.planes
+
+    @property
+    def channel_bytes(self) -> int:
+        """From an output channel to the next."""
+        each = {Format.NHWC: 1, Format.PAIRS: 4}
+        return 2 * self.planes.plane_stride if self.layer.target is Format.PLANES else each[self.layer.target]
+
+    @property
+    def pair_bytes(self) -> int:
+        """From a pair of output pixels to the next in running order; PLANES: in a row."""
+        each = {Format.NHWC: 2 * self.layer.step * self.layer.outputs, Format.PAIRS: 4 * self.layer.outputs}
+        return 4 if self.layer.target is Format.PLANES else each[self.layer.target]
+
     def block(self) -> Iterator[str]:
         """From r0 and r1 to six values of int8."""
         yield from sums(self.cut, self.scale_bits, self.layer.paired_loads, self.slots + 4 * SEGMENTS)
@@ -190,34 +208,52 @@ class LanePlan:
             yield f"add lr, sp, #{self.slots}"
         yield f"ldm {'lr' if self.slots else 'sp'}, {{{stream}, r11, r12, lr}}"
 
-    def stored(self, pixel_step: int) -> Iterator[str]:
-        """A block's outputs at r11 (both pixels of PAIRS, else the first) and r12 (the second).
+    def stored(self, moved: int) -> Iterator[str]:
+        """A block's outputs at r11 (NHWC: the first pixel's) and r12 (the second's, of NHWC alone).
 
-        pixel_step: elements by which the pointers move on.
+        moved: bytes by which the pointers move on.
         """
         if self.layer.target is Format.PAIRS:
             for first, second in OUTPUTS:
                 yield f"add {first}, {first}, {second}, lsl #{PAIR_SHIFT}"
-            if pixel_step == LANES:
+            if moved == LANES * self.channel_bytes:
                 yield "stm r11!, {r2, r4, r10}"
             else:
-                yield from ("stm r11, {r2, r4, r10}", *add_constant("r11", "r11", 4 * pixel_step))
+                yield from ("stm r11, {r2, r4, r10}", *add_constant("r11", "r11", moved))
+            return
+        if self.layer.target is Format.PLANES:
+            yield from self._stored_in_planes(OUTPUTS, moved)
             return
         for pointer, (zero, one, two) in (("r12", ("r9", "r3", "r5")), ("r11", ("r2", "r4", "r10"))):
             yield from (f"strb {one}, [{pointer}, #1]", f"strb {two}, [{pointer}, #2]")
-            if abs(pixel_step) <= _FARTHEST_POST_INDEX:
-                yield f"strb {zero}, [{pointer}], #{pixel_step}"
+            if abs(moved) <= _FARTHEST_POST_INDEX:
+                yield f"strb {zero}, [{pointer}], #{moved}"
             else:
-                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))
+                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, moved))
 
-    def last_stored(self, pixel_step: int) -> Iterator[str]:
+    def last_stored(self, moved: int) -> Iterator[str]:
         """The last channel's outputs, as ``stored``."""
         if self.layer.target is Format.PAIRS:
             yield from (f"add {FIRST}, {FIRST}, {SECOND}, lsl #{PAIR_SHIFT}", f"str {FIRST}, [r11]")
-            yield from add_constant("r11", "r11", 4 * pixel_step)
+            yield from add_constant("r11", "r11", moved)
+            return
+        if self.layer.target is Format.PLANES:
+            yield from self._stored_in_planes(((FIRST, SECOND),), moved)
             return
         for pointer, value in (("r12", SECOND), ("r11", FIRST)):
-            if abs(pixel_step) <= _FARTHEST_POST_INDEX:
-                yield f"strb {value}, [{pointer}], #{pixel_step}"
+            if abs(moved) <= _FARTHEST_POST_INDEX:
+                yield f"strb {value}, [{pointer}], #{moved}"
             else:
-                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))
+                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, moved))
+
+    def _stored_in_planes(self, channels: tuple[tuple[str, str], ...], moved: int) -> Iterator[str]:
+        """Both pixels of each channel; the first pixel of the first last, whose store can move r11."""
+        for number, (first, second) in reversed(list(enumerate(channels))):
+            at = number * self.channel_bytes
+            yield f"strh {second}, [r11, #{at + 2}]"
+            if number or moved > _FARTHEST_POST_INDEX:
+                yield f"strh {first}, [r11, #{at}]"
+            else:
+                yield f"strh {first}, [r11], #{moved}"
+        if moved > _FARTHEST_POST_INDEX:
+            yield from add_constant("r11", "r11", moved)

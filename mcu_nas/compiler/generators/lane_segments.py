@@ -42,6 +42,11 @@ class Segments:
         return self.count == 1 and self.piece >= self.length
 
     @property
+    def loops(self) -> bool:
+        """Whether the full segments share their code."""
+        return self.full > 1 and (self.count > 2 or 2 * self.length > LONGEST_UNROLLED)
+
+    @property
     def ranges(self) -> list[tuple[int, int]]:
         """(first input, number of inputs) of each segment."""
         ranges = [(number * self.length, self.length) for number in range(self.full)]

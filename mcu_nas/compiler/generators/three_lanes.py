@@ -37,7 +37,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
-from mcu_nas.compiler.generators.lane_segments import LONGEST_UNROLLED, Segments
+from mcu_nas.compiler.generators.lane_segments import Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
 
 PARTIAL_SUMS_BYTES = 24  # at sp, where the inputs are cut
@@ -62,7 +62,7 @@ def weight_words(weights: np.ndarray) -> np.ndarray:
 
 def begin_words(cut: Segments) -> np.ndarray:
     """What A and B begin with, where the constants hold it: uint32 (4,) or (0,)."""
-    return np.array(_BEGIN if cut.count == 1 else [], np.uint32)
+    return np.array([] if cut.loops else _BEGIN, np.uint32)
 
 
 def bias_words(bias: np.ndarray, segment_count: int, scale_bits: int) -> np.ndarray:
@@ -96,22 +96,16 @@ def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int)
         return
     yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
     yield f"stm sp, {{{', '.join(_BIASES)}}}"
-    if cut.count == 1:
-        yield _LOADED_BEGIN
-        yield from _segment(cut.length, cut.piece, paired_loads)
-        yield from _added_to_frame(scale_bits, is_last=True)
-        yield from _finished(scale_bits)
-        return
-    loops = cut.full > 1 and (cut.count > 2 or 2 * cut.length > LONGEST_UNROLLED)
-    lengths = ([] if loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
-    if loops:
+    lengths = ([] if cut.loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
+    if cut.loops:
         yield from (f"mov r6, #{cut.full}", f"str r6, [sp, #{frame_counter}]", "3:")
         yield from (*_moved_begin(), *_segment(cut.length, cut.piece, paired_loads))
         yield from _added_to_frame(scale_bits, is_last=False)
         counted = f"[sp, #{frame_counter}]"
         yield from (f"ldr r10, {counted}", "subs r10, #1", f"str r10, {counted}", "bne.w 3b")
     for number, length in enumerate(lengths, 1):
-        yield from (*_moved_begin(), *_segment(length, cut.piece, paired_loads))
+        yield from ([_LOADED_BEGIN] if number == 1 and not cut.loops else _moved_begin())
+        yield from _segment(length, cut.piece, paired_loads)
         yield from _added_to_frame(scale_bits, is_last=number == len(lengths))
     if not lengths:
         yield from (f"mov r2, {_LOWEST[0]}", f"mov r4, {_LOWEST[1]}")

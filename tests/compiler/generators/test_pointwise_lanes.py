@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction, Call
-from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_from_nhwc
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, Planes, pairs_from_nhwc
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.lane_segments import segments, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
@@ -21,7 +21,10 @@ from mcu_nas.network import WindowAxis
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
 
-FORMATS = [(source, target, weights) for source in Format for target in Format for weights in WeightFormat]
+BY_PIXELS = (Format.NHWC, Format.PAIRS)
+FORMATS = [
+    (source, target, weights) for source in BY_PIXELS for target in BY_PIXELS for weights in WeightFormat
+]
 
 
 def layer_of(
@@ -249,7 +252,7 @@ def test_one_beyond_the_bound_of_the_last_channel_needs_another_segment() -> Non
     assert segments(weights).count > 1
 
 
-@pytest.mark.parametrize("source", Format)
+@pytest.mark.parametrize("source", BY_PIXELS)
 def test_zeros_and_single_ones(source: Format) -> None:
     layer = replace(layer_of(4, 6, 4, shifts=(3,)), source=source)
     image = np.zeros((4, 6), np.int8)
@@ -305,6 +308,57 @@ def test_descending_order_computes_the_same(
 def test_pairs_in_descending_order_are_refused(source: Format, target: Format) -> None:
     with pytest.raises(Refusal, match="ascending order"):
         pointwise_lanes(replace(layer_of(4, 4, 3), source=source, target=target, descending=True), "kernel")
+
+
+def assert_planes_equal_portable(layer: PointwiseLayer, planes: Planes) -> None:
+    layer = replace(layer, target=Format.PLANES, planes=replace(planes, channels=layer.outputs))
+    image = image_of(layer)
+    kernel = pointwise_lanes(layer, "kernel")
+    source = image if layer.source is Format.NHWC else pairs_from_nhwc(image)
+    expected = portable_pointwise(layer, image).reshape(planes.rows, planes.columns, layer.outputs)
+    want = layer.planes.from_nhwc(expected)
+    out = np.full_like(want, 0x5A5A)
+    done = ArmFunction(kernel.assembly, "kernel")(
+        source,
+        out,
+        kernel.constants,
+        np.zeros(kernel.scratch_bytes, np.uint8),
+        align=(1 if layer.source is Format.NHWC else 4, 4),
+    )
+    wrong = np.argwhere(done.arrays[1] != want)
+    assert not wrong.size, f"channel, row, column {wrong[0]}"
+    assert done.stack_bytes == kernel.stack_bytes
+
+
+@pytest.mark.parametrize("source", BY_PIXELS)
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("outputs", [3, 4, 5, 6, 32])
+@pytest.mark.parametrize("border", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 0, 1, 1), (2, 3, 2, 2)])
+def test_planes_hold_pixels_within_their_border(
+    border: tuple[int, int, int, int], outputs: int, weight_format: WeightFormat, source: Format
+) -> None:
+    for rows, columns in ((1, 2), (3, 6), (4, 4)):
+        layer = replace(layer_of(rows * columns, 6, outputs), source=source, weight_format=weight_format)
+        assert_planes_equal_portable(layer, Planes(outputs, rows, columns, *border, zero_point=-128))
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("zero_point", [-128, 0, 7])
+def test_planes_as_large_as_a_store_reaches(zero_point: int, weight_format: WeightFormat) -> None:
+    layer = replace(layer_of(29 * 32, 8, 5, (6, 7), zero_point), weight_format=weight_format)
+    assert_planes_equal_portable(layer, Planes(5, 29, 32, 1, 1, 0, 1, zero_point))
+    beyond = Planes(5, 29, 32, 1, 1, 1, 1, zero_point)
+    with pytest.raises(Refusal, match="too far apart"):
+        pointwise_lanes(replace(layer, target=Format.PLANES, planes=beyond), "kernel")
+
+
+def test_planes_of_odd_rows_and_in_descending_order_are_refused() -> None:
+    planes = Planes(3, 2, 3, 1, 1, 1, 1, zero_point=-128)
+    layer = replace(layer_of(6, 4, 3), target=Format.PLANES, planes=planes)
+    with pytest.raises(Refusal, match="a pair would lie in two rows"):
+        pointwise_lanes(layer, "kernel")
+    with pytest.raises(Refusal, match="ascending order"):
+        pointwise_lanes(replace(layer, descending=True), "kernel")
 
 
 @settings(max_examples=20, deadline=None)
