@@ -194,7 +194,7 @@ class LanePlan:
 
     def block(self) -> Iterator[str]:
         """From r0 and r1 to six values of int8."""
-        yield from sums(self.cut, self.scale_bits, self.layer.paired_loads, self.slots + 4 * SEGMENTS)
+        yield from sums(self.cut, self.scale_bits, self.layer.paired_loads)
         yield from outputs(self.form)
 
     def last_block(self) -> Iterator[str]:

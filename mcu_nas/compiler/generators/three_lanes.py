@@ -40,7 +40,7 @@ from mcu_nas.compiler.generators.formats import PAIR_SHIFT
 from mcu_nas.compiler.generators.lane_segments import Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
 
-PARTIAL_SUMS_BYTES = 24  # at sp, where the inputs are cut
+PARTIAL_SUMS_BYTES = 28  # at sp, where the inputs are cut: six sums and, in a loop, segments that remain
 
 _OFFSET = 1 << (PAIR_SHIFT - 1)
 _BEGIN = [_OFFSET, _OFFSET << PAIR_SHIFT >> 32] * 2  # A, B: 2^21 + 2^43
@@ -51,6 +51,7 @@ _HIGHEST = ("r6", "r7")  # t11, t12
 _LOWEST = ("r8", "r11")  # y00, y01
 _MIDDLE = ("r12", "lr")  # m01, m12
 _BIASES = (*_HIGHEST, *_LOWEST, *_MIDDLE)
+_COUNTER = "r10"
 OUTPUTS = (("r2", "r9"), ("r4", "r3"), ("r10", "r5"))  # of each channel: pixel 0, pixel 1
 
 
@@ -82,11 +83,8 @@ def factor_words(form: Rescaling, channels: tuple[int, ...]) -> np.ndarray:
     return np.stack(rows, 1)[list(channels)].reshape(-1).astype(np.uint32)
 
 
-def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int) -> Iterator[str]:
-    """From the activations at r0 and a triple's constants at r1 to its six scaled sums.
-
-    frame_counter: where in the stack frame segments are counted, where there are several of equal length.
-    """
+def sums(cut: Segments, scale_bits: int, paired_loads: bool) -> Iterator[str]:
+    """From the activations at r0 and a triple's constants at r1 to its six scaled sums."""
     if cut.is_whole:
         yield _LOADED_BEGIN
         yield from _piece(cut.length, paired_loads)
@@ -95,18 +93,24 @@ def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int)
         yield from _finished(scale_bits)
         return
     yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
-    yield f"stm sp, {{{', '.join(_BIASES)}}}"
+    if cut.loops:
+        yield f"mov {_COUNTER}, #{cut.full}"
+    yield f"stm sp, {{{_in_frame(cut)}}}"
     lengths = ([] if cut.loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
     if cut.loops:
-        yield from (f"mov r6, #{cut.full}", f"str r6, [sp, #{frame_counter}]", "3:")
+        yield "3:  @ a segment"
         yield from (*_moved_begin(), *_segment(cut.length, cut.piece, paired_loads))
-        yield from _added_to_frame(scale_bits, is_last=False)
-        counted = f"[sp, #{frame_counter}]"
-        yield from (f"ldr r10, {counted}", "subs r10, #1", f"str r10, {counted}", "bne.w 3b")
+        yield f"ldm sp, {{{_in_frame(cut)}}}  @ sums so far, and segments that remain"
+        yield from _added(scale_bits, is_last=False)
+        yield from (f"subs {_COUNTER}, #1", f"stm sp, {{{_in_frame(cut)}}}", "bne.w 3b")
     for number, length in enumerate(lengths, 1):
         yield from ([_LOADED_BEGIN] if number == 1 and not cut.loops else _moved_begin())
         yield from _segment(length, cut.piece, paired_loads)
-        yield from _added_to_frame(scale_bits, is_last=number == len(lengths))
+        is_last = number == len(lengths)
+        yield f"ldm sp, {{{_in_frame(cut)}}}  @ sums so far"
+        yield from _added(scale_bits, is_last=is_last)
+        if not is_last:
+            yield f"stm sp, {{{_in_frame(cut)}}}"
     if not lengths:
         yield from (f"mov r2, {_LOWEST[0]}", f"mov r4, {_LOWEST[1]}")
     yield from _finished(scale_bits)
@@ -188,12 +192,10 @@ def _highest_cleared() -> Iterator[str]:
     yield from (f"bfc {high}, #{_HIGH_LANE}, #{32 - _HIGH_LANE}" for high in ("r3", "r5"))
 
 
-def _added_to_frame(scale_bits: int, *, is_last: bool) -> Iterator[str]:
-    """A segment's lanes added to the sums in the stack frame, where all but the last leave them."""
-    yield f"ldm sp, {{{', '.join(_BIASES)}}}  @ sums so far"
-    yield from _added(scale_bits, is_last=is_last)
-    if not is_last:
-        yield f"stm sp, {{{', '.join(_BIASES)}}}"
+def _in_frame(cut: Segments) -> str:
+    """What the stack frame holds between segments, in ascending order of registers."""
+    registers = {*_BIASES, _COUNTER} if cut.loops else {*_BIASES}
+    return ", ".join(name for name in ("r6", "r7", "r8", "r10", "r11", "r12", "lr") if name in registers)
 
 
 def _added(scale_bits: int, *, is_last: bool) -> Iterator[str]:
