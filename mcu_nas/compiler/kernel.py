@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
 
 
-def _nothing(network: Network, op: Op) -> int:
+def no_bytes(network: Network, op: Op) -> int:
+    """Of a kernel without constants, or without scratch."""
     return 0
 
 
@@ -32,22 +34,25 @@ class Kernel:
     ``thrifty``: takes less memory and more time than the first row that serves the operator.
     ``instruction_set``: PORTABLE for a C function. ``weights``: how a generated one stores them.
     ``effort``: of generated kernels that serve one operator, the one with the least runs fastest.
+    ``reads``, ``writes``: formats of its first input and of its output; rows of one name may differ in them.
     """
 
     name: str
     serves: type | tuple[type, ...]
     condition: Callable[[Network, Any], bool] = lambda network, op: True
-    constants_bytes: Callable[[Network, Any], int] = _nothing
+    constants_bytes: Callable[[Network, Any], int] = no_bytes
     in_place: tuple[int, ...] = ()
     copies: bool = False
     input_array: bool = False
     lag_bytes: Callable[[Network, Any], int] | None = None
     any_pixel: bool = False
-    scratch_bytes: Callable[[Network, Any], int] = _nothing
+    scratch_bytes: Callable[[Network, Any], int] = no_bytes
     thrifty: bool = False
     instruction_set: InstructionSet = InstructionSet.PORTABLE
     weights: WeightStorage = WeightStorage.BYTES
-    effort: Callable[[Network, Any], float] = _nothing
+    effort: Callable[[Network, Any], float] = no_bytes
+    reads: Format = Format.NHWC
+    writes: Format = Format.NHWC
 
     @property
     def is_generated(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mcu_nas.boards import Board
-from mcu_nas.compiler.planner import Optimize, Plan, plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan, plan_formats
 from mcu_nas.compiler.target import WeightStorage, targets
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.estimate import cost
@@ -227,7 +227,7 @@ def _plans(
             break
     return tuple(
         PlanFigures(
-            plan(network, optimize, target, room_bytes),
+            plan_formats(network, plan(network, optimize, target, room_bytes)),
             cost(network, profile, optimize, target, room_bytes).instructions,
             optimize is wanted,
         )

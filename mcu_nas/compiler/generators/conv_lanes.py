@@ -23,6 +23,7 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, STREAM, LanePlan, lane_plan
+from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_pairs import (
     CONSTANTS,
     INPUT,
@@ -32,7 +33,6 @@ from mcu_nas.compiler.generators.lanes_by_pairs import (
     triples_of_pair,
 )
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
-from mcu_nas.compiler.generators.three_lanes import LANES
 from mcu_nas.compiler.generators.window_gather import (
     STACK_BYTES,
     origin_word,

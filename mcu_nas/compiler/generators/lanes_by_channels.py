@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
+from mcu_nas.compiler.generators.lane_segments import LANES, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pair_gather import gather_pair
-from mcu_nas.compiler.generators.three_lanes import LANES, triples
+from mcu_nas.compiler.generators.plane_border import filled_planes
 
 _CONSTANTS, _TRIPLES_LEFT, _ACTIVATIONS, _OUTPUT = 5, 6, 7, 8  # slots; STREAM holds the unpacked triple
 _COPIED_AT_ONCE = 9  # words: r2-r10
@@ -31,6 +32,8 @@ def by_channels(plan: LanePlan) -> Iterator[str]:
     """The function's instructions."""
     layer = plan.layer
     yield from ("push {r4-r11, lr}", f"sub sp, #{plan.frame_bytes}")
+    if layer.target is Format.PLANES:
+        yield from filled_planes(plan.planes)
     yield from (f"str r2, {plan.slot(_CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
     if layer.target is Format.NHWC:
         yield from add_constant("r1", "r1", layer.first * layer.outputs)
@@ -48,8 +51,9 @@ def by_channels(plan: LanePlan) -> Iterator[str]:
     yield from _next_outputs(plan)
     yield from (f"ldr r6, {plan.slot(_TRIPLES_LEFT)}", "subs r6, #1", f"str r6, {plan.slot(_TRIPLES_LEFT)}")
     if layer.outputs % LANES == 2:
-        back = 1 if layer.target is Format.NHWC else 4
-        yield from ("cmp r6, #1", "ittt eq", f"ldreq r11, {plan.slot(_OUTPUT)}", f"subeq r11, #{back}")
+        back = plan.channel_bytes
+        yield from ("cmp r6, #1", "ittt eq", f"ldreq r11, {plan.slot(_OUTPUT)}")
+        yield f"subeq r11, r11, #{back}"
         yield from (f"streq r11, {plan.slot(_OUTPUT)}", "cmp r6, #0")
     yield "bne.w 1b"
     if has_tail(layer.outputs):
@@ -61,7 +65,7 @@ def by_channels(plan: LanePlan) -> Iterator[str]:
 
 def _next_outputs(plan: LanePlan) -> Iterator[str]:
     yield f"ldr r11, {plan.slot(_OUTPUT)}"
-    yield f"add r11, #{LANES if plan.layer.target is Format.NHWC else 4 * LANES}"
+    yield from add_constant("r11", "r11", LANES * plan.channel_bytes)
     yield f"str r11, {plan.slot(_OUTPUT)}"
 
 
@@ -115,8 +119,9 @@ def _unpacked_last(plan: LanePlan) -> Iterator[str]:
 
 
 def _copied(words: int) -> Iterator[str]:
-    for begin in range(0, words, _COPIED_AT_ONCE):
-        last = 1 + min(_COPIED_AT_ONCE, words - begin)
+    together = -(-words // -(-words // _COPIED_AT_ONCE))
+    for begin in range(0, words, together):
+        last = 1 + min(together, words - begin)
         yield from (f"ldm r0!, {{r2-r{last}}}", f"stm r1!, {{r2-r{last}}}")
 
 
@@ -130,6 +135,8 @@ def _pairs(
     yield f"ldr r11, {plan.slot(_OUTPUT)}"
     if layer.target is Format.NHWC:
         yield from add_constant("r12", "r11", layer.step * layer.outputs)
+    if layer.target is Format.PLANES:
+        yield from add_constant("r12", "r11", 2 * plan.planes.columns)
     yield f"strd r11, r12, {plan.slot(OUT0)}"
     yield f"ldr r0, {plan.slot(_ACTIVATIONS)}"
     pairs = layer.pixels // 2 if alone else -(-layer.pixels // 2)
@@ -137,7 +144,11 @@ def _pairs(
     yield from (f"ldr r1, {plan.slot(STREAM)}", "2:  @ a pair of pixels")
     yield from block()
     yield from plan.reloaded("r1")
-    yield from stored((2 * layer.step if layer.target is Format.NHWC else 1) * layer.outputs)
+    yield from stored(plan.pair_bytes)
+    if layer.target is Format.PLANES:
+        yield from ("cmp r11, r12  @ at the row's end", "itt eq")
+        yield f"addeq r11, r11, #{2 * (plan.planes.row_stride - plan.planes.columns)}"
+        yield f"addeq r12, r12, #{2 * plan.planes.row_stride}"
     yield from (f"strd r11, r12, {plan.slot(OUT0)}", "cmp r0, lr", "bne.w 2b")
     if alone:
         yield f"ldr r6, {plan.slot(_ACTIVATIONS)}"

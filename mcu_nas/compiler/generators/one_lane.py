@@ -25,15 +25,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+from mcu_nas.compiler.generators.lane_segments import LANES, LARGEST_IN_SEGMENT, LONGEST_UNROLLED, Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
-from mcu_nas.compiler.generators.three_lanes import (
-    LANES,
-    LARGEST_TOGETHER,
-    LONGEST_UNROLLED,
-    SCALED_BITS,
-    Segments,
-    factor_words,
-)
+from mcu_nas.compiler.generators.three_lanes import SCALED_BITS, factor_words
 
 FIRST, SECOND = "r2", "r9"  # the outputs of both pixels
 _OFFSET = 1 << (PAIR_SHIFT - 1)
@@ -50,8 +44,8 @@ def has_tail(channels: int) -> bool:
 def tail_segments(weights: np.ndarray, of_triples: Segments) -> Segments:
     """The channel's inputs, uncut where its int8 weights allow it, else cut as ``of_triples``."""
     largest = int(np.abs(weights.astype(np.int64)).sum())
-    is_whole = len(weights) <= LONGEST_UNROLLED and largest <= LARGEST_TOGETHER
-    return Segments(len(weights), 1, 0) if is_whole else of_triples
+    is_whole = len(weights) <= LONGEST_UNROLLED and largest <= LARGEST_IN_SEGMENT
+    return Segments(len(weights), 1, 0, len(weights)) if is_whole else of_triples
 
 
 def tail_words(form: Rescaling, bias: int, cut: Segments, scale_bits: int, channel: int) -> np.ndarray:

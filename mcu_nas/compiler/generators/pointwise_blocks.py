@@ -23,9 +23,9 @@ from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, lane_plan
+from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import LANES
 from mcu_nas.compiler.generators.winograd_transforms import number
 
 _SAVED_BYTES = 24  # r4-r8, lr
