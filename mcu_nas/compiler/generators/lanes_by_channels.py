@@ -24,7 +24,8 @@ from mcu_nas.compiler.generators.plane_border import filled_planes
 
 _CONSTANTS, _TRIPLES_LEFT, _ACTIVATIONS, _OUTPUT = 5, 6, 7, 8  # slots; STREAM holds the unpacked triple
 _COPIED_AT_ONCE = 9  # words: r2-r10
-_QUADS_OF_TURN = 2  # at most: four would save 0.2 % of the instructions, for 200 bytes of code
+_FEW_PIXELS = 15  # for which unpacking is worth 180 bytes of code more
+_QUADS_OF_FEW, _QUADS_OF_MANY = 4, 2  # of weights that a turn unpacks, at most
 _UNPACKED = (("r4", "r5"), ("r6", "r7"), ("r8", "r9"), ("r10", "r12"))  # words of each of four inputs
 
 
@@ -87,7 +88,8 @@ def _unpacked(plan: LanePlan) -> Iterator[str]:
     yield from (f"ldr r0, {plan.slot(_CONSTANTS)}", f"ldr r1, {plan.slot(STREAM)}")
     yield from _copied(plan.head_words)
     quads = -(-inputs // 4)
-    together = math.gcd(quads, _QUADS_OF_TURN)
+    few = plan.layer.pixels <= _FEW_PIXELS
+    together = math.gcd(quads, _QUADS_OF_FEW if few else _QUADS_OF_MANY)
     yield from (f"mov r2, #{quads // together}", "7:  @ weights of four inputs, and of four more")
     for _ in range(together):
         yield from _unpacked_quad()
