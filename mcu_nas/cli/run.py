@@ -61,7 +61,8 @@ def command(
 ) -> None:
     """Build the firmware, run one inference on the device, and show what it cost, layer by layer.
 
-    On an emulated board the count is instructions; on a real one it is cycles of the core.
+    On an emulated board the count is instructions; on a real one it is cycles of the core. What the timing
+    itself takes is measured, and not counted.
     """
     the_board = load_board(board)
     check_way_to_device(the_board, port)
@@ -139,6 +140,7 @@ def _layers(measured: LayersMeasurement) -> str:
         (str(number), layer.name, f"{layer.macs:,}", f"{layer.count:,}", _per_mac(layer.count, layer.macs))
         for number, layer in enumerate(measured.layers)
     ]
+    rows.append(("", "between layers", "", f"{measured.between:,}", ""))
     rows.append(
         ("", "total", f"{measured.macs:,}", f"{measured.total:,}", _per_mac(measured.total, measured.macs))
     )
@@ -147,7 +149,13 @@ def _layers(measured: LayersMeasurement) -> str:
 
 
 def _per_mac(count: int, macs: int) -> str:
-    return f"{count / macs:.2f}" if macs else "-"
+    ratio = _ratio(count, macs)
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def _ratio(count: int, macs: int) -> float | None:
+    """What a MAC took; None of a layer without any."""
+    return count / macs if macs else None
 
 
 def _memory(image: FirmwareImage, memory: MemoryUse, program: Program) -> str:
@@ -172,7 +180,17 @@ def _record(
         "kind": measured.unit.kind,
         "total": measured.total,
         "macs": measured.macs,
-        "layers": [{"op": layer.name, "macs": layer.macs, "count": layer.count} for layer in measured.layers],
+        "per_mac": _ratio(measured.total, measured.macs),
+        "layers": [
+            {
+                "op": layer.name,
+                "macs": layer.macs,
+                "count": layer.count,
+                "per_mac": _ratio(layer.count, layer.macs),
+            }
+            for layer in measured.layers
+        ],
+        "between_layers": measured.between,
         "outputs": outputs[0].tolist() if len(outputs) == 1 else [values.tolist() for values in outputs],
         "arena_bytes": program.arena_bytes,
         "flash_bytes": image.flash_bytes,
