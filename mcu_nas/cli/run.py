@@ -22,6 +22,7 @@ from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.answers import MemoryUse
 from mcu_nas.devices.build import FirmwareImage
 from mcu_nas.devices.measurement import LayersMeasurement, measure_layers, split_outputs
+from mcu_nas.devices.stack_bound import StackBound
 from mcu_nas.errors import DataError
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -159,11 +160,18 @@ def _ratio(count: int, macs: int) -> float | None:
 
 
 def _memory(image: FirmwareImage, memory: MemoryUse, program: Program) -> str:
+    bound = _bound(image)
     return (
-        f"memory   arena {program.arena_bytes:,} B, stack {memory.stack_used:,} B of {memory.stack_bytes:,} B"
-        f" used,\n         flash {image.flash_bytes:,} B (code {image.code_bytes:,},"
-        f" constants {image.constant_bytes:,})"
+        f"memory   arena {program.arena_bytes:,} B, flash {image.flash_bytes:,} B"
+        f" (code {image.code_bytes:,}, constants {image.constant_bytes:,}),\n"
+        f"         stack {memory.stack_used:,} B used, at most {bound.firmware_bytes:,} B of"
+        f" {memory.stack_bytes:,} B (of it an inference {bound.inference_bytes:,} B)"
     )
+
+
+def _bound(image: FirmwareImage) -> StackBound:
+    assert image.stack_bound is not None  # build_firmware's images have one
+    return image.stack_bound
 
 
 def _record(
@@ -198,4 +206,6 @@ def _record(
         "constant_bytes": image.constant_bytes,
         "stack_bytes": memory.stack_bytes,
         "stack_used_bytes": memory.stack_used,
+        "stack_bound_bytes": _bound(image).firmware_bytes,
+        "inference_stack_bound_bytes": _bound(image).inference_bytes,
     }

@@ -17,12 +17,21 @@ from pathlib import Path
 from mcu_nas.boards import Board
 from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.devices.linker import linker_script
+from mcu_nas.devices.stack_bound import StackBound, stack_bound
 from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
-from mcu_nas.errors import BuildError
+from mcu_nas.errors import BoardError, BuildError
 from mcu_nas.files import staging
 from mcu_nas.resources import firmware_dir
 
-COMPILER_FLAGS = ("-std=c11", "-O2", "-g", "-ffunction-sections", "-fdata-sections", *C_WARNINGS)
+COMPILER_FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-g",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-jump-tables",  # so that stack_bound can tell where code goes on
+    *C_WARNINGS,
+)
 _JOBS = 2
 
 
@@ -38,6 +47,7 @@ class FirmwareImage:
         variable_bytes: static variables of harness and port, without the arena.
         arena_bytes: the arena as linked, a multiple of 4.
         stack_bytes: the board's reserve.
+        stack_bound: what the stack can come to, at most; None of a program that is not the harness.
     """
 
     elf: Path
@@ -48,6 +58,7 @@ class FirmwareImage:
     variable_bytes: int
     arena_bytes: int
     stack_bytes: int
+    stack_bound: StackBound | None
 
     @property
     def sram_bytes(self) -> int:
@@ -67,6 +78,7 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
     Raises:
         ToolError: no Arm compiler is installed.
         BuildError: the compiler's first error, or which memory the image exceeds and by how much.
+        BoardError: the board reserves less stack than the firmware can come to need.
     """
     program = [
         sources / f"{model_name}.c",
@@ -76,9 +88,8 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
         *_sources_in("harness"),
         *port_sources(board),
     ]
-    return build_program(
-        program, _model_flags(sources, model_name, board), f"{model_name}-{board.name}", board, out_dir
-    )
+    flags = _model_flags(sources, model_name, board)
+    return build_program(program, flags, f"{model_name}-{board.name}", board, out_dir, model_name)
 
 
 def port_sources(board: Board) -> list[Path]:
@@ -119,14 +130,20 @@ def _board_flags(board: Board) -> list[str]:
 
 
 def build_program(
-    program: Sequence[Path], flags: Sequence[str], stem: str, board: Board, out_dir: Path
+    program: Sequence[Path],
+    flags: Sequence[str],
+    stem: str,
+    board: Board,
+    out_dir: Path,
+    model_name: str | None = None,
 ) -> FirmwareImage:
     """Compiles any C program for a board and links it to ``out_dir/<stem>.{elf,bin}``.
 
     For programs that bring their own ``main`` and name their port's sources (see ``port_sources``).
+    ``model_name`` is that of the harness's model, whose stack is bounded.
 
     Raises:
-        ToolError, BuildError: as ``build_firmware``.
+        ToolError, BuildError, BoardError: as ``build_firmware``.
     """
     with tempfile.TemporaryDirectory(prefix="mcu-nas-build-") as scratch_name:
         scratch = Path(scratch_name)
@@ -149,6 +166,7 @@ def build_program(
             raise BuildError(_link_fault(linked.stderr, stem, board))
         _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
         sizes = _section_sizes(elf)
+        bound = None if model_name is None else _checked_stack(elf, model_name, board)
         with staging(out_dir) as staged:
             for result in (elf, binary):
                 shutil.copyfile(result, staged / result.name)
@@ -161,7 +179,18 @@ def build_program(
         variable_bytes=sizes[".data"] + sizes[".bss"],
         arena_bytes=sizes[".arena"],
         stack_bytes=board.reserve.stack_bytes,
+        stack_bound=bound,
     )
+
+
+def _checked_stack(elf: Path, model_name: str, board: Board) -> StackBound:
+    bound, reserved = stack_bound(elf, model_name), board.reserve.stack_bytes
+    if bound.firmware_bytes > reserved:
+        raise BoardError(
+            f"{board.name}: [reserve] stack_bytes is {reserved:,}: the firmware of {model_name} can come to"
+            f" need {bound.firmware_bytes:,} B of stack"
+        )
+    return bound
 
 
 def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[Path]:
