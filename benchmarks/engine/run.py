@@ -45,6 +45,11 @@ VARIANTS = (
 )
 COLUMNS = ("model", "MACs", "plan", "weights", "instructions", "per MAC", "bar")
 BYTES = ("arena B", "TFLM's arena B", "constants B", "kernels B", "stack B")
+NOTE = """\
+TFLM's arena: activations alone, as the greedy planner of TensorFlow Lite Micro lays them out, asked of its
+interpreter by `python -m benchmarks.engine.tflm_arenas`. Its structures and the scratch memory of CMSIS-NN
+come on top of that; ours is all that the kernels use, scratch included. Stack: of one inference, at most,
+without the harness."""
 HEAD = f"| {' | '.join((*COLUMNS, *BYTES))} |"
 
 
@@ -191,10 +196,7 @@ def write(rows: dict[str, dict[str, int]], board: Board) -> None:
         "",
         "Made by `python -m benchmarks.engine.run --write`; `make bench` compares with it.",
         "",
-        "TFLM's arena: activations alone, as the greedy planner of TensorFlow Lite Micro lays them out, asked",
-        "of its interpreter by `python -m benchmarks.engine.tflm_arenas`. Its structures and the scratch memory",
-        "of CMSIS-NN come on top of that; ours is all that the kernels use, scratch included. Stack: of one",
-        "inference, at most, without the harness.",
+        NOTE,
         "",
         HEAD,
         "|---|" + "---:|" + "---|---|" + "---:|" * 8,

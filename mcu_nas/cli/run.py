@@ -203,6 +203,7 @@ def _record(
         "arena_bytes": program.arena_bytes,
         "flash_bytes": image.flash_bytes,
         "code_bytes": image.code_bytes,
+        "hot_code_bytes": image.hot_code_bytes,
         "constant_bytes": image.constant_bytes,
         "stack_bytes": memory.stack_bytes,
         "stack_used_bytes": memory.stack_used,

@@ -15,5 +15,9 @@ def emit_kernels(program: Program) -> str:
 
 
 def _function(function: GeneratedKernel) -> str:
-    """Its code, and what the build asks for: the stack it needs, as a symbol that takes no memory."""
-    return f"{function.assembly}.set {function.symbol}_stack_bytes, {function.stack_bytes}\n"
+    """Its code, and what the build asks for: a section of its own, so that it can be placed by itself, and
+    the stack it needs, as a symbol that takes no memory.
+    """
+    section = f'.section .text.{function.symbol}, "ax", %progbits\n'
+    code = function.assembly.replace(".text\n", section, 1)
+    return f"{code}.set {function.symbol}_stack_bytes, {function.stack_bytes}\n"

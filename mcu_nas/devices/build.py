@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mcu_nas.boards import Board
 from mcu_nas.cores import CORE_FLAGS
+from mcu_nas.devices.hot_code import hot_functions
 from mcu_nas.devices.linker import linker_script
 from mcu_nas.devices.stack_bound import StackBound, stack_bound
 from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
@@ -42,6 +43,7 @@ class FirmwareImage:
     Attributes:
         elf, binary: the image with symbols, and the bytes that a flash tool writes at the flash's origin.
         code_bytes: vectors, harness, port, kernels and the C library's functions.
+        hot_code_bytes: of the code, what is copied from flash into the board's region for hot code.
         constant_bytes: weights and other constants.
         flash_bytes: all that lies in flash: code, constants, and initial values of variables.
         variable_bytes: static variables of harness and port, without the arena.
@@ -53,6 +55,7 @@ class FirmwareImage:
     elf: Path
     binary: Path
     code_bytes: int
+    hot_code_bytes: int
     constant_bytes: int
     flash_bytes: int
     variable_bytes: int
@@ -148,34 +151,24 @@ def build_program(
     with tempfile.TemporaryDirectory(prefix="mcu-nas-build-") as scratch_name:
         scratch = Path(scratch_name)
         objects = _compile(program, [*COMPILER_FLAGS, *flags, *_board_flags(board)], scratch)
-        script, elf, binary = scratch / "board.ld", scratch / f"{stem}.elf", scratch / f"{stem}.bin"
-        script.write_text(linker_script(board), encoding="utf-8")
-        linked = run_tool(
-            "arm-none-eabi-gcc",
-            [
-                *CORE_FLAGS[board.core],
-                "-nostartfiles",
-                f"-T{script}",
-                "-Wl,--gc-sections",
-                "-o",
-                elf,
-                *objects,
-            ],
-        )
-        if linked.returncode != 0:
-            raise BuildError(_link_fault(linked.stderr, stem, board))
-        _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
+        elf, binary = scratch / f"{stem}.elf", scratch / f"{stem}.bin"
+        _link(objects, board, elf, binary)
+        if model_name is not None and (region := board.hot_code_region):
+            hot = hot_functions(elf, binary, board.largest_region("flash").origin, region.bytes)
+            _link(objects, board, elf, binary, hot)
         sizes = _section_sizes(elf)
         bound = None if model_name is None else _checked_stack(elf, model_name, board)
         with staging(out_dir) as staged:
             for result in (elf, binary):
                 shutil.copyfile(result, staged / result.name)
+    code_bytes = sizes[".vectors"] + sizes[".hot"] + sizes[".text"]
     return FirmwareImage(
         elf=out_dir / elf.name,
         binary=out_dir / binary.name,
-        code_bytes=sizes[".text"],
+        code_bytes=code_bytes,
+        hot_code_bytes=sizes[".hot"],
         constant_bytes=sizes[".rodata"],
-        flash_bytes=sizes[".text"] + sizes[".rodata"] + sizes[".data"],
+        flash_bytes=code_bytes + sizes[".rodata"] + sizes[".data"],
         variable_bytes=sizes[".data"] + sizes[".bss"],
         arena_bytes=sizes[".arena"],
         stack_bytes=board.reserve.stack_bytes,
@@ -204,6 +197,17 @@ def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[P
 
     with ThreadPoolExecutor(_JOBS) as pool:
         return list(pool.map(compiled, enumerate(program)))
+
+
+def _link(objects: Sequence[Path], board: Board, elf: Path, binary: Path, hot: Sequence[str] = ()) -> None:
+    """Links an image with the functions ``hot`` in the board's region for hot code."""
+    script = elf.with_suffix(".ld")
+    script.write_text(linker_script(board, hot), encoding="utf-8")
+    flags = [*CORE_FLAGS[board.core], "-nostartfiles", f"-T{script}", "-Wl,--gc-sections"]
+    linked = run_tool("arm-none-eabi-gcc", [*flags, "-o", elf, *objects])
+    if linked.returncode != 0:
+        raise BuildError(_link_fault(linked.stderr, elf.stem, board))
+    _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
 
 
 def _checked(program: str, arguments: list[str | Path]) -> str:

@@ -21,6 +21,7 @@ POINTERS = {
     "inference_run": r"{model}_run",
     "time_of": r"layer_\d+_\w+|do_nothing",
 }
+_VENEER = re.compile(r"__(\w+)_veneer")  # the linker's: a jump to a function that a branch cannot reach
 _NO_CODE = Instruction(None, fault="goes on where no code is")
 _STATED = re.compile(r"^([0-9a-f]+) [aA] (\w+)_stack_bytes$", re.MULTILINE)
 
@@ -81,6 +82,8 @@ class StackNeeds:
     def _need(self, entry: int) -> int:
         """Bytes below the stack pointer with which the function at ``entry`` is called."""
         name = self.code.names.get(entry, f"{entry:#x}")
+        if veneer := _VENEER.fullmatch(name):
+            return self.of(veneer[1])
         if name in self.stated:
             return self.stated[name]
         if entry in self._open:
