@@ -43,7 +43,9 @@ class Region(_Table):
     name: str = Field(min_length=1, description="the datasheet's name of the region")
     origin: int = Field(ge=0, description="first address, see the datasheet's memory map")
     bytes: int = Field(gt=0, description="size of the region in bytes, see the datasheet")
-    kind: Literal["flash", "ram"] = Field(description='"flash" or "ram"')
+    kind: Literal["flash", "ram", "code"] = Field(
+        description='"flash", "ram", or "code": RAM for instructions alone'
+    )
 
     @property
     def end(self) -> int:
@@ -79,6 +81,14 @@ class Reserve(_Table):
         if size % 16:
             raise ValueError(f"is {size}: must be a multiple of 16, the alignment of an arena")
         return size
+
+
+class Placement(_Table):
+    """What lies elsewhere than in flash and in the largest RAM."""
+
+    hot_code: str | None = Field(
+        default=None, description='the region of kind "code" that the busiest kernels are copied into at boot'
+    )
 
 
 class Serial(_Table):
@@ -121,6 +131,7 @@ class Board(_Table):
     memory: tuple[Region, ...] = Field(strict=False, description="the [[memory]] regions, see the datasheet")
     reserve: Reserve = Field(description="the [reserve] table: stack_bytes, harness_bytes, flash_bytes")
     serial: Serial = Field(description="the [serial] table: baud")
+    placement: Placement = Field(default=Placement(), description="the [placement] table: hot_code")
     emulator: str | None = Field(default=None, description="QEMU's machine, where QEMU has this board")
     flash: Flash | None = Field(default=None, description="the [flash] table: tools, openocd_config")
 
@@ -181,6 +192,16 @@ class Board(_Table):
         return memory
 
     @model_validator(mode="after")
+    def hot_code_goes_into_a_region_for_code(self) -> Board:
+        known = [region.name for region in self.memory if region.kind == "code"]
+        if self.placement.hot_code is not None and self.placement.hot_code not in known:
+            listed = ", ".join(known) or "none"
+            raise ValueError(
+                f"placement.hot_code is '{self.placement.hot_code}': regions of kind \"code\" are {listed}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def reserve_leaves_room_for_a_model(self) -> Board:
         if self.usable_sram_bytes <= 0:
             taken = self.reserve.stack_bytes + self.reserve.harness_bytes
@@ -197,6 +218,12 @@ class Board(_Table):
     def largest_region(self, kind: Literal["flash", "ram"]) -> Region:
         """The largest contiguous memory of a kind, adjacent regions merged; of equals, the lowest."""
         return max(merge_adjacent(self.memory, kind), key=lambda region: (region.bytes, -region.origin))
+
+    @property
+    def hot_code_region(self) -> Region | None:
+        """Where the busiest kernels run; None: all code runs in flash."""
+        wanted = self.placement.hot_code
+        return next((region for region in self.memory if region.name == wanted), None)
 
     @property
     def sram_bytes(self) -> int:
@@ -326,6 +353,7 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     tables: dict[Any, type[BaseModel]] = {
         "memory": Region,
         "reserve": Reserve,
+        "placement": Placement,
         "serial": Serial,
         "flash": Flash,
     }

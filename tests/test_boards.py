@@ -158,6 +158,10 @@ BROKEN = {
         ('openocd_config = "board/acme.cfg"\n', ""),
         'flash has the tool "openocd" without openocd_config, such as "board/NAME.cfg"',
     ),
+    "hot_code_goes_into_a_region_for_code": (
+        ("[reserve]", '[placement]\nhot_code = "SRAM"\n[reserve]'),
+        "placement.hot_code is 'SRAM': regions of kind \"code\" are none",
+    ),
     "reserve_leaves_room_for_a_model": (
         ("stack_bytes = 4_096", "stack_bytes = 245_760"),
         "reserve takes 247,808 B of 245,760 B SRAM: nothing is left for a model",
@@ -218,7 +222,7 @@ def test_every_rule_has_a_file_that_breaks_it():
         ),
         ("baud = 115_200", 'baud = "fast"', "serial.baud is 'fast': input should be a valid integer"),
         ("bytes = 245_760", "bytes = 0", "memory[1].bytes is 0: input should be greater than 0"),
-        ('kind = "ram"', 'kind = "rom"', "memory[1].kind is 'rom': input should be 'flash' or 'ram'"),
+        ('kind = "ram"', 'kind = "rom"', "memory[1].kind is 'rom': input should be 'flash', 'ram' or 'code'"),
         ("25_000_000", "-1", "port_constants.HSE_HZ is -1: input should be greater than or equal to 0"),
         ("flash_bytes = 16_384", "flash_bytes = 1_048_576", "reserve takes 1,048,576 B of 1,048,576 B flash"),
         ('name = "acme"', 'name = "acme-2"', "name is 'acme-2': must be 'acme', as the file is called"),

@@ -20,16 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.engine.models import BenchmarkModel, models
+from benchmarks.engine.tflm_arenas import ARENAS
 from mcu_nas.boards import Board, load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program, compile_graph
 from mcu_nas.compiler.target import Target, WeightStorage
 from mcu_nas.cores import instruction_set
+from mcu_nas.cost.macs import network_macs
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.image_sizes import image_sizes
-from mcu_nas.devices.measurement import measure_layers
+from mcu_nas.devices.measurement import input_bytes, measure_latency
 from mcu_nas.devices.session import emulated_device
 from mcu_nas.errors import BuildError
 from mcu_nas.graph import Graph
@@ -42,7 +44,12 @@ VARIANTS = (
     (Optimize.MEMORY, WeightStorage.WIDE),
 )
 COLUMNS = ("model", "MACs", "plan", "weights", "instructions", "per MAC", "bar")
-BYTES = ("arena B", "constants B", "kernels B", "stack B")
+BYTES = ("arena B", "TFLM's arena B", "constants B", "kernels B", "stack B")
+NOTE = """\
+TFLM's arena: activations alone, as the greedy planner of TensorFlow Lite Micro lays them out, asked of its
+interpreter by `python -m benchmarks.engine.tflm_arenas`. Its structures and the scratch memory of CMSIS-NN
+come on top of that; ours is all that the kernels use, scratch included. Stack: of one inference, at most,
+without the harness."""
 HEAD = f"| {' | '.join((*COLUMNS, *BYTES))} |"
 
 
@@ -66,15 +73,19 @@ class Figures:
         """What tells it from the others."""
         return f"{self.model}, {self.plan}, {self.weights}"
 
-    @property
-    def row(self) -> str:
-        """Its line of the table."""
+    def row(self, tflm_arena_bytes: int | None) -> str:
+        """Its line of the table, beside the arena of TFLite Micro."""
         per_mac = self.instructions / self.macs
         bar = "–" if self.bar is None else f"{self.bar:.2f}" + ("" if per_mac <= self.bar else " missed")
-        numbers = (self.arena_bytes, self.constants_bytes, self.kernels_bytes, self.stack_bytes)
         cells = [self.model, f"{self.macs:,}", self.plan, self.weights, f"{self.instructions:,}"]
-        cells += [f"{per_mac:.3f}", bar, *(f"{number:,}" for number in numbers)]
+        cells += [f"{per_mac:.3f}", bar, f"{self.arena_bytes:,}", self._beside(tflm_arena_bytes)]
+        cells += [f"{number:,}" for number in (self.constants_bytes, self.kernels_bytes, self.stack_bytes)]
         return f"| {' | '.join(cells)} |"
+
+    def _beside(self, tflm_arena_bytes: int | None) -> str:
+        if tflm_arena_bytes is None:
+            return "–"
+        return f"{tflm_arena_bytes:,}" + (" exceeded" if self.arena_bytes > tflm_arena_bytes else "")
 
 
 def main() -> None:
@@ -87,13 +98,14 @@ def main() -> None:
     board = load_board(options.board)
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     measured: dict[str, Figures] = {}
+    tflm = tflm_arenas()
     print(HEAD)
     for model in models():
         if options.model not in model.name:
             continue
         for figures in figures_of(model, board):
             measured[figures.key] = figures
-            print(figures.row, flush=True)
+            print(figures.row(tflm.get(model.name)), flush=True)
     for line in changes(before, measured):
         print(line)
     if options.write:
@@ -145,13 +157,15 @@ def run(graph: Graph, program: Program, board: Board) -> tuple[int, int, int, in
         image = build_firmware(folder / "c", program.name, board, folder)
         sample = values if program.input_encodings[0] is Encoding.INT8 else pixels
         with emulated_device(board, image.elf) as link:
-            measured = measure_layers(link, sample[0], emulated=True)
-            outputs, memory = link.outputs(), link.memory()
+            link.load(input_bytes(link.hello(), sample[0]))
+            latency = measure_latency(link, runs=1, warmup=0, emulated=True)
+            outputs = link.outputs()
         kernels_bytes = image_sizes(image, program.name).kernels_bytes
     assert np.array_equal(outputs.reshape(-1), expected.view(outputs.dtype)), (
         "outputs differ from portable C's"
     )
-    return measured.total, measured.macs, kernels_bytes, memory.stack_used
+    assert image.stack_bound is not None
+    return latency.median, network_macs(network), kernels_bytes, image.stack_bound.inference_bytes
 
 
 def changes(before: dict[str, dict[str, int]], measured: dict[str, Figures]) -> Iterator[str]:
@@ -167,17 +181,26 @@ def changes(before: dict[str, dict[str, int]], measured: dict[str, Figures]) -> 
                 yield f"{key}: {name} {was:,} -> {now[name]:,} ({100 * (now[name] / was - 1):+.1f} %)"
 
 
+def tflm_arenas() -> dict[str, int]:
+    """Bytes of TFLite Micro's arena, by model, as tflm_arenas.py found them."""
+    heads: dict[str, int] = json.loads(ARENAS.read_text(encoding="utf-8"))
+    return heads
+
+
 def write(rows: dict[str, dict[str, int]], board: Board) -> None:
     """results.json, and engine.md from it."""
+    tflm = tflm_arenas()
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     lines = [
         f"# The engine on whole models ({board.title}, instructions)",
         "",
         "Made by `python -m benchmarks.engine.run --write`; `make bench` compares with it.",
         "",
+        NOTE,
+        "",
         HEAD,
-        "|---|" + "---:|" + "---|---|" + "---:|" * 7,
-        *(Figures(**row).row for row in rows.values()),
+        "|---|" + "---:|" + "---|---|" + "---:|" * 8,
+        *(Figures(**row).row(tflm.get(row["model"])) for row in rows.values()),
     ]
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -10,6 +10,7 @@
 /* From the linker script. */
 extern uint32_t stack_low[], stack_high[];
 extern uint32_t data_load[], data_start[], data_end[];
+extern uint32_t hot_load[], hot_start[], hot_end[];
 extern uint32_t zero_start[], zero_end[];
 extern uint32_t arena_start[], arena_end[];
 
@@ -52,6 +53,12 @@ __attribute__((section(".vectors"), used)) static const struct {
     },
 };
 
+static void copy(const uint32_t *from, uint32_t *to, const uint32_t *end) {
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
+
 static void clear(uint32_t *word, const uint32_t *end) {
     while (word < end) {
         *word++ = 0;
@@ -61,10 +68,9 @@ static void clear(uint32_t *word, const uint32_t *end) {
 __attribute__((noreturn)) void reset_handler(void) {
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
     protect_memory((uintptr_t)stack_low);
-    const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end;) {
-        *to++ = *from++;
-    }
+    copy(data_load, data_start, data_end);
+    copy(hot_load, hot_start, hot_end);
+    __asm volatile("dsb\n\tisb" ::: "memory"); /* before what was copied is executed */
     clear(zero_start, zero_end);
     clear(arena_start, arena_end);
     main();

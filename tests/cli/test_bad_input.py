@@ -325,7 +325,7 @@ def test_input_whose_header_promises_a_terabyte_takes_no_memory(refused: Callabl
         (("search", "--board", BOARD, "--data", "digits", "--run", "n"), (), "apt install gcc-arm-none-eabi"),
         (
             ("run", "m.tflite", "--board", EMULATED),
-            ("arm-none-eabi-gcc", "arm-none-eabi-objcopy", "arm-none-eabi-size"),
+            tuple(f"arm-none-eabi-{tool}" for tool in ("gcc", "nm", "objcopy", "objdump", "size")),
             "apt install qemu-system-arm",
         ),
     ],

@@ -90,6 +90,21 @@ def test_instruction_counts_repeat_and_layers_add_up(model, tmp_path):
     assert measured.total == pytest.approx(max(totals), rel=0.01)
 
 
+def test_a_layer_that_runs_nothing_counts_nothing(tmp_path):
+    maker = GraphMaker(6)
+    source = maker.activation("pixels", (1, 6, 6, 2))
+    pooled = maker.pool(source, (2, 2), (2, 2))
+    flat = maker.reshape(pooled, (1, 18))
+    program = compile_graph(maker.graph((source,), (maker.fully_connected(flat, 4),)), "flat", HASH)
+    write_sources(program, tmp_path)
+    board = load_board("qemu-cortex-m7")
+    image = build_firmware(tmp_path, program.name, board, tmp_path)
+    with emulate(board, image.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        measured = measure_layers(link, np.zeros((6, 6, 2), np.int8), emulated=True)
+    assert [layer.count == 0 for layer in measured.layers] == [program.is_view(c) for c in program.calls]
+    assert any(program.is_view(call) for call in program.calls)
+
+
 @pytest.mark.parametrize("crystal", [True, False])
 def test_the_unchanged_stm32f746_image_equals_the_reference(model, crystal, tmp_path):
     board = load_board("stm32f746g-disco")

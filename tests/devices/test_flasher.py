@@ -29,7 +29,15 @@ BOARD = load_board("stm32f746g-disco")
 EMULATED = load_board("qemu-cortex-m7")
 FLASH = ("flash", "m.tflite", "--board", BOARD.name)
 ONE, OTHER = "066CFF505750827567154312", "0670FF495254707867213231"
-COMPILING = ("arm-none-eabi-gcc", "arm-none-eabi-objcopy", "arm-none-eabi-size", "qemu-system-arm", "setpriv")
+COMPILING = (
+    "arm-none-eabi-gcc",
+    "arm-none-eabi-nm",
+    "arm-none-eabi-objcopy",
+    "arm-none-eabi-objdump",
+    "arm-none-eabi-size",
+    "qemu-system-arm",
+    "setpriv",
+)
 
 
 class Answer(NamedTuple):

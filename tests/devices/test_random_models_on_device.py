@@ -83,6 +83,8 @@ def outputs_of_board(board: Board, program: Program, inputs: list[np.ndarray], f
             link.load(input_bytes(info, *sample))
             link.infer(1, 0)
             outputs.append(link.outputs())
+        assert firmware.stack_bound is not None
+        assert link.memory().stack_used <= firmware.stack_bound.firmware_bytes
     return np.stack(outputs)
 
 

@@ -21,7 +21,9 @@ class Function:
     is_global: bool
 
     def text(self) -> Iterator[str]:
-        """Its lines between the directives that make them a function."""
+        """Its lines between the directives that make them a function, in a section of its own: so that a
+        linker can leave it out, or place it by itself."""
+        yield f'.section .text.{self.symbol}, "ax", %progbits'
         yield ".p2align 2"
         if self.is_global:
             yield f".global {self.symbol}"
@@ -46,7 +48,7 @@ class Assembly:
 
 def assembly_text(parts: Iterable[Assembly]) -> str:
     """One ``.S`` file of them all, each behind its comment."""
-    lines = [".syntax unified", ".thumb", ".text"]
+    lines = [".syntax unified", ".thumb"]
     for part in parts:
         lines += ["", *(f"@ {line}" for line in part.comment)]
         for function in part.functions:
