@@ -136,7 +136,7 @@ BROKEN = {
     ),
     "core_is_one_that_firmware_can_be_built_for": (
         ("cortex-m7", "cortex-m8"),
-        "core is 'cortex-m8': did you mean 'cortex-m7' or 'cortex-m55'?"
+        "core is 'cortex-m8': did you mean 'cortex-m7' or 'cortex-m4'?"
         " known are cortex-m4, cortex-m7, cortex-m55",
     ),
     "port_exists_in_the_firmware": (
