@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-# Floats are never used on the device, so the soft ABI leaves the FPU switched off.
+# Floats are never used on the device, so the soft ABI leaves the FPU switched off. Helium's vectors lie in
+# the FPU's registers: its intrinsics want the hard ABI, and +nofp leaves the float instructions out.
 CORE_FLAGS = {
     "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
     "cortex-m7": ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"),
+    "cortex-m55": ("-mcpu=cortex-m55+nofp", "-mthumb", "-mfloat-abi=hard"),
 }
 
 
 class InstructionSet(StrEnum):
-    """What kernels may be made of: C for any computer, or a core's assembly besides."""
+    """What kernels may be made of: C for any computer, or a core's assembly or intrinsics besides."""
 
     PORTABLE = "portable"
     ARMV7E_M = "armv7e-m"
+    MVE = "mve"
 
 
-_INSTRUCTION_SETS = {"cortex-m4": InstructionSet.ARMV7E_M, "cortex-m7": InstructionSet.ARMV7E_M}
+_INSTRUCTION_SETS = {
+    "cortex-m4": InstructionSet.ARMV7E_M,
+    "cortex-m7": InstructionSet.ARMV7E_M,
+    "cortex-m55": InstructionSet.MVE,
+}
 
 
 def instruction_set(core: str) -> InstructionSet:

@@ -84,7 +84,7 @@ def test_generators_state_what_their_code_needs(program: Program, image: Firmwar
     needs = StackNeeds(read_thumb_code(image.elf), stated={}, pointers={})
     for kernel in program.generated:
         if "winograd" in next(call.kernel.name for call in program.calls if call.generated is kernel):
-            with pytest.raises(BuildError, match="pushes in a loop|jumps where"):
+            with pytest.raises(BuildError, match=r"pushes in a loop|jumps where"):
                 needs.of(kernel.symbol)
         else:
             assert needs.of(kernel.symbol) == kernel.stack_bytes
