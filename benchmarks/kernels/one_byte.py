@@ -92,7 +92,7 @@ def kernels() -> Iterator[tuple[str, ConvLayer, int, GeneratedKernel, int]]:
     for (image, outputs), blocks in zip(POINTWISE, ((32, 42, 64), (32, 64, 96), (18, 36)), strict=True):
         layer = layer_of(image, (1, 1), 1, outputs)
         for block in blocks:
-            kernel = pointwise_blocks(as_pointwise(layer, False, False), "kernel", block)
+            kernel = pointwise_blocks(as_pointwise(layer, False), "kernel", block)
             yield "pointwise_blocks", layer, block, kernel, block_lag(*_lag_shape(layer), block)
     for transform, all_groups in GROUPS.items():
         m = transform.outputs

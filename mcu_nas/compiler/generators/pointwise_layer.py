@@ -27,7 +27,6 @@ class PointwiseLayer:
         bias: int (outputs,), the input's zero point not folded in.
         multipliers, shifts: int (outputs,), the factor multiplier * 2^(shift - 31).
         source, target: formats of input and output.
-        paired_loads: LDRD instead of LDM: more instructions, perhaps fewer cycles.
         descending: pixels run from the last to the first.
     """
 
@@ -43,7 +42,6 @@ class PointwiseLayer:
     source: Format = Format.NHWC
     target: Format = Format.NHWC
     weight_format: WeightFormat = WeightFormat.PACKED
-    paired_loads: bool = False
     descending: bool = False
 
     @property

@@ -7,7 +7,7 @@ add up
     A = sum p (w0 + w1 2^22) = y00 + (y01 + y10) 2^22 + y11 2^44
     B = sum p (w1 + w2 2^22) = y01 + (y02 + y11) 2^22 + y12 2^44
 
-Four inputs: 3 LDM + 8 SMLAL = 11 instructions for 24 products, 0.458 each. LDRD instead of LDM: 14, 0.583.
+Four inputs: 3 LDM + 8 SMLAL = 11 instructions for 24 products, 0.458 each.
 
 Exactness  A and B begin at 2^21 + 2^43, which keeps their two low lanes non-negative, so that no borrow
 crosses lanes, as long as |y| < 2^21 and |y + y'| < 2^21 there, and |y| < 2^19 in the highest lane of 20 bits.
@@ -136,14 +136,14 @@ def factor_words(form: Rescaling, channels: tuple[int, ...]) -> np.ndarray:
     return np.stack(rows, 1)[list(channels)].reshape(-1).astype(np.uint32)
 
 
-def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int) -> Iterator[str]:
+def sums(cut: Segments, scale_bits: int, frame_counter: int) -> Iterator[str]:
     """From the activations at r0 and a triple's constants at r1 to its six scaled sums.
 
     frame_counter: where in the stack frame segments are counted, where there are several of equal length.
     """
     if cut.count == 1:
         yield "ldm r1!, {r2-r5}  @ A and B begin with the lanes' offsets"
-        yield from _segment(cut.length, paired_loads)
+        yield from _segment(cut.length)
         yield from _split()
         yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
         yield from _added(scale_bits)
@@ -153,7 +153,7 @@ def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int)
     loops = cut.full > 1 and (cut.count > 2 or 2 * cut.length > LONGEST_UNROLLED)
     if loops:
         yield from (f"mov r6, #{cut.full}", f"str r6, [sp, #{frame_counter}]", "3:")
-        yield from _accumulated(cut.length, scale_bits, paired_loads, is_last=False)
+        yield from _accumulated(cut.length, scale_bits, is_last=False)
         yield from (
             f"ldr r6, [sp, #{frame_counter}]",
             "subs r6, #1",
@@ -162,7 +162,7 @@ def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int)
         )
     lengths = ([] if loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
     for number, length in enumerate(lengths, 1):
-        yield from _accumulated(length, scale_bits, paired_loads, is_last=number == len(lengths))
+        yield from _accumulated(length, scale_bits, is_last=number == len(lengths))
 
 
 def outputs(form: Rescaling) -> Iterator[str]:
@@ -191,11 +191,11 @@ def outputs(form: Rescaling) -> Iterator[str]:
             )
 
 
-def _accumulated(length: int, scale_bits: int, paired_loads: bool, *, is_last: bool) -> Iterator[str]:
+def _accumulated(length: int, scale_bits: int, *, is_last: bool) -> Iterator[str]:
     """A segment, its sums added to those in the stack frame, where all but the last leave the result."""
     yield from (f"mov {low}, #{_BEGIN[0]}" for low in ("r2", "r4"))
     yield from (f"mov {high}, #{_BEGIN[1]}" for high in ("r3", "r5"))
-    yield from _segment(length, paired_loads)
+    yield from _segment(length)
     yield from _split()
     yield f"ldm sp, {{{', '.join(_BIASES)}}}  @ sums so far"
     yield from _added(scale_bits)
@@ -203,27 +203,21 @@ def _accumulated(length: int, scale_bits: int, paired_loads: bool, *, is_last: b
         yield f"stm sp, {{{', '.join(_SUMS)}}}"
 
 
-def _segment(length: int, paired_loads: bool) -> Iterator[str]:
+def _segment(length: int) -> Iterator[str]:
     yield f"@ {length} inputs"
     for begin in range(0, length, 4):
-        yield from _inputs(min(4, length - begin), paired_loads)
+        yield from _inputs(min(4, length - begin))
 
 
-def _inputs(count: int, paired_loads: bool) -> Iterator[str]:
+def _inputs(count: int) -> Iterator[str]:
     """Up to four inputs."""
     words = ("r6", "r7", "r8", "r9")[:count]
-    if not paired_loads:
-        yield f"ldm r0!, {{{', '.join(words)}}}" if count > 1 else "ldr r6, [r0], #4"
+    yield f"ldm r0!, {{{', '.join(words)}}}" if count > 1 else "ldr r6, [r0], #4"
     for first in range(0, count, 2):
         pair = words[first : first + 2]
         weights = (("r10", "r11"), ("r12", "lr"))[: len(pair)]
-        if paired_loads:
-            yield f"ldrd {pair[0]}, {pair[1]}, [r0], #8" if len(pair) > 1 else f"ldr {pair[0]}, [r0], #4"
-        else:
-            yield f"ldm r1!, {{{', '.join(word for both in weights for word in both)}}}"
+        yield f"ldm r1!, {{{', '.join(word for both in weights for word in both)}}}"
         for activation, (low, high) in zip(pair, weights, strict=True):
-            if paired_loads:
-                yield f"ldrd {low}, {high}, [r1], #8"
             yield f"smlal r2, r3, {activation}, {low}"
             yield f"smlal r4, r5, {activation}, {high}"
 
