@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 def assembly_file(comment: Iterable[str], *functions: Iterable[str]) -> str:
@@ -11,6 +11,14 @@ def assembly_file(comment: Iterable[str], *functions: Iterable[str]) -> str:
     for function in functions:
         lines += function
     return "\n".join([*lines, ""])
+
+
+def inner_loop(work: int, lines: Iterable[str], unit: str = "MACs") -> Iterator[str]:
+    """The lines that do so much of a kernel's work, marked: what they take for each unit of it is the floor
+    of the kernel's instructions (inner_loops.py reads the marks)."""
+    yield f"@ inner loop: {work} {unit}"
+    yield from lines
+    yield "@ end of the inner loop"
 
 
 def function(symbol: str, lines: Iterable[str], *, is_global: bool) -> Iterable[str]:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+from mcu_nas.compiler.generators.function_text import inner_loop
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
 from mcu_nas.compiler.generators.three_lanes import LANES, SCALED_BITS, Segments, factor_words
 
@@ -86,16 +87,20 @@ def _added(length: int) -> Iterator[str]:
 
 def _segment(length: int) -> Iterator[str]:
     """One segment's lanes: the lower in r2, with what lies above; the upper in r9."""
-    yield f"mov r2, #{_OFFSET}  @ {length} inputs"
+    yield f"mov r2, #{_OFFSET}"
     yield f"mov r3, #{_OFFSET << PAIR_SHIFT >> 32}"
+    yield from inner_loop(2 * length, _products(length))
+    yield f"lsr {SECOND}, r2, #{PAIR_SHIFT}"
+    yield f"add {SECOND}, {SECOND}, r3, lsl #{32 - PAIR_SHIFT}"
+
+
+def _products(length: int) -> Iterator[str]:
     for begin in range(0, length, 4):
         count = min(4, length - begin)
         yield _loaded(_ACTIVATIONS[:count], "r0")
         yield _loaded(_WEIGHTS[:count], "r1")
         for activation, weight in zip(_ACTIVATIONS[:count], _WEIGHTS[:count], strict=True):
             yield f"smlal r2, r3, {activation}, {weight}"
-    yield f"lsr {SECOND}, r2, #{PAIR_SHIFT}"
-    yield f"add {SECOND}, {SECOND}, r3, lsl #{32 - PAIR_SHIFT}"
 
 
 def _loaded(registers: tuple[str, ...], pointer: str) -> str:

@@ -33,10 +33,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+from mcu_nas.compiler.generators.function_text import inner_loop
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
 
 LANES = 3  # output channels of a block
@@ -204,9 +206,8 @@ def _accumulated(length: int, scale_bits: int, *, is_last: bool) -> Iterator[str
 
 
 def _segment(length: int) -> Iterator[str]:
-    yield f"@ {length} inputs"
-    for begin in range(0, length, 4):
-        yield from _inputs(min(4, length - begin))
+    fours = (_inputs(min(4, length - begin)) for begin in range(0, length, 4))
+    yield from inner_loop(2 * LANES * length, chain.from_iterable(fours))
 
 
 def _inputs(count: int) -> Iterator[str]:
