@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.kernels.arm_function import ArmFunction
+from benchmarks.trained_weights import with_trained_weights
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.kernel_calls import kernel_call
 from mcu_nas.compiler.target import Loads
 from mcu_nas.graph import Graph
 from mcu_nas.network import Network, Tensor, output_size
 from mcu_nas.operators import Activation, AveragePool2D, Conv2D, Padding
+from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.spaces.builder import NetworkBuilder
 
 SYMBOL = "kernel"
@@ -90,7 +92,13 @@ class KernelRun:
     stack_bytes: int
 
 
-def run_kernel(graph: Graph, kernel: Kernel, inputs: list[np.ndarray], loads: Loads = Loads.LDM) -> KernelRun:
+def run_kernel(
+    graph: Graph,
+    kernel: Kernel,
+    inputs: list[np.ndarray],
+    loads: Loads = Loads.LDM,
+    core: str = "cortex-m7",
+) -> KernelRun:
     """The only operator of a graph, run by one of the kernels that serve it, on a simulated core.
 
     Raises:
@@ -99,7 +107,7 @@ def run_kernel(graph: Graph, kernel: Kernel, inputs: list[np.ndarray], loads: Lo
     (op,) = graph.network.ops
     made = kernel_call(graph, op, kernel, SYMBOL, loads=loads).generated
     assert made is not None
-    function = ArmFunction(made.assembly, SYMBOL)
+    function = ArmFunction(made.assembly, SYMBOL, core)
     scratch = np.zeros(made.scratch_bytes, np.uint8)
     last = inputs[1] if made.has_second_input else scratch
     output = np.zeros(graph.network.shape(op.outputs[0]), np.int8)
@@ -113,6 +121,12 @@ def run_kernel(graph: Graph, kernel: Kernel, inputs: list[np.ndarray], loads: Lo
         scratch_bytes=made.scratch_bytes,
         stack_bytes=call.stack_bytes,
     )
+
+
+def trained_graph(network: Network) -> Graph:
+    """With weights as training leaves them."""
+    rng = np.random.default_rng(1)
+    return with_trained_weights(random_graph(network, rng), rng)
 
 
 def random_inputs(network: Network) -> list[np.ndarray]:

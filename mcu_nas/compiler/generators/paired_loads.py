@@ -74,7 +74,7 @@ def _loads_of(line: str) -> list[_Load]:
     found = _OF_SEVERAL.match(line)
     if not found or "pc" in found["registers"]:
         return []
-    base, registers = found["base"] or "sp", _listed(found["registers"])
+    base, registers = found["base"] or "sp", listed_registers(found["registers"])
     pairs = [tuple(registers[begin : begin + 2]) for begin in range(0, len(registers), 2)]
     if found["moves"] != "":  # an exclamation mark, or POP
         return [_Load(pair, base, f"[{base}], #{4 * len(pair)}") for pair in pairs]
@@ -82,8 +82,8 @@ def _loads_of(line: str) -> list[_Load]:
     return sorted(loads, key=lambda load: base in load.registers)  # the pointer itself last
 
 
-def _listed(registers: str) -> list[str]:
-    """A register list in the order of memory, its ranges spelt out."""
+def listed_registers(registers: str) -> list[str]:
+    """Those of a list without its braces, in the order of memory, ranges spelt out."""
     names: set[str] = set()
     for part in registers.split(","):
         first, _, last = part.strip().partition("-")
