@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.kernel_calls import kernel_call
 from mcu_nas.compiler.target import Loads
 from mcu_nas.graph import Graph
-from mcu_nas.network import Network, Tensor, output_size
-from mcu_nas.operators import Activation, AveragePool2D, Conv2D, Padding
+from mcu_nas.network import Network, Tensor, op_macs, output_size
+from mcu_nas.operators import Activation, AveragePool2D, Conv2D, Op, Padding
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.spaces.builder import NetworkBuilder
 
@@ -121,6 +122,12 @@ def run_kernel(
         scratch_bytes=made.scratch_bytes,
         stack_bytes=call.stack_bytes,
     )
+
+
+def work_of(network: Network, op: Op, unit: str) -> int:
+    """A layer's work in the unit of its kernel's inner loop: MACs, elements of a sum, averaged values."""
+    tensor = {"elements": op.outputs[0], "values": op.inputs[0]}.get(unit)
+    return op_macs(network, op) if tensor is None else math.prod(network.shape(tensor))
 
 
 def trained_graph(network: Network) -> Graph:

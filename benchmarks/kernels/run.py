@@ -12,7 +12,6 @@ count. Writes results.jsonl and kernels.md.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator
 
@@ -21,7 +20,7 @@ import numpy as np
 from benchmarks.kernels.arm_function import SIMULATED_CORES
 from benchmarks.kernels.cases import Case, cases
 from benchmarks.kernels.cycles import MODELLED_CORES, analysed, documented, require_analyser
-from benchmarks.kernels.layers import KernelRun, random_inputs, run_kernel, trained_graph
+from benchmarks.kernels.layers import KernelRun, random_inputs, run_kernel, trained_graph, work_of
 from benchmarks.kernels.rows import Form, Row, read_rows, write_rows
 from benchmarks.kernels.table import write_table
 from mcu_nas.compiler.catalogue import variants
@@ -31,7 +30,6 @@ from mcu_nas.compiler.target import Loads, Target, WeightStorage
 from mcu_nas.cores import instruction_set
 from mcu_nas.devices.host import HostModel
 from mcu_nas.errors import ToolError
-from mcu_nas.network import op_macs
 
 
 def main() -> int:
@@ -83,7 +81,7 @@ def rows_of(case: Case, core: str) -> Iterator[Row]:
             core=core,
             case=case.name,
             kernel=kernel.name,
-            work=_work(case, unit),
+            work=work_of(network, op, unit),
             unit=unit,
             ldm=_form(measured),
             ldrd=_form(runs[Loads.LDRD]),
@@ -91,14 +89,6 @@ def rows_of(case: Case, core: str) -> Iterator[Row]:
             scratch_bytes=measured.scratch_bytes,
             stack_bytes=measured.stack_bytes,
         )
-
-
-def _work(case: Case, unit: str) -> int:
-    """Of the whole layer, in the unit of a kernel's inner loop."""
-    network = case.network
-    (op,) = network.ops
-    tensor = {"elements": op.outputs[0], "values": op.inputs[0]}.get(unit)
-    return op_macs(network, op) if tensor is None else math.prod(network.shape(tensor))
 
 
 def _form(run: KernelRun) -> Form:
