@@ -192,8 +192,8 @@ def write(rows: dict[str, dict[str, Any]], board: Board) -> None:
         "",
         "## Layers beside their kernels' floors",
         "",
-        "All models above, planned for speed. The floor: what the kernels' inner loops take alone, counted in",
-        "their text. A unit of work is a MAC, of a sum an element, of an average a value.",
+        "All models above, planned for speed. The floor: what the kernels' inner loops take alone, counted",
+        "in their text. A unit of work is a MAC, of a sum an element, of an average a value.",
         "",
         *floor_table(kernels),
     ]

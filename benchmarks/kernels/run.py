@@ -53,7 +53,7 @@ def main() -> int:
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    rows.sort(key=lambda row: (row.core, order[row.case]))
+    rows.sort(key=lambda row: (SIMULATED_CORES.index(row.core), order[row.case], row.kernel))
     write_rows(rows)
     write_table(every, rows)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.kernels.cases import Case
@@ -32,9 +33,16 @@ _KERNELS = {kernel.name: kernel for kernel in KERNELS}
 def write_table(cases: Sequence[Case], rows: Sequence[Row]) -> None:
     """kernels.md anew."""
     lines = [_INTRODUCTION, *_inner_loops(cases, rows)]
+    shown: dict[str, list[Row]] = {}
     for core in dict.fromkeys(row.core for row in rows):
         of_core = [row for row in rows if row.core == core]
-        lines += ["", f"## Layers on a {core}", "", *_layers(cases, of_core)]
+        figures = [replace(row, core="") for row in of_core]
+        lines += ["", f"## Layers on a {core}", ""]
+        if same := [other for other, seen in shown.items() if seen == figures]:
+            lines.append(f"All figures are those of a {same[0]}.")
+            continue
+        shown[core] = figures
+        lines += _layers(cases, of_core)
         lines += ["", f"## The catalogue's choices on a {core}", "", *_choices(cases, of_core, core)]
     TABLE.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
