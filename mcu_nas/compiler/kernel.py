@@ -60,6 +60,11 @@ class Kernel:
         return self.instruction_set is not InstructionSet.PORTABLE
 
     @property
+    def is_nhwc(self) -> bool:
+        """Whether it reads and writes NHWC: rows that do have a name each."""
+        return self.reads is Format.NHWC and self.writes is Format.NHWC
+
+    @property
     def stem(self) -> str:
         """Stem of the kernel's files in firmware/kernels, and of its layers' functions."""
         return self.name.removesuffix("_s8")
