@@ -2,7 +2,7 @@
 
     python -m benchmarks.engine.run                  # all models, a few minutes; or: make bench
     python -m benchmarks.engine.run --model DS-CNN   # those whose names contain it
-    python -m benchmarks.engine.run --write          # replace results.json and docs/engine.md's table
+    python -m benchmarks.engine.run --write          # replace results.json and engine.md
 
 One inference, everything from input to output tensor. Each image's outputs must equal those of the portable
 C on this computer before its figures count.
@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.engine.floors import KernelShare, floor_table, kernel_shares
 from benchmarks.engine.models import BenchmarkModel, models
 from benchmarks.engine.tflm_arenas import ARENAS
 from mcu_nas.boards import Board, load_board
@@ -27,11 +29,10 @@ from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program, compile_graph
 from mcu_nas.compiler.target import Target, WeightStorage
 from mcu_nas.cores import instruction_set
-from mcu_nas.cost.macs import network_macs
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.image_sizes import image_sizes
-from mcu_nas.devices.measurement import input_bytes, measure_latency
+from mcu_nas.devices.measurement import LayersMeasurement, measure_layers
 from mcu_nas.devices.session import emulated_device
 from mcu_nas.errors import BuildError
 from mcu_nas.graph import Graph
@@ -55,7 +56,8 @@ HEAD = f"| {' | '.join((*COLUMNS, *BYTES))} |"
 
 @dataclass(frozen=True)
 class Figures:
-    """One model under one plan. ``bar``: instructions a MAC that its class is to stay below."""
+    """One model under one plan. ``bar``: instructions a MAC that its class is to stay below; ``kernels``: its
+    layers by the kernel that runs them."""
 
     model: str
     plan: str
@@ -67,6 +69,7 @@ class Figures:
     constants_bytes: int
     kernels_bytes: int
     stack_bytes: int
+    kernels: Mapping[str, KernelShare]
 
     @property
     def key(self) -> str:
@@ -119,7 +122,7 @@ def figures_of(model: BenchmarkModel, board: Board) -> Iterator[Figures]:
         target = Target(instruction_set(board.core), weights)
         program = compile_graph(graph, "model", "0" * 16, optimize=optimize, target=target)
         try:
-            total, macs, kernels_bytes, stack_bytes = run(graph, program, board)
+            measured, kernels_bytes, stack_bytes = run(graph, program, board)
         except BuildError:  # too large for the board
             continue
         wide, narrow = model.per_mac
@@ -128,18 +131,19 @@ def figures_of(model: BenchmarkModel, board: Board) -> Iterator[Figures]:
             model=model.name,
             plan=optimize.value,
             weights=weights.value,
-            macs=macs,
-            instructions=total,
+            macs=measured.macs,
+            instructions=measured.total,
             bar=bar if optimize is Optimize.SPEED else None,
             arena_bytes=program.arena_bytes,
             constants_bytes=program.constants_bytes,
             kernels_bytes=kernels_bytes,
             stack_bytes=stack_bytes,
+            kernels=kernel_shares(program, measured),
         )
 
 
-def run(graph: Graph, program: Program, board: Board) -> tuple[int, int, int, int]:
-    """Instructions, MACs, bytes of kernels and of stack of one inference.
+def run(graph: Graph, program: Program, board: Board) -> tuple[LayersMeasurement, int, int]:
+    """One inference layer by layer, bytes of kernels and of stack.
 
     Raises:
         BuildError: the board has no room.
@@ -157,18 +161,17 @@ def run(graph: Graph, program: Program, board: Board) -> tuple[int, int, int, in
         image = build_firmware(folder / "c", program.name, board, folder)
         sample = values if program.input_encodings[0] is Encoding.INT8 else pixels
         with emulated_device(board, image.elf) as link:
-            link.load(input_bytes(link.hello(), sample[0]))
-            latency = measure_latency(link, runs=1, warmup=0, emulated=True)
+            measured = measure_layers(link, sample[0], emulated=True)
             outputs = link.outputs()
         kernels_bytes = image_sizes(image, program.name).kernels_bytes
     assert np.array_equal(outputs.reshape(-1), expected.view(outputs.dtype)), (
         "outputs differ from portable C's"
     )
     assert image.stack_bound is not None
-    return latency.median, network_macs(network), kernels_bytes, image.stack_bound.inference_bytes
+    return measured, kernels_bytes, image.stack_bound.inference_bytes
 
 
-def changes(before: dict[str, dict[str, int]], measured: dict[str, Figures]) -> Iterator[str]:
+def changes(before: dict[str, dict[str, Any]], measured: dict[str, Figures]) -> Iterator[str]:
     """A line for each figure that is not what it was."""
     for key, figures in measured.items():
         if key not in before:
@@ -187,10 +190,16 @@ def tflm_arenas() -> dict[str, int]:
     return heads
 
 
-def write(rows: dict[str, dict[str, int]], board: Board) -> None:
+def write(rows: dict[str, dict[str, Any]], board: Board) -> None:
     """results.json, and engine.md from it."""
     tflm = tflm_arenas()
-    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items())
+    RESULTS.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    figures = [_figures(row) for row in rows.values()]
+    fastest = [one for one in figures if one.plan == Optimize.SPEED]
+    kernels = {
+        storage.value: [one.kernels for one in fastest if one.weights == storage] for storage in WeightStorage
+    }
     lines = [
         f"# The engine on whole models ({board.title}, instructions)",
         "",
@@ -200,9 +209,22 @@ def write(rows: dict[str, dict[str, int]], board: Board) -> None:
         "",
         HEAD,
         "|---|" + "---:|" + "---|---|" + "---:|" * 8,
-        *(Figures(**row).row(tflm.get(row["model"])) for row in rows.values()),
+        *(one.row(tflm.get(one.model)) for one in figures),
+        "",
+        "## Layers beside their kernels' floors",
+        "",
+        "All models above, planned for speed. The floor: what the kernels' inner loops take alone, counted",
+        "in their text. A unit of work is a MAC, of a sum an element, of an average a value.",
+        "",
+        *floor_table(kernels),
     ]
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _figures(row: Mapping[str, Any]) -> Figures:
+    """A row of results.json."""
+    kernels = {name: KernelShare(**share) for name, share in row["kernels"].items()}
+    return Figures(**{**row, "kernels": kernels})
 
 
 if __name__ == "__main__":

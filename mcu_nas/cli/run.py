@@ -12,12 +12,20 @@ import numpy as np
 
 from mcu_nas.boards import load_board
 from mcu_nas.cli.device import built_firmware, check_way_to_device, open_device
-from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option, seed_option, weights_option
+from mcu_nas.cli.options import (
+    PATH,
+    board_option,
+    json_option,
+    loads_option,
+    optimize_option,
+    seed_option,
+    weights_option,
+)
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program
-from mcu_nas.compiler.target import WeightStorage
+from mcu_nas.compiler.target import Loads, WeightStorage
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.answers import MemoryUse
 from mcu_nas.devices.build import FirmwareImage
@@ -48,6 +56,7 @@ Examples:
 @click.option("--port", metavar="P", help="Serial port of a flashed board, instead of the emulator.")
 @optimize_option
 @weights_option
+@loads_option
 @seed_option
 @json_option
 def command(
@@ -57,6 +66,7 @@ def command(
     port: str | None,
     optimize: Optimize | None,
     weights: WeightStorage | None,
+    loads: Loads,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -67,7 +77,7 @@ def command(
     """
     the_board = load_board(board)
     check_way_to_device(the_board, port)
-    program = load_program_for(model_path(target), the_board, optimize=optimize, weights=weights)
+    program = load_program_for(model_path(target), the_board, optimize=optimize, weights=weights, loads=loads)
     sample = _inputs(program, input_files, seed)
     with built_firmware(program, the_board) as image, open_device(the_board, image, program, port) as link:
         measured = measure_layers(link, *sample, emulated=port is None)

@@ -10,23 +10,21 @@ from dataclasses import replace
 from functools import partial
 
 from mcu_nas.compiler.armv7em_byte_kernels import ARMV7E_M_BYTE_KERNELS
+from mcu_nas.compiler.armv7em_efforts import lane_triples, pair_effort, planes_effort, product_shape
 from mcu_nas.compiler.armv7em_kernels import (
     ARMV7E_M_KERNELS,
     FARTHEST,
     TO_A_WORD,
     TRIPLE_WORDS,
-    lane_triples,
     on_plane,
-    pair_effort,
     plane_values,
     pointwise_in_lanes,
-    product_shape,
 )
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
 from mcu_nas.compiler.input_planes import input_planes, reader_of
 from mcu_nas.compiler.kernel import Kernel, no_bytes
 from mcu_nas.compiler.target import WeightStorage
-from mcu_nas.network import Network, op_macs
+from mcu_nas.network import Network
 from mcu_nas.operators import Conv2D, DepthwiseConv2D
 
 _PAIR = 15  # instructions around the triples of a pair
@@ -86,11 +84,6 @@ def _pointwise(row: Kernel, reads: Format, writes: Format) -> Kernel:
     )
 
 
-def _planes_effort(network: Network, op: DepthwiseConv2D) -> float:
-    """Products, and what a channel takes beside."""
-    return 1.25 * op_macs(network, op) + 10 * network.shape(op.inputs[0])[3]
-
-
 def _depthwise(row: Kernel, reads: Format, writes: Format) -> Kernel:
     """A row of depthwise convolutions that works in these formats; the output overlaps nothing."""
 
@@ -99,7 +92,10 @@ def _depthwise(row: Kernel, reads: Format, writes: Format) -> Kernel:
         return even and row.condition(network, op)
 
     found = replace(row, condition=serves, any_pixel=False, reads=reads, writes=writes)
-    return found if reads is Format.NHWC else replace(found, scratch_bytes=no_bytes, effort=_planes_effort)
+    if reads is Format.NHWC:
+        return found
+    unwritten = partial(planes_effort, planes=1, per_value=0, per_channel=0)
+    return replace(found, scratch_bytes=no_bytes, effort=unwritten)
 
 
 _POINTWISE = [

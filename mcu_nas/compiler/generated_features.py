@@ -19,7 +19,7 @@ from mcu_nas.compiler.armv7em_byte_kernels import (
     row_words,
     weights_transformed,
 )
-from mcu_nas.compiler.armv7em_kernels import lane_triples, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_efforts import lane_triples, product_shape, winograd_tiles
 from mcu_nas.compiler.armv7em_pairs import wide_inputs
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.kernel import Kernel

@@ -69,6 +69,11 @@ class Kernel:
         return f"mcu_{self.arguments_of or self.name}"
 
     @property
+    def is_nhwc(self) -> bool:
+        """Whether it reads and writes NHWC: rows that do have a name each."""
+        return self.reads is Format.NHWC and self.writes is Format.NHWC
+
+    @property
     def stem(self) -> str:
         """Stem of the kernel's files in firmware/kernels, and of its layers' functions."""
         return self.name.replace("_s8", "")

@@ -15,7 +15,9 @@ from mcu_nas.compiler.calls import elementwise, movement, mve, pooling, weighted
 from mcu_nas.compiler.calls.fields import Arguments, Fields
 from mcu_nas.compiler.calls.generated import generate
 from mcu_nas.compiler.generators.generated import GeneratedKernel
+from mcu_nas.compiler.generators.paired_loads import with_paired_loads
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.target import Loads
 from mcu_nas.graph import Graph
 from mcu_nas.operators import Op
 
@@ -78,10 +80,18 @@ class KernelCall:
         return tuple(x for x in found if x in self.arrays or x in self.inputs)
 
 
-def kernel_call(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: bool = False) -> KernelCall:
+def kernel_call(
+    graph: Graph,
+    op: Op,
+    kernel: Kernel,
+    symbol: str,
+    *,
+    descending: bool = False,
+    loads: Loads = Loads.LDM,
+) -> KernelCall:
     """The call that runs ``op``, from the last pixel to the first where ``descending``.
 
-    ``symbol`` names the function where one is generated.
+    ``symbol`` names the function where one is generated, ``loads`` is the form of its loads.
 
     Raises:
         Refusal: the layer's values are beyond the generator, or the core's own kernel in C.
@@ -91,6 +101,8 @@ def kernel_call(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending
     inputs = graph.network.activations_in(op)
     if kernel.is_generated:
         function = generate(graph, op, kernel, symbol, descending=descending)
+        if loads is Loads.LDRD:
+            function = with_paired_loads(function)
         assert function.scratch_bytes <= kernel.scratch_bytes(graph.network, op)
         return KernelCall(op, kernel, inputs, output, {}, {"constants": function.constants}, function)
     fields, arrays = ARGUMENTS[kernel.name](graph, op)

@@ -171,7 +171,8 @@ def _calls(graph: Graph, planned: Plan, name: str, given: Network) -> tuple[tupl
             if op_macs(network, op) > MAX_LAYER_MACS:
                 raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
             symbol = f"{name}_layer_{number:02d}"
-            calls.append(kernel_call(graph, op, kernel, symbol, descending=number in planned.descending))
+            descending, loads = number in planned.descending, planned.target.loads
+            calls.append(kernel_call(graph, op, kernel, symbol, descending=descending, loads=loads))
         except Refusal:
             refused.add((number, kernel.name))
         except UnsupportedError as error:

@@ -15,20 +15,29 @@ class WeightStorage(StrEnum):
     BYTES = "bytes"
 
 
+class Loads(StrEnum):
+    """How generated kernels load several words: one LDM, the fewest instructions, or LDRDs among the
+    multiplications, perhaps the fewest cycles (generators/paired_loads.py)."""
+
+    LDM = "ldm"
+    LDRD = "ldrd"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The kernels that may be chosen."""
+    """The kernels that may be chosen, and the form of their loads."""
 
     instruction_set: InstructionSet = InstructionSet.PORTABLE
     weights: WeightStorage = WeightStorage.BYTES
+    loads: Loads = Loads.LDM
 
 
 PORTABLE = Target()
 
 
-def targets(core: str) -> tuple[Target, ...]:
+def targets(core: str, loads: Loads = Loads.LDM) -> tuple[Target, ...]:
     """What firmware for a core may be compiled for, the fastest first and what takes the least flash last."""
     instructions = instruction_set(core)
     if instructions is InstructionSet.PORTABLE:
         return (PORTABLE,)
-    return (*(Target(instructions, weights) for weights in WeightStorage), PORTABLE)
+    return (*(Target(instructions, weights, loads) for weights in WeightStorage), PORTABLE)

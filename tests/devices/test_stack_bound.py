@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mcu_nas.boards import Board, load_board
+from mcu_nas.compiler.catalogue import kernels_of
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
 from mcu_nas.compiler.target import PORTABLE, Target, targets
-from mcu_nas.cores import CORE_FLAGS
+from mcu_nas.cores import CORE_FLAGS, InstructionSet
 from mcu_nas.devices.build import COMPILER_FLAGS, FirmwareImage, build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
@@ -93,7 +94,8 @@ def test_generators_state_what_their_code_needs(program: Program, image: Firmwar
 def test_kernels_in_c_need_what_gcc_says(board: Board, tmp_path: Path) -> None:
     """gcc's -fstack-usage gives each function's own frame; those that call others need more."""
     frames: dict[str, int] = {}
-    for source in sorted((firmware_dir() / "kernels").glob("*.c")):
+    portable = {kernel.stem for kernel in kernels_of(InstructionSet.PORTABLE)}
+    for source in sorted((firmware_dir() / "kernels" / f"{stem}.c") for stem in portable):
         target = tmp_path / f"{source.stem}.o"
         flags = [*COMPILER_FLAGS, *CORE_FLAGS[CORE], "-fstack-usage"]
         assert run_tool("arm-none-eabi-gcc", [*flags, "-c", source, "-o", target]).returncode == 0

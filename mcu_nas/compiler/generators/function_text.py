@@ -61,6 +61,14 @@ def assembly_file(comment: Iterable[str], *functions: Function) -> Assembly:
     return Assembly(tuple(comment), functions)
 
 
+def inner_loop(work: int, lines: Iterable[str], unit: str = "MACs") -> Iterator[str]:
+    """The lines that do so much of a kernel's work, marked: what they take for each unit of it is the floor
+    of the kernel's instructions (inner_loops.py reads the marks)."""
+    yield f"@ inner loop: {work} {unit}"
+    yield from lines
+    yield "@ end of the inner loop"
+
+
 def function(symbol: str, lines: Iterable[str], *, is_global: bool) -> Function:
     """A function of that name; without ``is_global`` only its own file sees it."""
     return Function(symbol, tuple(lines), is_global)

@@ -206,13 +206,13 @@ class LanePlan:
 
     def block(self) -> Iterator[str]:
         """From r0 and r1 to six values of int8."""
-        yield from sums(self.cut, self.scale_bits, self.layer.paired_loads)
+        yield from sums(self.cut, self.scale_bits)
         yield from outputs(self.form)
 
     def last_block(self) -> Iterator[str]:
         """From r0 and r1 to two values of int8, of the channel behind the triples."""
         counter = self.slots + 4 * SEGMENTS
-        return tail_block(self.form, self.last_cut, self.scale_bits, self.layer.paired_loads, counter)
+        return tail_block(self.form, self.last_cut, self.scale_bits, counter)
 
     def reloaded(self, stream: str) -> Iterator[str]:
         """The frame's first four slots: what the next block reads again, both outputs, and an end into lr."""

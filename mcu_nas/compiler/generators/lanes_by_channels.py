@@ -2,7 +2,7 @@
 
 A triple's weights are unpacked into scratch first: of four inputs, three words become eight,
     SXTB, SXTB, SXTB, ADD w0 + w1 2^22, ADD w1 + w2 2^22
-an input, with LDM, STM and the loop 23 or 24 instructions for 12 weights, or 1.9 / pixels for each product.
+an input, with LDM, STM and the loop 22.5 to 24 instructions for 12 weights, or 1.9 / pixels for each product.
 
 Registers of unpacking: r0 constants, r1 scratch, r10-r12 four weights of each channel, r4-r10 and r12 words
 of four inputs (the last input's where its weights were), r3 one weight of the second channel, r2 turns left.
@@ -24,8 +24,8 @@ from mcu_nas.compiler.generators.plane_border import filled_planes
 
 _CONSTANTS, _TRIPLES_LEFT, _ACTIVATIONS, _OUTPUT = 5, 6, 7, 8  # slots; STREAM holds the unpacked triple
 _COPIED_AT_ONCE = 9  # words: r2-r10
-_FEW_PIXELS = 15  # for which unpacking is worth 180 bytes of code more
-_QUADS_OF_FEW, _QUADS_OF_MANY = 4, 2  # of weights that a turn unpacks, at most
+_FEW_PIXELS = 15  # for which unpacking is worth 260 bytes of code more
+_QUADS_OF_FEW, _QUADS_OF_MANY = 4, 1  # of weights that a turn unpacks, at most
 _UNPACKED = (("r4", "r5"), ("r6", "r7"), ("r8", "r9"), ("r10", "r12"))  # words of each of four inputs
 
 
@@ -90,7 +90,7 @@ def _unpacked(plan: LanePlan) -> Iterator[str]:
     quads = -(-inputs // 4)
     few = plan.layer.pixels <= _FEW_PIXELS
     together = math.gcd(quads, _QUADS_OF_FEW if few else _QUADS_OF_MANY)
-    yield from (f"mov r2, #{quads // together}", "7:  @ weights of four inputs, and of four more")
+    yield from (f"mov r2, #{quads // together}", "7:  @ weights of four inputs at a time")
     for _ in range(together):
         yield from _unpacked_quad()
     yield from ("subs r2, #1", "bne.w 7b", *add_constant("r1", "r1", -8 * (-inputs % 4)))

@@ -28,7 +28,6 @@ class PointwiseLayer:
         multipliers, shifts: int (outputs,), the factor multiplier * 2^(shift - 31).
         source, target: formats of input and output; the source is not PLANES.
         planes: of the output, where the target is PLANES.
-        paired_loads: LDRD instead of LDM: more instructions, perhaps fewer cycles.
         descending: pixels run from the last to the first.
     """
 
@@ -44,7 +43,6 @@ class PointwiseLayer:
     source: Format = Format.NHWC
     target: Format = Format.NHWC
     weight_format: WeightFormat = WeightFormat.PACKED
-    paired_loads: bool = False
     descending: bool = False
     planes: Planes | None = None
 

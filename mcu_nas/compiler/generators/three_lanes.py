@@ -7,7 +7,7 @@ add up
     A = sum p (w0 + w1 2^22) = y00 + (y01 + y10) 2^22 + y11 2^44
     B = sum p (w1 + w2 2^22) = y01 + (y02 + y11) 2^22 + y12 2^44
 
-Four inputs: 3 LDM + 8 SMLAL = 11 instructions for 24 products, 0.458 each. LDRD instead of LDM: 14, 0.583.
+Four inputs: 3 LDM + 8 SMLAL = 11 instructions for 24 products, 0.458 each.
 
 Exactness  A and B begin at 2^21 + 2^43, which keeps their two low lanes non-negative, so that no borrow
 crosses lanes, as long as |y| < 2^21 and |y + y'| < 2^21 there, and |y| < 2^19 in the highest lane of 20 bits.
@@ -33,11 +33,13 @@ Registers  r0 activations    r1 constants    r2:r3 A    r4:r5 B
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
-from mcu_nas.compiler.generators.lane_segments import Segments
+from mcu_nas.compiler.generators.function_text import inner_loop
+from mcu_nas.compiler.generators.lane_segments import LANES, Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
 
 PARTIAL_SUMS_BYTES = 28  # at sp, where the inputs are cut: six sums and, in a loop, segments that remain
@@ -83,11 +85,11 @@ def factor_words(form: Rescaling, channels: tuple[int, ...]) -> np.ndarray:
     return np.stack(rows, 1)[list(channels)].reshape(-1).astype(np.uint32)
 
 
-def sums(cut: Segments, scale_bits: int, paired_loads: bool) -> Iterator[str]:
+def sums(cut: Segments, scale_bits: int) -> Iterator[str]:
     """From the activations at r0 and a triple's constants at r1 to its six scaled sums."""
     if cut.is_whole:
         yield _LOADED_BEGIN
-        yield from _piece(cut.length, paired_loads)
+        yield from _piece(cut.length)
         yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
         yield from _added(scale_bits, is_last=True)
         yield from _finished(scale_bits)
@@ -99,13 +101,13 @@ def sums(cut: Segments, scale_bits: int, paired_loads: bool) -> Iterator[str]:
     lengths = ([] if cut.loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
     if cut.loops:
         yield "3:  @ a segment"
-        yield from (*_moved_begin(), *_segment(cut.length, cut.piece, paired_loads))
+        yield from (*_moved_begin(), *_segment(cut.length, cut.piece))
         yield f"ldm sp, {{{_in_frame(cut)}}}  @ sums so far, and segments that remain"
         yield from _added(scale_bits, is_last=False)
         yield from (f"subs {_COUNTER}, #1", f"stm sp, {{{_in_frame(cut)}}}", "bne.w 3b")
     for number, length in enumerate(lengths, 1):
         yield from ([_LOADED_BEGIN] if number == 1 and not cut.loops else _moved_begin())
-        yield from _segment(length, cut.piece, paired_loads)
+        yield from _segment(length, cut.piece)
         is_last = number == len(lengths)
         yield f"ldm sp, {{{_in_frame(cut)}}}  @ sums so far"
         yield from _added(scale_bits, is_last=is_last)
@@ -147,7 +149,7 @@ def _moved_begin() -> Iterator[str]:
     yield from (f"mov {high}, #{_BEGIN[1]}" for high in ("r3", "r5"))
 
 
-def _segment(length: int, piece: int, paired_loads: bool) -> Iterator[str]:
+def _segment(length: int, piece: int) -> Iterator[str]:
     """A segment's products; the highest lanes of all but its last piece are added to those in the frame."""
     for begin in range(0, length, piece):
         if begin:
@@ -155,30 +157,23 @@ def _segment(length: int, piece: int, paired_loads: bool) -> Iterator[str]:
             yield from _highest_added()
             yield f"strd {', '.join(_HIGHEST)}, [sp]"
             yield from _highest_cleared()
-        yield from _piece(min(piece, length - begin), paired_loads)
+        yield from _piece(min(piece, length - begin))
 
 
-def _piece(length: int, paired_loads: bool) -> Iterator[str]:
-    yield f"@ {length} inputs"
-    for begin in range(0, length, 4):
-        yield from _inputs(min(4, length - begin), paired_loads)
+def _piece(length: int) -> Iterator[str]:
+    fours = (_inputs(min(4, length - begin)) for begin in range(0, length, 4))
+    yield from inner_loop(2 * LANES * length, chain.from_iterable(fours))
 
 
-def _inputs(count: int, paired_loads: bool) -> Iterator[str]:
+def _inputs(count: int) -> Iterator[str]:
     """Up to four inputs."""
     words = ("r6", "r7", "r8", "r9")[:count]
-    if not paired_loads:
-        yield f"ldm r0!, {{{', '.join(words)}}}" if count > 1 else "ldr r6, [r0], #4"
+    yield f"ldm r0!, {{{', '.join(words)}}}" if count > 1 else "ldr r6, [r0], #4"
     for first in range(0, count, 2):
         pair = words[first : first + 2]
         weights = (("r10", "r11"), ("r12", "lr"))[: len(pair)]
-        if paired_loads:
-            yield f"ldrd {pair[0]}, {pair[1]}, [r0], #8" if len(pair) > 1 else f"ldr {pair[0]}, [r0], #4"
-        else:
-            yield f"ldm r1!, {{{', '.join(word for both in weights for word in both)}}}"
+        yield f"ldm r1!, {{{', '.join(word for both in weights for word in both)}}}"
         for activation, (low, high) in zip(pair, weights, strict=True):
-            if paired_loads:
-                yield f"ldrd {low}, {high}, [r1], #8"
             yield f"smlal r2, r3, {activation}, {low}"
             yield f"smlal r4, r5, {activation}, {high}"
 

@@ -70,8 +70,8 @@ def expected(layer: ConvLayer, image: np.ndarray) -> np.ndarray:
     return portable_conv(image, layer.weights, layer.bias, layer.input_zero_point, scaling, (y, x))
 
 
-def assert_equal(layer: ConvLayer, image: np.ndarray, *, paired_loads: bool = False, align: int = 1) -> None:
-    check(conv_lanes(layer, "layer_3", paired_loads=paired_loads), layer, image, align)
+def assert_equal(layer: ConvLayer, image: np.ndarray, *, align: int = 1) -> None:
+    check(conv_lanes(layer, "layer_3"), layer, image, align)
 
 
 def check(kernel: GeneratedKernel, layer: ConvLayer, image: np.ndarray, align: int = 1) -> int:
@@ -126,11 +126,6 @@ def test_saturated_images_and_weights_cut_into_segments(value: int, weight: int)
 def test_input_and_output_may_begin_at_any_address(align: int) -> None:
     layer = layer_of((6, 6), (4, 4))
     assert_equal(layer, image_of(layer), align=align)
-
-
-def test_loads_of_two_words_compute_the_same() -> None:
-    layer = layer_of((6, 6), (6, 4))
-    assert_equal(layer, image_of(layer), paired_loads=True)
 
 
 def test_a_pair_at_the_border_needs_the_stated_stack() -> None:

@@ -150,14 +150,6 @@ def test_lanes_are_full_after_every_piece_and_segment(inputs: int, zero_point: i
     assert_equals_portable(layer, np.tile(pixels[:, None], inputs))
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
-@pytest.mark.parametrize("paired_loads", [False, True])
-@pytest.mark.parametrize("inputs", [5, 18, 70])
-def test_either_kind_of_loads(inputs: int, paired_loads: bool, weight_format: WeightFormat) -> None:
-    layer = layer_of(3, inputs, 4)
-    assert_equals_portable(replace(layer, paired_loads=paired_loads, weight_format=weight_format))
-
-
 @pytest.mark.parametrize("inputs", [8, 68])
 @pytest.mark.parametrize("weight_format", WeightFormat)
 @pytest.mark.parametrize(
