@@ -37,7 +37,7 @@ def test_shares_of_a_model_sum_up_to_it_and_lie_above_their_floors(tmp_path: Pat
     with emulated_device(board, image.elf) as link:
         measured = measure_layers(link, np.zeros((16, 16, 4), np.int8), emulated=True)
     shares = kernel_shares(program, measured)
-    assert sum(share.instructions for share in shares.values()) == measured.total
+    assert sum(share.instructions for share in shares.values()) == measured.total - measured.between
     assert sum(share.layers for share in shares.values()) == len(network.ops)
     assert sum(share.work for share in shares.values() if share.unit == "MACs") == measured.macs
     assert shares["pointwise_lanes"].layers == 2
