@@ -20,6 +20,12 @@ class Function:
     lines: tuple[str, ...]
     is_global: bool
 
+    @property
+    def instructions(self) -> int:
+        """How many it has: lines, but for labels alone and comments."""
+        lines = (line.partition("@")[0].rstrip() for line in self.lines)
+        return sum(bool(line) and not line.endswith(":") for line in lines)
+
     def text(self) -> Iterator[str]:
         """Its lines between the directives that make them a function, in a section of its own: so that a
         linker can leave it out, or place it by itself."""
@@ -44,6 +50,11 @@ class Assembly:
 
     def __str__(self) -> str:
         return assembly_text([self])
+
+    @property
+    def most_bytes(self) -> int:
+        """Of its code, at most: an instruction takes two or four."""
+        return 4 * sum(function.instructions for function in self.functions)
 
 
 def assembly_text(parts: Iterable[Assembly]) -> str:
