@@ -111,8 +111,10 @@ def test_kernels_in_c_need_what_gcc_says(board: Board, tmp_path: Path) -> None:
 
 
 def test_every_function_that_a_pointer_can_lead_to_is_known(program: Program, tmp_path: Path) -> None:
-    """Words of the image that are addresses of Thumb functions: in tables, and in the code's constants. On a
-    board whose flash lies so high that hardly any other word looks like one, without the linker's far jumps."""
+    """Words of the image that are addresses of Thumb functions: in tables, and in the code's constants.
+
+    Flash lies so high there that hardly any other word looks like one; without the linker's far jumps.
+    """
     board = load_board("stm32f746g-disco").model_copy(update={"placement": Placement()})
     image = built(program, board, tmp_path)
     code = read_thumb_code(image.elf)
