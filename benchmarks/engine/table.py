@@ -48,7 +48,7 @@ def write_table(figures: Sequence[Figures], board: str) -> None:
         "# The engine on whole models",
         "",
         "Instructions of one inference, everything from input to output tensor, on emulated cores. Made by",
-        "`python -m benchmarks.engine.run --write`, or with `--board NAME` for one; `make bench` compares with it.",
+        "`python -m benchmarks.engine.run --write`, or `--board NAME` for one; `make bench` compares.",
         "",
         NOTE,
     ]
