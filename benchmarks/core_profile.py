@@ -61,7 +61,8 @@ from mcu_nas.spaces.builder import NetworkBuilder
 from mcu_nas.spaces.space import mbconv_space
 
 # Clocks per instruction until a board has measured them: low, central, high. A vector instruction takes a
-# Cortex-M55 two clocks, of which neighbours may share one (Arm 101051, its Technical Reference Manual).
+# Cortex-M55 two clocks, in the second of which one of another pipeline may begin (LLVM, ARMScheduleM55.td);
+# how often that comes to pass is assumed.
 CYCLES_PER_INSTRUCTION = {
     "cortex-m7": (0.8, 1.0, 1.3),
     "cortex-m4": (1.0, 1.2, 1.4),

@@ -1,9 +1,9 @@
 """Which kernels go into a board's memory for hot code: those of most MACs for each byte, until it is full.
 
 Read from an image that is linked with all code in flash: the table of the model's layers has their MACs and
-functions, and the machine code tells which functions a layer reaches. A function that several layers reach,
-a kernel or a subroutine of kernels, has the MACs of all of them. What no layer with MACs reaches stays in
-flash.
+functions, and the machine code tells which functions a layer reaches: a kernel and its subroutines, which
+go together. A kernel that several layers use has the MACs of all of them; a subroutine that several kernels
+use counts its bytes once. What no layer with MACs reaches stays in flash.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ JUMPS_BYTES = 512  # left to the linker, whose jumps from hot code to flash lie 
 _LAYER = struct.Struct("<III")  # struct mcu_layer of firmware/kernels/mcu_model.h: name, function, MACs
 _SYMBOL = re.compile(r"^([0-9a-f]+) ([0-9a-f]+) ([a-zA-Z]) (\S+)$", re.MULTILINE)
 _CALLERS = re.compile(r"layer_\d+_\w+")  # the layers' functions in NAME.c: one call each
+_Kernel = frozenset[str]  # the names of a kernel's function and of all that it calls
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,24 @@ def hot_functions(elf: Path, binary: Path, flash_origin: int, capacity: int) -> 
     sizes: dict[str, int] = defaultdict(int)
     for symbol in functions.values():
         sizes[symbol.name] += -(-symbol.bytes // 4) * 4
-    macs: dict[str, int] = defaultdict(int)
+    macs: dict[_Kernel, int] = defaultdict(int)
     for function, count in _layers(symbols, binary, flash_origin):
-        for name in _reached(code, functions, function):
-            macs[name] += count
-    ranked = sorted(macs, key=lambda name: (-macs[name] / sizes[name], name))
-    return list(_filling([name for name in ranked if macs[name]], sizes, capacity - JUMPS_BYTES))
+        macs[_reached(code, functions, function)] += count
+    return _hottest(macs, sizes, capacity - JUMPS_BYTES)
 
 
-def _filling(ranked: list[str], sizes: dict[str, int], room: int) -> Iterator[str]:
-    """Those that still fit when their turn comes."""
-    for name in ranked:
-        if sizes[name] <= room:
-            room -= sizes[name]
-            yield name
+def _hottest(macs: Mapping[_Kernel, int], sizes: Mapping[str, int], room: int) -> list[str]:
+    """The functions of those kernels that have the most MACs for each byte they add, until no other fits."""
+    chosen: list[str] = []
+
+    def added(kernel: _Kernel) -> int:
+        return sum(sizes[name] for name in kernel.difference(chosen))
+
+    while fitting := [kernel for kernel in macs if macs[kernel] and 0 < added(kernel) <= room]:
+        best = max(fitting, key=lambda kernel: (macs[kernel] / added(kernel), sorted(kernel)))
+        room -= added(best)
+        chosen += sorted(best.difference(chosen))
+    return chosen
 
 
 def _layers(symbols: list[_Symbol], binary: Path, flash_origin: int) -> Iterator[tuple[int, int]]:
@@ -77,7 +82,7 @@ def _layers(symbols: list[_Symbol], binary: Path, flash_origin: int) -> Iterator
         yield function & ~1, macs
 
 
-def _reached(code: ThumbCode, functions: dict[int, _Symbol], start: int) -> set[str]:
+def _reached(code: ThumbCode, functions: dict[int, _Symbol], start: int) -> _Kernel:
     """The functions that run when the layer's function at ``start`` is called, itself left out."""
     waiting, seen = [start], {start}
     while waiting:
@@ -89,4 +94,4 @@ def _reached(code: ThumbCode, functions: dict[int, _Symbol], start: int) -> set[
                 seen.add(instruction.target)
                 waiting.append(instruction.target)
     names = {functions[address].name for address in seen}
-    return {name for name in names if not _CALLERS.fullmatch(name)}
+    return frozenset(name for name in names if not _CALLERS.fullmatch(name))

@@ -81,7 +81,7 @@ def test_the_emulated_core_stays_within_the_bound_and_comes_near(image: Firmware
 
 
 def test_generators_state_what_their_code_needs(program: Program, image: FirmwareImage) -> None:
-    """Where the code itself tells: Winograd's kernels push in a loop, or return where a register points."""
+    """Where the code itself tells: Winograd's kernels push in a loop, or return to an address in memory."""
     needs = StackNeeds(read_thumb_code(image.elf), stated={}, pointers={})
     for kernel in program.generated:
         if "winograd" in next(call.kernel.name for call in program.calls if call.generated is kernel):
@@ -89,6 +89,22 @@ def test_generators_state_what_their_code_needs(program: Program, image: Firmwar
                 needs.of(kernel.symbol)
         else:
             assert needs.of(kernel.symbol) == kernel.stack_bytes
+
+
+def test_a_subroutine_counts_for_every_kernel_that_calls_it(board: Board, tmp_path: Path) -> None:
+    """Two depthwise layers of other sizes fill the borders of their planes with one function."""
+    builder = NetworkBuilder()
+    x = builder.depthwise("few", builder.input("pixels", (1, 8, 8, 8)), 3, 1, Activation.RELU6)
+    x = builder.conv("more", x, 16, 1, 1, Activation.RELU6)
+    x = builder.depthwise("many", x, 3, 1, Activation.RELU6)
+    graph = random_graph(builder.build(x), np.random.default_rng(1))
+    program = compile_graph(graph, "twice", "0" * 16, optimize=Optimize.SPEED, target=TARGETS[0])
+    few, _, many = program.generated
+    assert "bl twice_layer_00_border" in str(few.assembly)
+    assert "bl twice_layer_00_border" in str(many.assembly)
+    needs = StackNeeds(read_thumb_code(built(program, board, tmp_path).elf), stated={}, pointers={})
+    for kernel in (few, many):
+        assert needs.of(kernel.symbol) == kernel.stack_bytes > needs.of("twice_layer_00_border") > 0
 
 
 def test_kernels_in_c_need_what_gcc_says(board: Board, tmp_path: Path) -> None:
