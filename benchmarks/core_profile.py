@@ -1,9 +1,9 @@
 """Fits boards/cores/<core>.toml: instructions per latency feature of every kernel, on the emulated core.
 
-    python benchmarks/core_profile.py --core cortex-m7 --networks 40 --write
+    python -m benchmarks.core_profile --core cortex-m7 --networks 40 --write
 
-Networks drawn from the MBConv spaces and random single layers are built into firmware with random weights
-(what a layer costs does not depend on them), run once on the emulated board, and counted layer by layer.
+Networks drawn from the MBConv spaces and random single layers are built into firmware with weights as
+training leaves them (trained_weights.py), run once on the emulated board, and counted layer by layer.
 Non-negative least squares of the relative error gives the coefficients. A quarter of the networks is held
 out: the script prints their error, and beside it that of MACs alone.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
+from benchmarks.trained_weights import with_trained_weights
 from mcu_nas.boards import Board, board_names, load_board
 from mcu_nas.compiler.catalogue import KERNELS, kernels_of
 from mcu_nas.compiler.emit import write_sources
@@ -157,8 +158,9 @@ def emulated_board(core: str) -> Board:
 def run(
     network: Network, optimize: Optimize, target: Target, rng: Generator, board: Board, folder: Path
 ) -> tuple[Program, Path, list[int]]:
-    """Builds and runs a network with random weights: its program, image, and instructions a layer."""
-    graph = random_graph(network, rng)
+    """Builds and runs a network with weights as training leaves them: its program, image, and instructions a
+    layer."""
+    graph = with_trained_weights(random_graph(network, rng), rng)
     program = compile_graph(graph, "profiled", "0" * 16, optimize=optimize, target=target, as_given=True)
     write_sources(program, folder / "c")
     image = build_firmware(folder / "c", program.name, board, folder)
@@ -355,7 +357,7 @@ def profile_text(core: str, networks: int, fitted: dict[str, np.ndarray], measur
     low, central, high = CYCLES_PER_INSTRUCTION[core]
     lines = [
         f"# What our kernels cost on a {core}: counted on the emulator, -O2. Made by",
-        f"#   python benchmarks/core_profile.py --core {core} --networks {networks} --write",
+        f"#   python -m benchmarks.core_profile --core {core} --networks {networks} --write",
         f'core = "{core}"',
         f"layer_code_bytes = {measured.layer_code_bytes}",
         "",
