@@ -6,6 +6,8 @@ from enum import StrEnum
 
 # Floats are never used on the device, so the soft ABI leaves the FPU switched off.
 CORE_FLAGS = {
+    "cortex-m3": ("-mcpu=cortex-m3", "-mthumb"),
+    "cortex-m33": ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft"),
     "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
     "cortex-m7": ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"),
 }
@@ -18,7 +20,12 @@ class InstructionSet(StrEnum):
     ARMV7E_M = "armv7e-m"
 
 
-_INSTRUCTION_SETS = {"cortex-m4": InstructionSet.ARMV7E_M, "cortex-m7": InstructionSet.ARMV7E_M}
+# Armv8-M's DSP extension, which a Cortex-M33 here must have, holds all that the kernels for ARMv7E-M use.
+_INSTRUCTION_SETS = {
+    "cortex-m33": InstructionSet.ARMV7E_M,
+    "cortex-m4": InstructionSet.ARMV7E_M,
+    "cortex-m7": InstructionSet.ARMV7E_M,
+}
 
 
 def instruction_set(core: str) -> InstructionSet:

@@ -25,6 +25,11 @@ void report_fault(const uint32_t *frame);
 #define SCB_SHCSR (*(volatile uint32_t *)0xE000ED24u)
 #define SCB_SHCSR_FAULTS (7u << 16)
 
+/* Configurable Fault Status Register: the usage fault of a stack pointer below its limit; reserved, 0, on
+ * Armv7-M. */
+#define SCB_CFSR (*(volatile uint32_t *)0xE000ED28u)
+#define SCB_CFSR_STACK_LIMIT (1u << 20)
+
 typedef void (*vector)(void);
 
 /* The core loads the stack pointer from entry 0 and the program counter from entry 1. */
@@ -97,20 +102,22 @@ __attribute__((noreturn, used)) void report_fault(const uint32_t *frame) {
     enum { FRAME_PC = 6, FRAME_WORDS = 8 };
     uint32_t exception;
     __asm volatile("mrs %0, ipsr" : "=r"(exception));
-    const uint32_t pc = frame + FRAME_WORDS <= stack_high && frame >= stack_low ? frame[FRAME_PC] : 0;
+    const int overflow = frame < stack_low || (SCB_CFSR & SCB_CFSR_STACK_LIMIT) != 0;
+    const uint32_t pc = frame + FRAME_WORDS <= stack_high && !overflow ? frame[FRAME_PC] : 0;
     write_text("\r\ne-[Fault: exception 0x");
     write_hex(exception);
     write_text(", pc 0x");
     write_hex(pc);
-    write_text(frame < stack_low ? ", stack overflow]\r\n" : "]\r\n");
+    write_text(overflow ? ", stack overflow]\r\n" : "]\r\n");
     for (;;) {
     }
 }
 
-/* After a stack overflow the stack pointer is useless, so the report gets the stack from its top. */
+/* After a stack overflow the stack pointer is useless, or at its limit, so the report gets the stack from its
+ * top; so it does where too little is left. */
 __attribute__((naked)) void fault_handler(void) {
     __asm volatile("mov   r0, sp             \n"
-                   "ldr   r1, =stack_low     \n"
+                   "ldr   r1, =stack_low+128 \n"
                    "cmp   r0, r1             \n"
                    "bhs   1f                 \n"
                    "ldr   r1, =stack_high    \n"
