@@ -6,6 +6,7 @@ from enum import StrEnum
 
 # Floats are never used on the device, so the soft ABI leaves the FPU switched off.
 CORE_FLAGS = {
+    "cortex-m0": ("-mcpu=cortex-m0", "-mthumb"),
     "cortex-m3": ("-mcpu=cortex-m3", "-mthumb"),
     "cortex-m33": ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft"),
     "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),

@@ -70,7 +70,7 @@ def assert_one_line(done: Outcome, code: int) -> None:
     [
         ("stm32f746-disco", "did you mean 'stm32f746g-disco'? "),
         ("STM32F746G-DISCO", "did you mean 'stm32f746g-disco'? "),
-        ("qemu", "did you mean 'qemu-cortex-m3' or 'qemu-cortex-m33'? "),
+        ("qemu", "did you mean 'qemu-cortex-m0' or 'qemu-cortex-m3'? "),
         ("zzz", ""),
         ("", ""),
         ("../boards/stm32f746g-disco", "did you mean 'stm32f746g-disco'? "),

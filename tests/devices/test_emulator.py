@@ -18,7 +18,7 @@ from mcu_nas.devices.emulator import INSTRUCTIONS_PER_SECOND, emulate
 from mcu_nas.errors import DeviceError, ToolError, UsageError
 from tests.devices.probe import build_probe
 
-EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4", "qemu-cortex-m3", "qemu-cortex-m33"]
+EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4", "qemu-cortex-m3", "qemu-cortex-m33", "qemu-cortex-m0"]
 
 
 @pytest.fixture(scope="module", params=EMULATED)

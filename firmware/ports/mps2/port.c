@@ -2,8 +2,8 @@
  *
  * UART and timer are those of the Cortex-M System Design Kit (Arm DDI 0479, chapter 4). Where they lie is
  * what the images differ in: without port constants, as in AN385, AN386 and AN500. On Armv8-M the firmware
- * runs in secure state, as the core comes out of reset. The system clock is fixed. The time is the core's cycle counter where it moves, else timer 0, which under QEMU's -icount
- * advances with the instructions. */
+ * runs in secure state, as the core comes out of reset. The system clock is fixed. The time is the core's
+ * cycle counter where it moves, else timer 0, which under QEMU's -icount advances with the instructions. */
 #include "port.h"
 
 #include "cycle_counter.h"
