@@ -82,7 +82,7 @@ def test_every_shipped_board_loads(path):
 
 
 def test_the_boards_of_record_are_shipped():
-    emulated = {f"qemu-cortex-{core}" for core in ("m0", "m3", "m33", "m4", "m7")}
+    emulated = {f"qemu-cortex-{core}" for core in ("m0", "m3", "m33", "m4", "m55", "m7")}
     assert {"stm32f746g-disco", *emulated} <= set(board_names())
 
 

@@ -30,6 +30,10 @@ void report_fault(const uint32_t *frame);
 #define SCB_CFSR (*(volatile uint32_t *)0xE000ED28u)
 #define SCB_CFSR_STACK_LIMIT (1u << 20)
 
+/* Coprocessor Access Control Register: full access to 10 and 11, the vector registers. */
+#define SCB_CPACR (*(volatile uint32_t *)0xE000ED88u)
+#define SCB_CPACR_VECTORS (0xFu << 20)
+
 typedef void (*vector)(void);
 
 /* The core loads the stack pointer from entry 0 and the program counter from entry 1. */
@@ -63,7 +67,8 @@ static void clear(uint32_t *word, const uint32_t *end) {
     }
 }
 
-__attribute__((noreturn)) void reset_handler(void) {
+/* Apart from reset_handler, as the compiler may use vector registers anywhere in it. */
+__attribute__((noreturn, noinline)) static void start(void) {
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
     protect_memory((uintptr_t)stack_low);
     const uint32_t *from = data_load;
@@ -75,6 +80,14 @@ __attribute__((noreturn)) void reset_handler(void) {
     main();
     for (;;) {
     }
+}
+
+__attribute__((noreturn)) void reset_handler(void) {
+#if defined(__ARM_FEATURE_MVE)
+    SCB_CPACR |= SCB_CPACR_VECTORS;
+    __asm volatile("dsb\n\tisb" ::: "memory");
+#endif
+    start();
 }
 
 uint8_t *port_stack_low(void) {

@@ -231,7 +231,7 @@ def in_and_out(network: Network, op: Conv2D) -> tuple[int, int]:
     return network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
 
 
-generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
+generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M, is_generated=True)
 
 ARMV7E_M_KERNELS = (
     *(

@@ -65,7 +65,7 @@ static void {_function(number, call)}(uint8_t *arena) {{
 {_generated_call(program, number, call.generated)}
 }}
 """
-    struct = f"mcu_{call.kernel.name}"
+    struct = call.kernel.struct
     arguments = f"layer_{number:02d}_arguments"
     names = {member: array_name(program, number, member) for member in call.arrays}
     pointers = {member: name for member, name in names.items() if member not in call.operands}
@@ -78,7 +78,7 @@ static void {_function(number, call)}(uint8_t *arena) {{
     declaration = ""
     if call.kernel.input_array:
         declaration, pointers_in = _input_array(pointers_in), ["inputs"]
-    body = declaration + _call(struct, [f"&{arguments}", *pointers_in, *pointers_out])
+    body = declaration + _call(f"mcu_{call.kernel.name}", [f"&{arguments}", *pointers_in, *pointers_out])
     return f"""\
 /* {title}
  * {", ".join(places[:-1])} -> {places[-1]}{_sizes(program, number, call)} */

@@ -30,8 +30,10 @@ class Kernel:
     of pixels from its input. ``scratch_bytes``: memory that it needs while it runs; of a generated one at
     most, and with what aligning its begin to a word takes.
     ``thrifty``: takes less memory and more time than the first row that serves the operator.
-    ``instruction_set``: PORTABLE for a C function. ``weights``: how a generated one stores them.
-    ``effort``: of generated kernels that serve one operator, the one with the least runs fastest.
+    ``instruction_set``: what a core must have for it, PORTABLE for C that any runs. ``is_generated``: each
+    layer has a function of its own, in assembly. ``arguments_of``: the kernel whose argument
+    struct a C function takes, where that is not its own. ``weights``: how a generated one stores them.
+    ``effort``: of a core's own kernels that serve one operator, the one with the least runs fastest.
     """
 
     name: str
@@ -46,15 +48,22 @@ class Kernel:
     scratch_bytes: Callable[[Network, Any], int] = _nothing
     thrifty: bool = False
     instruction_set: InstructionSet = InstructionSet.PORTABLE
+    is_generated: bool = False
+    arguments_of: str = ""
     weights: WeightStorage = WeightStorage.BYTES
     effort: Callable[[Network, Any], float] = _nothing
 
     @property
-    def is_generated(self) -> bool:
-        """Whether each layer has a function of its own, in assembly."""
-        return self.instruction_set is not InstructionSet.PORTABLE
+    def is_portable(self) -> bool:
+        """Whether any core runs it."""
+        return self.instruction_set is InstructionSet.PORTABLE
+
+    @property
+    def struct(self) -> str:
+        """The argument struct of a C function."""
+        return f"mcu_{self.arguments_of or self.name}"
 
     @property
     def stem(self) -> str:
         """Stem of the kernel's files in firmware/kernels, and of its layers' functions."""
-        return self.name.removesuffix("_s8")
+        return self.name.replace("_s8", "")

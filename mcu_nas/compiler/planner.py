@@ -98,7 +98,7 @@ def plan(
     elif optimize is Optimize.BOARD:
         found = _planned_within(network, target, choices, room_bytes)
     else:
-        own = [tuple(kernel for kernel in row if kernel.is_generated) or row for row in choices]
+        own = [tuple(kernel for kernel in row if not kernel.is_portable) or row for row in choices]
         least = _planned_within(network, target, own, 0)
         found = _planned_within(network, target, choices, least.arena_bytes)
         found = found if found.arena_bytes <= least.arena_bytes else least

@@ -32,12 +32,12 @@ SECTIONS
     .text : {{
         KEEP(*(.vectors))
         *(.text .text.*)
-        . = ALIGN(4);
+        . = ALIGN(8); /* so that nothing lies between it and .rodata */
     }} > flash
 
     .rodata : {{
         *(.rodata .rodata.*)
-        . = ALIGN(4);
+        . = ALIGN(8);
     }} > flash
 
     .arena (NOLOAD) : {{

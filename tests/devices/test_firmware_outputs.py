@@ -23,7 +23,7 @@ from tests.devices.stm32f746_simulator import Stm32F746
 from tests.graphs import GraphMaker
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 
-EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4", "qemu-cortex-m3", "qemu-cortex-m33", "qemu-cortex-m0"]
+EMULATED = [f"qemu-cortex-{core}" for core in ("m7", "m4", "m3", "m33", "m0", "m55")]
 HASH = "0123456789abcdef"
 
 
