@@ -314,6 +314,21 @@ def test_input_whose_header_promises_a_terabyte_takes_no_memory(refused: Callabl
     assert "is a broken .npy file" in refused("run", "m.tflite", "--board", EMULATED, "--input", "x.npy")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compile", "m.tflite", "--core", "cortex-m3", "--out", "c"),
+        ("compile", "m.tflite", "--board", "qemu-cortex-m3", "--out", "c"),
+        ("audit", "m.tflite", "--board", "qemu-cortex-m3"),
+    ],
+)
+def test_wide_weights_on_a_core_without_kernels_for_them_are_refused(
+    refused: Callable, command: tuple[str, ...]
+) -> None:
+    line = refused(*command, "--weight-storage", "wide")
+    assert "kernels of cortex-m3 are portable C, which stores weights as bytes" in line
+
+
 # ---- tools and devices
 
 
