@@ -156,7 +156,7 @@ def is_held_out(sample: Sample) -> bool:
 
 
 def emulated_board(core: str) -> Board:
-    """The emulated board with this core, or one that runs its instructions, whose firmware is built for it."""
+    """The emulated board with this core, or another that runs its instructions, as a board of that core."""
     boards = (load_board(name) for name in board_names())
     has = MEASURED_ON.get(core, core)
     board = next(board for board in boards if board.core == has and board.emulator)
