@@ -62,9 +62,11 @@ from mcu_nas.spaces.space import mbconv_space
 # Clocks per instruction until a board has measured them: low, central, high. A vector instruction takes a
 # Cortex-M55 two clocks, of which neighbours may share one (Arm 101051, its Technical Reference Manual). The
 # inner loop of a dot product: on a Cortex-M3 21 clocks for 11 instructions, as MLA and a load before it take
-# two (Arm 100165); on a Cortex-M0 27 for 19, as a load takes two and a taken branch three (Arm DDI 0432).
+# two (Arm 100165); on a Cortex-M0 27 for 19, as a load takes two and a taken branch three (Arm DDI 0432),
+# which takes a Cortex-M0+ two (Arm DDI 0484).
 CYCLES_PER_INSTRUCTION = {
     "cortex-m0": (1.2, 1.4, 1.8),
+    "cortex-m0plus": (1.1, 1.35, 1.7),
     "cortex-m3": (1.4, 1.8, 2.1),
     "cortex-m33": (1.0, 1.2, 1.4),
     "cortex-m7": (0.8, 1.0, 1.3),
@@ -72,8 +74,9 @@ CYCLES_PER_INSTRUCTION = {
     "cortex-m55": (1.0, 1.5, 2.0),
 }
 
-# Cores whose board has too little memory for the networks, and one that runs the same instructions.
-MEASURED_ON = {"cortex-m0": "cortex-m3"}
+# Cores without a board, or whose board has too little memory for the networks, and one that runs their
+# instructions.
+MEASURED_ON = {"cortex-m0": "cortex-m3", "cortex-m0plus": "cortex-m3"}
 
 
 @dataclass(frozen=True)

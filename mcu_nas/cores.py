@@ -8,6 +8,7 @@ from enum import StrEnum
 # the FPU's registers: its intrinsics want the hard ABI, and +nofp leaves the float instructions out.
 CORE_FLAGS = {
     "cortex-m0": ("-mcpu=cortex-m0", "-mthumb"),
+    "cortex-m0plus": ("-mcpu=cortex-m0plus", "-mthumb"),
     "cortex-m3": ("-mcpu=cortex-m3", "-mthumb"),
     "cortex-m33": ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft"),
     "cortex-m4": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),

@@ -70,6 +70,15 @@ def test_outputs_of_the_emulated_board_equal_the_reference(model, name, tmp_path
     assert_same_outputs(np.stack(outputs), model.expected, model.inputs)
 
 
+def test_code_for_a_cortex_m0plus_runs_on_the_emulated_cortex_m0(model, tmp_path):
+    board = load_board("qemu-cortex-m0").model_copy(update={"core": "cortex-m0plus"})
+    image = model.firmware(board, tmp_path)
+    with emulate(board, image.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        link.load(input_bytes(link.hello(), model.inputs[0]))
+        link.infer(1, 0)
+        assert_same_outputs(link.outputs().reshape(1, -1), model.expected[:1], model.inputs[:1])
+
+
 def test_instruction_counts_repeat_and_layers_add_up(model, tmp_path):
     board = load_board("qemu-cortex-m7")
     image = model.firmware(board, tmp_path)
