@@ -37,7 +37,7 @@ from mcu_nas.errors import BuildError
 from mcu_nas.graph import Graph
 
 MAIN_BOARD = "qemu-cortex-m7"  # all models under all plans
-FURTHER_BOARDS = ("qemu-cortex-m55", "qemu-cortex-m4")
+FURTHER_BOARDS = ("qemu-cortex-m55", "qemu-cortex-m33", "qemu-cortex-m4", "qemu-cortex-m3", "qemu-cortex-m0")
 _FURTHER_MODELS = ("ResNet-8", "DS-CNN", "V1 0.25, 96", "V2 0.35, 96", "autoencoder", "classifier")
 
 

@@ -107,7 +107,7 @@ def command(
 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
     equal TFLite Micro's bit for bit. Without --board and --core it compiles anywhere; with one of them layers
-    have assembly for that core.
+    have the fastest kernels of that core.
     """
     if name is not None and c_identifier(name) != name:
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
@@ -174,7 +174,7 @@ def _target(core: str | None, weights: WeightStorage | None, loads: Loads) -> Ta
     """The fastest of a core's targets with weights stored so; portable C where there is no core."""
     if core is None:
         return PORTABLE
-    return next(target for target in targets(core, loads) if weights in (None, target.weights))
+    return targets(core, weights, loads)[0]
 
 
 def _board_to_run_on(board: str | None, core: str | None) -> str:

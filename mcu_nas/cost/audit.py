@@ -220,8 +220,7 @@ def _plans(
 ) -> tuple[PlanFigures, ...]:
     """Figures of all plans, on the first target on which the wanted one fits the board."""
     room_bytes = board.usable_sram_bytes
-    chosen = [target for target in targets(board.core) if weights in (None, target.weights)]
-    for target in chosen:
+    for target in targets(board.core, weights):
         needs = cost(network, profile, wanted, target, room_bytes)
         if board.has_room(needs.peak_bytes, needs.flash_bytes(profile)):
             break

@@ -31,10 +31,9 @@ def load_program_for(
     Raises:
         ModelError, UnsupportedError: the file cannot be read or compiled.
         BoardError: the board's core has no profile.
+        UsageError: its core has no kernels that store weights so.
     """
-    for target in targets(board.core, loads):
-        if weights not in (None, target.weights):
-            continue
+    for target in targets(board.core, weights, loads):
         program = load_program(
             model,
             name,

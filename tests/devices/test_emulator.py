@@ -18,7 +18,7 @@ from mcu_nas.devices.emulator import INSTRUCTIONS_PER_SECOND, emulate
 from mcu_nas.errors import DeviceError, ToolError, UsageError
 from tests.devices.probe import build_probe
 
-EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4", "qemu-cortex-m55"]
+EMULATED = [f"qemu-cortex-{core}" for core in ("m7", "m4", "m3", "m33", "m0", "m55")]
 
 
 @pytest.fixture(scope="module", params=EMULATED)

@@ -23,7 +23,7 @@ from tests.devices.stm32f746_simulator import Stm32F746
 from tests.graphs import GraphMaker
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 
-EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4", "qemu-cortex-m55"]
+EMULATED = [f"qemu-cortex-{core}" for core in ("m7", "m4", "m3", "m33", "m0", "m55")]
 HASH = "0123456789abcdef"
 
 
@@ -68,6 +68,15 @@ def test_outputs_of_the_emulated_board_equal_the_reference(model, name, tmp_path
             link.infer(1, 0)
             outputs.append(link.outputs().reshape(-1))
     assert_same_outputs(np.stack(outputs), model.expected, model.inputs)
+
+
+def test_code_for_a_cortex_m0plus_runs_on_the_emulated_cortex_m0(model, tmp_path):
+    board = load_board("qemu-cortex-m0").model_copy(update={"core": "cortex-m0plus"})
+    image = model.firmware(board, tmp_path)
+    with emulate(board, image.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        link.load(input_bytes(link.hello(), model.inputs[0]))
+        link.infer(1, 0)
+        assert_same_outputs(link.outputs().reshape(1, -1), model.expected[:1], model.inputs[:1])
 
 
 def test_instruction_counts_repeat_and_layers_add_up(model, tmp_path):

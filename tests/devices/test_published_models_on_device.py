@@ -1,4 +1,4 @@
-"""Published int8 models of MLPerf Tiny on the emulated Cortex-M55: what they compute, and what they take."""
+"""Published int8 models of MLPerf Tiny on emulated cores: what they compute, and what they take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import compile_graph
-from mcu_nas.compiler.target import Target
+from mcu_nas.compiler.target import Target, targets
 from mcu_nas.cores import InstructionSet
 from mcu_nas.devices.host import HostModel
 from mcu_nas.tflite.reader import read_tflite
@@ -37,5 +37,20 @@ def test_published_model_with_helium_equals_the_host(
     inputs = sample_inputs(graph, 3, seed=5)
     expected = HostModel(compile_graph(graph, name, "0" * 16)).run(*inputs)
     got = outputs_of_board(load_board("qemu-cortex-m55"), program, inputs, tmp_path)
+    assert len(np.unique(expected)) > 2
+    assert_same_outputs(got, expected.reshape(len(got), -1), *inputs)
+
+
+@pytest.mark.parametrize("core", ["m0", "m3", "m33"])
+def test_published_ds_cnn_equals_the_host(core: str, tmp_path: Path) -> None:
+    path = FOLDER / "kws_ref_model.tflite"
+    if not path.exists():
+        pytest.skip("no reference models beside the repository")
+    board = load_board(f"qemu-cortex-{core}")
+    graph = read_tflite(path)
+    program = compile_graph(graph, "kws", "0" * 16, optimize=Optimize.SPEED, target=targets(board.core)[0])
+    inputs = sample_inputs(graph, 3, seed=5)
+    expected = HostModel(compile_graph(graph, "kws", "0" * 16)).run(*inputs)
+    got = outputs_of_board(board, program, inputs, tmp_path)
     assert len(np.unique(expected)) > 2
     assert_same_outputs(got, expected.reshape(len(got), -1), *inputs)

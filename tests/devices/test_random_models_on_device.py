@@ -88,7 +88,7 @@ def outputs_of_board(board: Board, program: Program, inputs: list[np.ndarray], f
     return np.stack(outputs)
 
 
-@pytest.mark.parametrize("name", ["qemu-cortex-m7", "qemu-cortex-m55"])
+@pytest.mark.parametrize("name", [f"qemu-cortex-{core}" for core in ("m7", "m33", "m55", "m0")])
 def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated_core(name, tmp_path):
     board = load_board(name)
     candidates = dict(compiled(board.core))
@@ -104,9 +104,10 @@ def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated
     assert ran >= every_kernel - set.union(*IN_GROUPS)
 
 
+@pytest.mark.parametrize("name", ["qemu-cortex-m7", "qemu-cortex-m33"])
 @pytest.mark.parametrize(("target", "kernels"), list(zip(TARGETS, IN_GROUPS, strict=False)))
 def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
-    target: Target, kernels: set[str], tmp_path: Path
+    target: Target, kernels: set[str], name: str, tmp_path: Path
 ) -> None:
     builder = NetworkBuilder()
     x = builder.input("pixels", (1, 11, 12, 3))
@@ -127,7 +128,7 @@ def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
     program = compile_graph(read, "tiles", "0" * 16, optimize=Optimize.SPEED, target=target)
     assert kernels_that_run(program) >= kernels
     inputs = [array[:4] for array in sample_inputs(graph, 2, 0)]
-    got = outputs_of_board(load_board("qemu-cortex-m7"), program, inputs, tmp_path)
+    got = outputs_of_board(load_board(name), program, inputs, tmp_path)
     assert_same_outputs(got, reference_outputs(graph, *inputs).reshape(len(got), -1), *inputs)
 
 

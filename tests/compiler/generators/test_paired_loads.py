@@ -125,7 +125,7 @@ def test_a_model_with_paired_loads_on_the_emulator(tmp_path) -> None:
     graph, board = random_graph(network, np.random.default_rng(1)), load_board("qemu-cortex-m4")
     (pixels,) = layers.random_inputs(network)
     expected = HostModel(compile_graph(graph, "model", "0" * 16)).run(pixels)
-    target = targets(board.core, Loads.LDRD)[0]
+    target = targets(board.core, loads=Loads.LDRD)[0]
     program = compile_graph(graph, "model", "0" * 16, target=target)
     write_sources(program, tmp_path / "c")
     assert "ldm" not in (tmp_path / "c" / "model_kernels.S").read_text(encoding="utf-8")
