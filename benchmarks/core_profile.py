@@ -15,13 +15,13 @@ import math
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 
+from benchmarks.profiled_networks import random_layers, random_mbconv
 from benchmarks.trained_weights import with_trained_weights
 from mcu_nas.boards import Board, board_names, load_board
 from mcu_nas.compiler.catalogue import KERNELS, kernels_of
@@ -35,31 +35,9 @@ from mcu_nas.cores import instruction_set
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.network import Network, Tensor, op_macs
-from mcu_nas.operators import (
-    Activation,
-    Add,
-    AveragePool2D,
-    Concatenation,
-    HardSwish,
-    MaxPool2D,
-    Mul,
-    Op,
-    Pad,
-    Padding,
-    Pool2D,
-    Reshape,
-    ResizeNearestNeighbor,
-    Softmax,
-    StridedSlice,
-    Sub,
-    Transpose,
-    TransposeConv,
-)
+from mcu_nas.network import Network, op_macs
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
-from mcu_nas.spaces.builder import NetworkBuilder
-from mcu_nas.spaces.space import mbconv_space
 
 # Clocks per instruction until a board has measured them: low, central, high. A vector instruction takes a
 # Cortex-M55 two clocks, in the second of which one of another pipeline may begin (LLVM, ARMScheduleM55.td);
@@ -181,112 +159,6 @@ def run(
     with emulated_device(board, image.elf) as link:
         measured = measure_layers(link, pixels, emulated=True)
     return program, image.elf, [layer.count for layer in measured.layers]
-
-
-def random_mbconv(rng: Generator) -> Network:
-    """A network of the search space, for images of up to 64 px."""
-    space = mbconv_space(int(rng.choice([28, 32, 48])), int(rng.choice([1, 3])), 10)
-    return space.lower(space.sample(rng))
-
-
-def random_layers(rng: Generator) -> Network:
-    """A chain of layers that the search space does not have: k×k convolutions, pools, wide classifiers."""
-    builder = NetworkBuilder()
-    size = int(rng.integers(8, 33))
-    x = builder.input("pixels", (1, size, size, int(rng.choice([1, 3, 4]))))
-    for number in range(5):
-        kernel, stride = int(rng.choice([1, 3, 3, 3, 5, 7])), int(rng.choice([1, 1, 2]))
-        channels = int(rng.integers(1, 9)) * 8
-        if rng.random() < 0.3:
-            x = builder.depthwise(f"depthwise{number}", x, kernel, stride, Activation.RELU6)
-        else:
-            x = builder.conv(f"conv{number}", x, channels, kernel, stride, Activation.RELU6)
-        if rng.random() < 0.5:
-            x = pool(builder, x, AveragePool2D, int(rng.choice([2, 3])))
-        if rng.random() < 0.3:
-            x = pool(builder, x, MaxPool2D, int(rng.choice([2, 3])))
-    x = builder.conv("tiles", x, int(rng.integers(1, 9)) * 8, 3, 1, Activation.RELU6)
-    x = builder.add("sum", x, copy(builder, x))
-    x = of_two(builder, Add, x, whole(builder, x))
-    x = elementwise(builder, moved(builder, x))
-    x = doubled(builder, x, int(rng.integers(1, 5)) * 8, int(rng.choice([2, 3, 4])))
-    x = builder.mean("mean", x)
-    x = builder.fully_connected("hidden", x, int(rng.integers(16, 200)))
-    x = builder.fully_connected("classifier", x, int(rng.integers(2, 100)))
-    softmax = Tensor("softmax.out", builder.shape(x))
-    return builder.build(builder.append(lambda out: Softmax((x,), (out,)), softmax))
-
-
-def pool(builder: NetworkBuilder, x: int, kind: type[Pool2D], window: int) -> int:
-    """A pool of stride 1 with SAME padding."""
-    return builder.append(
-        lambda out: kind((x,), (out,), (window, window), (1, 1), Padding.SAME),
-        Tensor(f"pool{x}.out", builder.shape(x)),
-    )
-
-
-def whole(builder: NetworkBuilder, x: int) -> int:
-    """The average of an image, by a pool."""
-    _, height, width, channels = builder.shape(x)
-    return builder.append(
-        lambda out: AveragePool2D((x,), (out,), (height, width), (1, 1), Padding.VALID),
-        Tensor("whole.out", (1, 1, 1, channels)),
-    )
-
-
-def doubled(builder: NetworkBuilder, x: int, channels: int, kernel: int) -> int:
-    """A transposed convolution to twice the height and width."""
-    _, height, width, in_channels = builder.shape(x)
-    shape = builder.constant("doubled.shape", (4,), "int32")
-    weights = builder.constant("doubled.weights", (channels, kernel, kernel, in_channels))
-    bias = builder.constant("doubled.bias", (channels,), "int32")
-    return builder.append(
-        lambda out: TransposeConv((shape, weights, x, bias), (out,), (2, 2), Padding.SAME),
-        Tensor("doubled.out", (1, 2 * height, 2 * width, channels)),
-    )
-
-
-def moved(builder: NetworkBuilder, x: int) -> int:
-    """``x`` turned, every other column of it, padded, resized to what it was, and joined with itself."""
-    _, height, width, channels = builder.shape(x)
-
-    def append(op: Callable[[int], Op], name: str, *size: int) -> int:
-        return builder.append(op, Tensor(name, (1, *size)))
-
-    half = -(-height // 2)
-    turned = append(lambda out: Transpose((x,), (out,), (0, 2, 1, 3)), "turned", width, height, channels)
-    cut = append(
-        lambda out: StridedSlice((turned,), (out,), (0, 0, 0, 0), (1, 1, 2, 1)), "cut", width, half, channels
-    )
-    amounts = ((0, 0), (1, 1), (2, 0), (0, 0))
-    wide = append(lambda out: Pad((cut,), (out,), amounts), "wide", width + 2, half + 2, channels)
-    back = append(lambda out: ResizeNearestNeighbor((wide,), (out,)), "back", height, width, channels)
-    return append(lambda out: Concatenation((back, back), (out,), 3), "joined", height, width, 2 * channels)
-
-
-def elementwise(builder: NetworkBuilder, x: int) -> int:
-    """A looked up function, and an image with a row: product, difference and sum."""
-    source, row = x, builder.mean("row", x)
-    x = builder.append(lambda out: HardSwish((source,), (out,)), Tensor(f"swish{x}", builder.shape(x)))
-    for kind in (Mul, Sub, Add):
-        x = of_two(builder, kind, x, row)
-    return x
-
-
-def of_two(builder: NetworkBuilder, kind: type[Add] | type[Sub] | type[Mul], image: int, row: int) -> int:
-    """A binary operator with a row that is repeated for each pixel."""
-    return builder.append(
-        lambda out: kind((image, row), (out,)), Tensor(f"operands{image}", builder.shape(image))
-    )
-
-
-def copy(builder: NetworkBuilder, x: int) -> int:
-    """``x`` reshaped, which copies it where ``x`` lives on, and reshaped back, which does not."""
-    shape = builder.shape(x)
-    for suffix, target in (("flat", (1, math.prod(shape))), ("image", shape)):
-        source = x
-        x = builder.append(lambda out, x=source: Reshape((x,), (out,)), Tensor(f"reshape.{suffix}", target))
-    return x
 
 
 def symbol_sizes(elf: Path) -> dict[str, int]:

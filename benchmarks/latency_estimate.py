@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.core_profile import CYCLES_PER_INSTRUCTION, emulated_board, random_mbconv, run
+from benchmarks.core_profile import CYCLES_PER_INSTRUCTION, emulated_board, run
+from benchmarks.profiled_networks import random_mbconv
 from mcu_nas.boards import Board
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.target import Target, targets

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from mcu_nas.boards import Board, FlashTool, load_board
+from mcu_nas.board_tables import FlashTool
+from mcu_nas.boards import Board, load_board
 from mcu_nas.cli.device import refuse_empty_port
 from mcu_nas.cli.options import (
     PATH,

@@ -14,7 +14,8 @@ import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from mcu_nas.boards import Flash, load_board
+from mcu_nas.board_tables import Flash
+from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
 from mcu_nas.devices.build import build_firmware

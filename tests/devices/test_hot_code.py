@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcu_nas.boards import Board, Placement, load_board
+from mcu_nas.board_tables import Placement
+from mcu_nas.boards import Board, load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program, compile_graph

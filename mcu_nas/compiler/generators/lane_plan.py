@@ -38,7 +38,6 @@ from mcu_nas.compiler.generators.requantization import (
     Rescaling,
     largest_sums,
     rescaling,
-    uniform_rescaling,
 )
 from mcu_nas.compiler.generators.three_lanes import (
     OUTPUTS,
@@ -51,6 +50,7 @@ from mcu_nas.compiler.generators.three_lanes import (
     sums,
     weight_words,
 )
+from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 
 FARTHEST_STORE = 4095  # bytes ADDW reaches, from a pixel's outputs to the next pixel's
 _FARTHEST_POST_INDEX = 255

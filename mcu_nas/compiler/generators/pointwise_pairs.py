@@ -45,8 +45,8 @@ from mcu_nas.compiler.generators.requantization import (
     largest_sums,
     narrowed,
     rescaling,
-    uniform_rescaling,
 )
+from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 from mcu_nas.compiler.generators.winograd_transforms import number
 
 LEAST_INPUTS, MOST_INPUTS = 4, 8
