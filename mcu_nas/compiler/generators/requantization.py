@@ -217,12 +217,14 @@ def half(shift: np.ndarray) -> np.ndarray:
 
 
 def clamp(layer: Requantization) -> tuple[int, int]:
+    """The clamp's bytes, as Rescaling's low and high."""
     if not layer.minimum < 0 <= layer.maximum:
         raise Refusal(f"outputs clamped to [{layer.minimum}, {layer.maximum}], which 0 does not divide")
     return layer.minimum - INT8_MIN, INT8_MAX - layer.maximum
 
 
 def check_bounds(form: Rescaling, largest: np.ndarray) -> None:
+    """Refuses a channel whose numbers may leave 32 bits."""
     refuse(largest << form.scale_bits >= 2**31, "the scaled sum may leave 32 bits")
     sign_unit = np.where(form.ties_away, 1 << (form.scale_bits - 1), 0)
     high = ((largest << form.scale_bits) * form.multipliers >> 32) + 2 + sign_unit + np.abs(form.constants)
@@ -230,5 +232,6 @@ def check_bounds(form: Rescaling, largest: np.ndarray) -> None:
 
 
 def refuse(broken: np.ndarray, reason: str) -> None:
+    """Refuses the layer where ``broken``, bool (channels,), holds of any channel."""
     if broken.any():
         raise Refusal(f"output channel {int(broken.argmax())}: {reason}")
