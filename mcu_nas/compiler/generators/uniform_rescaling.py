@@ -3,8 +3,8 @@
 That lets channels share code, and one shift for all layers lets layers share it. The half-up form takes
 E = k + 5, or k plus the least e where that is less or 5 too coarse, and rounds m 2^(E - k - e) to an integer
 m'. That m' is not exact as a number, but ``out`` is a staircase in y with at most 255 steps: for the range of
-sums that the weights permit, an m' with some C is exact if each step lies at the same integer. For a step from
-out < j to out >= j at y = T_j,
+sums that the weights permit, an m' with some C is exact if each step lies at the same integer. For a step
+from out < j to out >= j at y = T_j,
         floor(T_j 2^(1+k) m' / 2^32) + C >= j 2^E  and  floor((T_j - 1) 2^(1+k) m' / 2^32) + C < j 2^E,
 so that C is found, or shown not to exist, by intersecting intervals; with E = k + e the interval holds the C
 above. Channels for which none of a few m' has a C keep their own E: an ASR by a register more per output.
