@@ -1,7 +1,8 @@
-"""How far whole models' layers are from their kernels' floors, the instructions of inner loops alone."""
+"""What each kernel takes in whole models, beside its floor, the instructions of its inner loop alone."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from benchmarks.kernels.layers import work_of
 from mcu_nas.compiler.generators.inner_loops import inner_loop_of
 from mcu_nas.compiler.program import Program
 from mcu_nas.devices.measurement import LayersMeasurement
+from mcu_nas.network import Network, op_macs
+from mcu_nas.operators import Op
 
 HEAD = "| weights | kernel | layers | work | per unit | floor | times the floor | share of all instructions |"
 RULE = "|---|---|" + "---:|" * 6
@@ -19,8 +22,8 @@ class KernelShare:
     """The layers of one kernel in a model, or in several.
 
     Attributes:
-        work: in ``unit``, as benchmarks/kernels counts it; of a kernel in C 0.
-        floor: instructions that the inner loops would take for that work; of a kernel in C 0.
+        work: in ``unit``, as benchmarks/kernels counts it; of a kernel in C its MACs, or output values.
+        floor: instructions that the inner loops would take for that work; of a kernel in C 0: unknown.
     """
 
     layers: int
@@ -48,14 +51,20 @@ def kernel_shares(program: Program, measured: LayersMeasurement) -> dict[str, Ke
     }
     shares: dict[str, KernelShare] = {}
     for call, layer in zip(program.calls, measured.layers, strict=True):
-        share = KernelShare(1, 0, "", layer.count, 0.0)
-        if call.generated is not None:
+        if call.generated is None:
+            share = KernelShare(1, *_plain_work(program.graph.network, call.op), layer.count, 0.0)
+        else:
             loop = inner_loop_of("\n".join(_lines_run(functions, call.generated.symbol)))
             work = work_of(program.graph.network, call.op, loop.unit)
             share = KernelShare(1, work, loop.unit, layer.count, round(work * loop.floor, 1))
         name = call.kernel.name
         shares[name] = shares[name] + share if name in shares else share
     return shares
+
+
+def _plain_work(network: Network, op: Op) -> tuple[int, str]:
+    macs = op_macs(network, op)
+    return (macs, "MACs") if macs else (math.prod(network.shape(op.outputs[0])), "outputs")
 
 
 def _lines_run(functions: Mapping[str, tuple[str, ...]], symbol: str) -> Iterator[str]:
@@ -82,11 +91,7 @@ def floor_table(models: Mapping[str, Iterable[Mapping[str, KernelShare]]]) -> It
 
 
 def _distance(share: KernelShare) -> tuple[str, str, str, str]:
-    if not share.work:
-        return "", "", "–", "–"
-    return (
-        f"{share.work:,} {share.unit}",
-        f"{share.instructions / share.work:.3f}",
-        f"{share.floor / share.work:.3f}",
-        f"{share.instructions / share.floor:.2f}",
-    )
+    work, per_unit = f"{share.work:,} {share.unit}", f"{share.instructions / share.work:.3f}"
+    if not share.floor:
+        return work, per_unit, "–", "–"
+    return work, per_unit, f"{share.floor / share.work:.3f}", f"{share.instructions / share.floor:.2f}"

@@ -28,12 +28,12 @@ from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program, compile_graph
 from mcu_nas.compiler.target import Target, WeightStorage, targets
 from mcu_nas.cores import instruction_set
+from mcu_nas.cost.board_program import fits
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.image_sizes import image_sizes
 from mcu_nas.devices.measurement import LayersMeasurement, measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.errors import BuildError
 from mcu_nas.graph import Graph
 
 MAIN_BOARD = "qemu-cortex-m7"  # all models under all plans
@@ -90,10 +90,9 @@ def measure_model(model: BenchmarkModel, board: Board, optimize: Optimize, targe
     """A model's figures, or None where the board has no room for it."""
     graph = model.graph()
     program = compile_graph(graph, "model", "0" * 16, optimize=optimize, target=target)
-    try:
-        measured, kernels_bytes, stack_bytes = run(graph, program, board)
-    except BuildError:
+    if not fits(program, board):
         return None
+    measured, kernels_bytes, stack_bytes = run(graph, program, board)
     wide, narrow = model.per_mac
     bar = wide if target.weights is WeightStorage.WIDE else narrow
     return Figures(
@@ -113,11 +112,7 @@ def measure_model(model: BenchmarkModel, board: Board, optimize: Optimize, targe
 
 
 def run(graph: Graph, program: Program, board: Board) -> tuple[LayersMeasurement, int, int]:
-    """One inference layer by layer, bytes of kernels and of stack.
-
-    Raises:
-        BuildError: the board has no room.
-    """
+    """One inference layer by layer, bytes of kernels and of stack."""
     network = program.graph.network
     (source,) = network.inputs
     count = network.tensors[source].bytes

@@ -18,7 +18,11 @@ NOTE = """\
 TFLM's arena: activations alone, as the greedy planner of TensorFlow Lite Micro lays them out, asked of its
 interpreter by `python -m benchmarks.engine.tflm_arenas`. Its structures and the scratch memory of CMSIS-NN
 come on top of that; ours is all that the kernels use, scratch included. Stack: of one inference, at most,
-without the harness."""
+without the harness.
+
+Each second table adds up the layers of all models planned for speed, by kernel. The floor: what the inner
+loops of kernels in assembly take alone, counted in their text. A unit of work is a MAC, of a sum an element,
+of an average a value."""
 _COLUMNS = ("model", "MACs", "plan", "weights", "instructions", "per MAC", "bar")
 _BYTES = ("arena B", "TFLM's arena B", "constants B", "kernels B", "stack B")
 HEAD = f"| {' | '.join((*_COLUMNS, *_BYTES))} |"
@@ -42,7 +46,7 @@ def row(figures: Figures, tflm_arena_bytes: int | None) -> str:
 
 
 def write_table(figures: Sequence[Figures], board: str) -> None:
-    """engine.md: a table for each board; for ``board``, the first, its kernels beside their floors."""
+    """engine.md: for each board, ``board`` first, a table of models and one of kernels."""
     boards = dict.fromkeys([board, *(one.board for one in figures)])
     lines = [
         "# The engine on whole models",
@@ -54,23 +58,20 @@ def write_table(figures: Sequence[Figures], board: str) -> None:
     ]
     for name in boards:
         there = [one for one in figures if one.board == name]
-        lines += ["", f"## {load_board(name).title}, `{name}`", "", *_rows(there)]
-    lines += ["", *_floors([one for one in figures if one.board == board], load_board(board).title)]
+        lines += ["", f"## {load_board(name).title}, `{name}`", "", *_models(there), "", *_kernels(there)]
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _rows(figures: Sequence[Figures]) -> Iterator[str]:
+def _models(figures: Sequence[Figures]) -> Iterator[str]:
     tflm = tflm_arenas()
     yield from (HEAD, "|---|" + "---:|" + "---|---|" + "---:|" * 8)
     yield from (row(one, tflm.get(one.model)) for one in figures)
 
 
-def _floors(figures: Sequence[Figures], title: str) -> Iterator[str]:
+def _kernels(figures: Sequence[Figures]) -> Iterator[str]:
+    """All models planned for speed, by kernel."""
     fastest = [one for one in figures if one.plan == Optimize.SPEED]
-    kernels = {
+    shares = {
         storage.value: [one.kernels for one in fastest if one.weights == storage] for storage in WeightStorage
     }
-    yield from ("## Layers beside their kernels' floors", "")
-    yield f"All models on {title}, planned for speed. The floor: what the kernels' inner loops take"
-    yield "alone, counted in their text. A unit of work is a MAC, of a sum an element, of an average a value."
-    yield from ("", *floor_table(kernels))
+    yield from floor_table({weights: models for weights, models in shares.items() if models})

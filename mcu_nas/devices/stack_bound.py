@@ -121,6 +121,10 @@ class StackNeeds:
             return within, self._pointed_at(name)
         if instruction.target is None:
             return within, []
+        if instruction.calls and instruction.target not in self.code.names:
+            return [
+                instruction.target
+            ], []  # within a function: gcc's far jump on ARMv6-M, which saves lr before
         ends_in_another = instruction.target in self.code.names and instruction.target != entry
         if instruction.calls or ends_in_another:
             return within, [instruction.target]

@@ -45,9 +45,9 @@ def test_shares_of_a_model_sum_up_to_it_and_lie_above_their_floors(tmp_path: Pat
 
 
 def test_table_adds_up_the_models_and_leaves_kernels_in_c_without_a_floor() -> None:
-    generated, in_c = KernelShare(1, 100, "MACs", 60, 45.0), KernelShare(2, 0, "", 30, 0.0)
+    generated, in_c = KernelShare(1, 100, "MACs", 60, 45.0), KernelShare(2, 60, "outputs", 30, 0.0)
     lines = list(floor_table({"wide": [{"fast": generated, "plain": in_c}, {"fast": generated}]}))
     assert lines[2:] == [
         "| wide | fast | 2 | 200 MACs | 0.600 | 0.450 | 1.33 | 80.0 % |",
-        "| wide | plain | 2 |  |  | – | – | 20.0 % |",
+        "| wide | plain | 2 | 60 outputs | 0.500 | – | – | 20.0 % |",
     ]

@@ -81,6 +81,17 @@ def test_the_emulated_core_stays_within_the_bound_and_comes_near(image: Firmware
     assert used <= image.stack_bound.firmware_bytes <= used + 128
 
 
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m33", "cortex-m55"])
+def test_the_bound_holds_on_every_core(core: str, tmp_path: Path) -> None:
+    board = load_board(f"qemu-{core}")
+    image = built(deep_program(targets(core)[0]), board, tmp_path)
+    with emulated_device(board, image.elf) as link:
+        measure_layers(link, np.zeros((12, 12, 4), np.int8), emulated=True)
+        used = link.memory().stack_used
+    assert image.stack_bound is not None
+    assert used <= image.stack_bound.firmware_bytes <= used + 256
+
+
 def test_generators_state_what_their_code_needs(program: Program, image: FirmwareImage) -> None:
     """Where the code itself tells: Winograd's kernels push in a loop, or return to an address in memory."""
     needs = StackNeeds(read_thumb_code(image.elf), stated={}, pointers={})
