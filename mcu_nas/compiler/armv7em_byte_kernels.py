@@ -28,7 +28,7 @@ from mcu_nas.compiler.armv7em_kernels import (
     window_in_lanes,
     zero_point_bytes,
 )
-from mcu_nas.compiler.overlaps import block_lag, tile_lag
+from mcu_nas.compiler.overlaps import block_lag, group_lag, tile_lag
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import Network, window_axes
 from mcu_nas.operators import Conv2D
@@ -186,7 +186,7 @@ def _pixels_effort(network: Network, op: Conv2D) -> float:
 
 
 def _pixels_lag(network: Network, op: Conv2D) -> int:
-    return block_lag(*window_axes(network, op), *in_and_out(network, op), block_pixels(network, op))
+    return group_lag(*window_axes(network, op), *in_and_out(network, op), block_pixels(network, op))
 
 
 def _group_scratch(network: Network, op: Conv2D, size: int) -> int:

@@ -22,7 +22,7 @@ from mcu_nas.compiler.armv7em_words import WORD_KERNELS
 from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.winograd_gemm import positions_per_round
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.overlaps import pair_lag, tile_lag
+from mcu_nas.compiler.overlaps import group_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
@@ -168,7 +168,7 @@ def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -
 
 def lane_lag(network: Network, op: Conv2D) -> int:
     """Of kernels that read a pair of pixels before they write it."""
-    return pair_lag(*window_axes(network, op), *in_and_out(network, op))
+    return group_lag(*window_axes(network, op), *in_and_out(network, op))
 
 
 def _tile_lag(network: Network, op: Conv2D, size: int) -> int:

@@ -50,7 +50,7 @@ _LONGEST_SIDE = 1 << 15  # origins are int16
 def conv_lanes(layer: ConvLayer, symbol: str, *, descending: bool = False) -> GeneratedKernel:
     """The kernel of one layer; its outputs run in ascending or descending order.
 
-    in, out: int8 NHWC, any alignment; out may overlap in at a distance of overlaps.py's ``pair_lag``.
+    in, out: int8 NHWC, any alignment; out may overlap in at a distance of overlaps.py's ``group_lag``.
     constants, scratch: 4-byte aligned.
 
     Raises:

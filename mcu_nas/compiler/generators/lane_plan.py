@@ -54,7 +54,7 @@ from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 
 FARTHEST_STORE = 4095  # bytes ADDW reaches, from a pixel's outputs to the next pixel's
 _FARTHEST_POST_INDEX = 255
-_SLOTS = 9
+_SLOTS = 10
 STREAM, OUT0, OUT1, END, SEGMENTS = range(5)  # slots of both orders: what to read again, outputs, its end
 
 

@@ -20,8 +20,8 @@ one row of an even number of columns. They run ascending only.
 
 Alignment  NHWC: none. PAIRS, PLANES: 4 bytes.
 Overlap    A pair is read before it is written. PACKED from NHWC to NHWC: the output may overlap its input at
-           a distance of overlaps.py's ``pair_lag``. BYTES from NHWC reads everything first: any overlap. From
-           PAIRS, or to PLANES: none.
+           a distance of overlaps.py's ``group_lag``. BYTES from NHWC reads everything first: any overlap.
+           From PAIRS, or to PLANES: none.
 """
 
 from __future__ import annotations

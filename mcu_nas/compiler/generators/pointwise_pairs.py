@@ -19,7 +19,7 @@ Weights of one byte (BYTES) are unpacked into scratch when the kernel begins, as
 twice for four, and SADD16 of each word with itself s times. 12 to 40 instructions an output channel, once.
 
 The pixels of an even number; descending, pairs run from the image's end, in each the lower pixel first. A
-pair is read before its outputs are written: the output may overlap its input at overlaps.py's ``pair_lag``.
+pair is read before its outputs are written: the output may overlap its input at overlaps.py's ``group_lag``.
 in, out: int8 NHWC, any alignment. constants, scratch: 4-byte aligned. PACKED needs no scratch.
 
 Registers  r0 the lower pixel's outputs   r1 constants   r2-r5 the lower pixel   r6-r9 the higher

@@ -15,7 +15,7 @@ from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
-from mcu_nas.compiler.overlaps import block_lag, pair_lag
+from mcu_nas.compiler.overlaps import block_lag, group_lag
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
@@ -201,7 +201,7 @@ def kernel_of(layer: ConvLayer, block: int, *, descending: bool) -> GeneratedKer
 
 def lag_of(layer: ConvLayer, block: int) -> int:
     shape = (*layer.axes, layer.in_channels, layer.out_channels)
-    return block_lag(*shape, block) if block else pair_lag(*shape)
+    return block_lag(*shape, block) if block else group_lag(*shape)
 
 
 def assert_right_in_place(layer: ConvLayer, block: int) -> None:

@@ -16,7 +16,7 @@ from mcu_nas.compiler.generators.lane_segments import segments, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.overlaps import pair_lag
+from mcu_nas.compiler.overlaps import group_lag
 from mcu_nas.network import WindowAxis
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
@@ -399,4 +399,4 @@ def test_descending_order_takes_as_many_instructions_but_for_one_in_a_hundred() 
 
 def lag_of(layer: PointwiseLayer) -> int:
     row = WindowAxis(layer.pixels, 1, 1, 1, 0, 0)
-    return pair_lag(WindowAxis(1, 1, 1, 1, 0, 0), row, layer.inputs, layer.outputs)
+    return group_lag(WindowAxis(1, 1, 1, 1, 0, 0), row, layer.inputs, layer.outputs)
