@@ -221,7 +221,8 @@ def report(fitted: dict[str, np.ndarray], held_out: list[Sample]) -> None:
     for kernel, coefficients in fitted.items():
         errors = [abs(coefficients @ s.features / s.instructions - 1) for s in held_out if s.kernel == kernel]
         shown = ", ".join(f"{n} {c:.2f}" for n, c in zip(LATENCY_FEATURES, coefficients, strict=True) if c)
-        print(f"{kernel:20} {len(errors):4} layers, mean error {np.mean(errors):6.1%}  {shown}")
+        mean = f"{np.mean(errors):6.1%}" if errors else "     –"
+        print(f"{kernel:20} {len(errors):4} layers, mean error {mean}  {shown}")
     numbers = np.array([s.network for s in held_out])
     counted, estimated, macs = (
         np.bincount(numbers, values)[np.unique(numbers)]
