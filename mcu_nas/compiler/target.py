@@ -45,11 +45,14 @@ def targets(core: str, weights: WeightStorage | None = None, loads: Loads = Load
         UsageError: the core has none that does.
     """
     instructions = instruction_set(core)
-    portable = instructions is InstructionSet.PORTABLE
-    own = [] if portable else [Target(instructions, storage, loads) for storage in WeightStorage]
+    own: list[Target] = []
+    if instructions is InstructionSet.ARMV7E_M:
+        own = [Target(instructions, storage, loads) for storage in WeightStorage]
+    elif instructions is not InstructionSet.PORTABLE:
+        own = [Target(instructions)]
     found = tuple(target for target in (*own, PORTABLE) if weights in (None, target.weights))
     if not found:
         raise UsageError(
-            f"--weight-storage {weights}: kernels of {core} are portable C, which stores weights as bytes"
+            f"--weight-storage {weights}: kernels of {core} are in C, which stores weights as bytes"
         )
     return found

@@ -326,7 +326,7 @@ def test_wide_weights_on_a_core_without_kernels_for_them_are_refused(
     refused: Callable, command: tuple[str, ...]
 ) -> None:
     line = refused(*command, "--weight-storage", "wide")
-    assert "kernels of cortex-m3 are portable C, which stores weights as bytes" in line
+    assert "kernels of cortex-m3 are in C, which stores weights as bytes" in line
 
 
 # ---- tools and devices
