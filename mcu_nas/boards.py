@@ -16,98 +16,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
+from mcu_nas.board_tables import Flash, Placement, Region, Reserve, Serial, Table
 from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.errors import BoardError, did_you_mean
 from mcu_nas.resources import boards_dir, firmware_dir
 
 
-class _Table(BaseModel):
-    """A table of a board file: no unknown keys, no silent conversions, no changes afterwards."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Region(_Table):
-    """A contiguous range of addresses."""
-
-    name: str = Field(min_length=1, description="the datasheet's name of the region")
-    origin: int = Field(ge=0, description="first address, see the datasheet's memory map")
-    bytes: int = Field(gt=0, description="size of the region in bytes, see the datasheet")
-    kind: Literal["flash", "ram"] = Field(description='"flash" or "ram"')
-
-    @property
-    def end(self) -> int:
-        """The address after the last one."""
-        return self.origin + self.bytes
-
-    @model_validator(mode="after")
-    def region_lies_within_the_address_space(self) -> Region:
-        if self.end > 1 << 32:
-            raise ValueError(f"ends at {self.end:#x}, beyond the 32-bit address space")
-        return self
-
-    @field_validator("origin")
-    @classmethod
-    def origin_is_aligned_to_sixteen_bytes(cls, origin: int) -> int:
-        if origin % 16:
-            raise ValueError(f"is {origin:#x}: must be a multiple of 16, the alignment of an arena")
-        return origin
-
-
-class Reserve(_Table):
-    """What the firmware takes for itself, so that a search leaves it free."""
-
-    stack_bytes: int = Field(gt=0, description="stack of the firmware in bytes")
-    harness_bytes: int = Field(
-        ge=0, description="static data of harness and port in bytes, without the arena"
-    )
-    flash_bytes: int = Field(ge=0, description="code and constants of harness and port in bytes")
-
-    @field_validator("stack_bytes", "harness_bytes")
-    @classmethod
-    def reserve_is_a_multiple_of_sixteen_bytes(cls, size: int) -> int:
-        if size % 16:
-            raise ValueError(f"is {size}: must be a multiple of 16, the alignment of an arena")
-        return size
-
-
-class Serial(_Table):
-    """The serial line to the host."""
-
-    baud: int = Field(gt=0, description="bits per second, e.g. 115_200")
-
-
-FlashTool = Literal["openocd", "st-flash"]
-
-
-class Flash(_Table):
-    """How a debug probe writes this board's flash."""
-
-    tools: tuple[FlashTool, ...] = Field(
-        strict=False, min_length=1, description='"openocd", "st-flash" or both, the preferred one first'
-    )
-    openocd_config: str | None = Field(
-        default=None, pattern=r"^[A-Za-z0-9_./-]+$", description="OpenOCD's configuration file for this board"
-    )
-
-    @model_validator(mode="after")
-    def openocd_has_a_configuration(self) -> Flash:
-        if "openocd" in self.tools and self.openocd_config is None:
-            raise ValueError('has the tool "openocd" without openocd_config, such as "board/NAME.cfg"')
-        return self
-
-
-class Board(_Table):
+class Board(Table):
     """A board. Memories are in bytes, clocks in hertz."""
 
     name: str = Field(description="the file's name without .toml")
@@ -121,6 +38,7 @@ class Board(_Table):
     memory: tuple[Region, ...] = Field(strict=False, description="the [[memory]] regions, see the datasheet")
     reserve: Reserve = Field(description="the [reserve] table: stack_bytes, harness_bytes, flash_bytes")
     serial: Serial = Field(description="the [serial] table: baud")
+    placement: Placement = Field(default=Placement(), description="the [placement] table: hot_code")
     emulator: str | None = Field(default=None, description="QEMU's machine, where QEMU has this board")
     flash: Flash | None = Field(default=None, description="the [flash] table: tools, openocd_config")
 
@@ -181,6 +99,16 @@ class Board(_Table):
         return memory
 
     @model_validator(mode="after")
+    def hot_code_goes_into_a_region_for_code(self) -> Board:
+        known = [region.name for region in self.memory if region.kind == "code"]
+        if self.placement.hot_code is not None and self.placement.hot_code not in known:
+            listed = ", ".join(known) or "none"
+            raise ValueError(
+                f"placement.hot_code is '{self.placement.hot_code}': regions of kind \"code\" are {listed}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def reserve_leaves_room_for_a_model(self) -> Board:
         if self.usable_sram_bytes <= 0:
             taken = self.reserve.stack_bytes + self.reserve.harness_bytes
@@ -197,6 +125,12 @@ class Board(_Table):
     def largest_region(self, kind: Literal["flash", "ram"]) -> Region:
         """The largest contiguous memory of a kind, adjacent regions merged; of equals, the lowest."""
         return max(merge_adjacent(self.memory, kind), key=lambda region: (region.bytes, -region.origin))
+
+    @property
+    def hot_code_region(self) -> Region | None:
+        """Where the busiest kernels run; None: all code runs in flash."""
+        wanted = self.placement.hot_code
+        return next((region for region in self.memory if region.name == wanted), None)
 
     @property
     def sram_bytes(self) -> int:
@@ -326,6 +260,7 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     tables: dict[Any, type[BaseModel]] = {
         "memory": Region,
         "reserve": Reserve,
+        "placement": Placement,
         "serial": Serial,
         "flash": Flash,
     }

@@ -32,6 +32,7 @@ missing_packages() {
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
     includes arm-none-eabi-gcc string.h || echo libnewlib-arm-none-eabi
     command -v qemu-system-arm >/dev/null || echo qemu-system-arm
+    command -v llvm-mca >/dev/null || echo llvm
     [ -d /usr/share/datasets/fashion-mnist ] || echo dataset-fashion-mnist
 }
 

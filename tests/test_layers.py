@@ -19,7 +19,7 @@ LAYERS = (
     {"cores", "errors", "resources", "files", "units", "extras"},
     {"operators"},
     {"network"},
-    {"graph", "boards"},
+    {"graph", "board_tables", "boards"},
     {"tflite", "compiler"},
     {"cost"},
     {"spaces"},

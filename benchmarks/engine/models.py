@@ -1,5 +1,5 @@
 """The models of the engine's benchmark: published ones where they are at hand, else networks of their classes
-with random weights, on whose values no instruction count depends.
+with random weights, drawn as training leaves them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.search_quality.mobilenet import MobileNetV2
+from benchmarks.trained_weights import with_trained_weights
 from mcu_nas.graph import Graph
 from mcu_nas.network import Network
 from mcu_nas.operators import Activation
@@ -80,7 +81,9 @@ def fully_connected(*features: int) -> Network:
 
 def _weighted(network: Network) -> Graph:
     """With random weights, through a .tflite file."""
-    return parse_tflite(serialize_tflite(random_graph(network, np.random.default_rng(1))), "model.tflite")
+    rng = np.random.default_rng(1)
+    graph = with_trained_weights(random_graph(network, rng), rng)
+    return parse_tflite(serialize_tflite(graph), "model.tflite")
 
 
 _V1, _V2, _V2_NARROW, _FC = (0.75, 0.85), (0.85, 0.95), (1.0, 1.1), (0.80, 1.0)

@@ -1,8 +1,9 @@
-"""Instructions, arena and flash of whole models on an emulated core, and what changed since the last time.
+"""Instructions, arena and flash of whole models on emulated cores, and what changed since the last time.
 
-    python -m benchmarks.engine.run                  # all models, a few minutes; or: make bench
-    python -m benchmarks.engine.run --model DS-CNN   # those whose names contain it
-    python -m benchmarks.engine.run --write          # replace results.json and docs/engine.md's table
+    python -m benchmarks.engine.run                           # all, some minutes; or: make bench
+    python -m benchmarks.engine.run --model DS-CNN            # models whose names contain it
+    python -m benchmarks.engine.run --board qemu-cortex-m55   # on one board
+    python -m benchmarks.engine.run --write                   # replace rows of results.json, and engine.md
 
 One inference, everything from input to output tensor. Each image's outputs must equal those of the portable
 C on this computer before its figures count.
@@ -11,127 +12,107 @@ C on this computer before its figures count.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.engine.figures import Figures, changes, read_results, write_results
+from benchmarks.engine.floors import kernel_shares
 from benchmarks.engine.models import BenchmarkModel, models
+from benchmarks.engine.table import HEAD, row, tflm_arenas, write_table
 from mcu_nas.boards import Board, load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program, compile_graph
-from mcu_nas.compiler.target import Target, WeightStorage
+from mcu_nas.compiler.target import Target, WeightStorage, targets
 from mcu_nas.cores import instruction_set
+from mcu_nas.cost.board_program import fits
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.host import HostModel
 from mcu_nas.devices.image_sizes import image_sizes
-from mcu_nas.devices.measurement import measure_layers
+from mcu_nas.devices.measurement import LayersMeasurement, measure_layers
 from mcu_nas.devices.session import emulated_device
-from mcu_nas.errors import BuildError
 from mcu_nas.graph import Graph
 
-HERE = Path(__file__).parent
-RESULTS, TABLE = HERE / "results.json", HERE / "engine.md"
-VARIANTS = (
-    (Optimize.SPEED, WeightStorage.WIDE),
-    (Optimize.SPEED, WeightStorage.BYTES),
-    (Optimize.MEMORY, WeightStorage.WIDE),
-)
-COLUMNS = ("model", "MACs", "plan", "weights", "instructions", "per MAC", "bar")
-BYTES = ("arena B", "constants B", "kernels B", "stack B")
-HEAD = f"| {' | '.join((*COLUMNS, *BYTES))} |"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One model under one plan. ``bar``: instructions a MAC that its class is to stay below."""
-
-    model: str
-    plan: str
-    weights: str
-    macs: int
-    instructions: int
-    bar: float | None
-    arena_bytes: int
-    constants_bytes: int
-    kernels_bytes: int
-    stack_bytes: int
-
-    @property
-    def key(self) -> str:
-        """What tells it from the others."""
-        return f"{self.model}, {self.plan}, {self.weights}"
-
-    @property
-    def row(self) -> str:
-        """Its line of the table."""
-        per_mac = self.instructions / self.macs
-        bar = "–" if self.bar is None else f"{self.bar:.2f}" + ("" if per_mac <= self.bar else " missed")
-        numbers = (self.arena_bytes, self.constants_bytes, self.kernels_bytes, self.stack_bytes)
-        cells = [self.model, f"{self.macs:,}", self.plan, self.weights, f"{self.instructions:,}"]
-        cells += [f"{per_mac:.3f}", bar, *(f"{number:,}" for number in numbers)]
-        return f"| {' | '.join(cells)} |"
+MAIN_BOARD = "qemu-cortex-m7"  # all models under all plans
+FURTHER_BOARDS = ("qemu-cortex-m55", "qemu-cortex-m33", "qemu-cortex-m4", "qemu-cortex-m3", "qemu-cortex-m0")
+_FURTHER_MODELS = ("ResNet-8", "DS-CNN", "V1 0.25, 96", "V2 0.35, 96", "autoencoder", "classifier")
 
 
 def main() -> None:
     """Measures, prints, compares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--board", default="qemu-cortex-m7", help="an emulated board")
+    parser.add_argument("--board", help=f"only one of {', '.join((MAIN_BOARD, *FURTHER_BOARDS))}")
     parser.add_argument("--model", default="", help="only models whose names contain this")
-    parser.add_argument("--write", action="store_true", help="replace results.json and engine.md")
+    parser.add_argument("--write", action="store_true", help="replace rows of results.json, and engine.md")
     options = parser.parse_args()
-    board = load_board(options.board)
-    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     measured: dict[str, Figures] = {}
-    print(HEAD)
-    for model in models():
-        if options.model not in model.name:
-            continue
-        for figures in figures_of(model, board):
+    tflm = tflm_arenas()
+    for name in [options.board] if options.board else (MAIN_BOARD, *FURTHER_BOARDS):
+        print(f"{name}\n{HEAD}")
+        for figures in measure_models(load_board(name), options.model):
             measured[figures.key] = figures
-            print(figures.row, flush=True)
+            print(row(figures, tflm.get(figures.model)), flush=True)
+    before = read_results()
     for line in changes(before, measured):
         print(line)
     if options.write:
-        write({**before, **{key: asdict(figures) for key, figures in measured.items()}}, board)
+        now = before | measured
+        write_results(now)
+        write_table(list(now.values()), MAIN_BOARD)
 
 
-def figures_of(model: BenchmarkModel, board: Board) -> Iterator[Figures]:
-    """A model under each plan that the board has room for."""
+def measure_models(board: Board, part: str) -> Iterator[Figures]:
+    """The models whose names contain ``part``: on the main board all, on others one of each class."""
+    is_main = board.name == MAIN_BOARD
+    for model in models():
+        if part in model.name and (is_main or any(name in model.name for name in _FURTHER_MODELS)):
+            for optimize, target in variants(board):
+                figures = measure_model(model, board, optimize, target)
+                if figures is not None:
+                    yield figures
+
+
+def variants(board: Board) -> Iterator[tuple[Optimize, Target]]:
+    """Plans and targets: for speed, on the main board for memory as well; weights in all ways that the core's
+    kernels know."""
+    if board.name == MAIN_BOARD:
+        own = instruction_set(board.core)
+        yield from ((Optimize.SPEED, Target(own, weights)) for weights in WeightStorage)
+        yield Optimize.MEMORY, Target(own, WeightStorage.WIDE)
+    else:
+        yield Optimize.SPEED, targets(board.core)[0]
+
+
+def measure_model(model: BenchmarkModel, board: Board, optimize: Optimize, target: Target) -> Figures | None:
+    """A model's figures, or None where the board has no room for it."""
     graph = model.graph()
-    for optimize, weights in VARIANTS:
-        target = Target(instruction_set(board.core), weights)
-        program = compile_graph(graph, "model", "0" * 16, optimize=optimize, target=target)
-        try:
-            total, macs, kernels_bytes, stack_bytes = run(graph, program, board)
-        except BuildError:  # too large for the board
-            continue
-        wide, narrow = model.per_mac
-        bar = wide if weights is WeightStorage.WIDE else narrow
-        yield Figures(
-            model=model.name,
-            plan=optimize.value,
-            weights=weights.value,
-            macs=macs,
-            instructions=total,
-            bar=bar if optimize is Optimize.SPEED else None,
-            arena_bytes=program.arena_bytes,
-            constants_bytes=program.constants_bytes,
-            kernels_bytes=kernels_bytes,
-            stack_bytes=stack_bytes,
-        )
+    program = compile_graph(graph, "model", "0" * 16, optimize=optimize, target=target)
+    if not fits(program, board):
+        return None
+    measured, kernels_bytes, stack_bytes = run(graph, program, board)
+    wide, narrow = model.per_mac
+    bar = wide if target.weights is WeightStorage.WIDE else narrow
+    return Figures(
+        board=board.name,
+        model=model.name,
+        plan=optimize.value,
+        weights=target.weights.value,
+        macs=measured.macs,
+        instructions=measured.total,
+        bar=bar if optimize is Optimize.SPEED and board.name == MAIN_BOARD else None,
+        arena_bytes=program.arena_bytes,
+        constants_bytes=program.constants_bytes,
+        kernels_bytes=kernels_bytes,
+        stack_bytes=stack_bytes,
+        kernels=kernel_shares(program, measured),
+    )
 
 
-def run(graph: Graph, program: Program, board: Board) -> tuple[int, int, int, int]:
-    """Instructions, MACs, bytes of kernels and of stack of one inference.
-
-    Raises:
-        BuildError: the board has no room.
-    """
+def run(graph: Graph, program: Program, board: Board) -> tuple[LayersMeasurement, int, int]:
+    """One inference layer by layer, bytes of kernels and of stack."""
     network = program.graph.network
     (source,) = network.inputs
     count = network.tensors[source].bytes
@@ -146,40 +127,13 @@ def run(graph: Graph, program: Program, board: Board) -> tuple[int, int, int, in
         sample = values if program.input_encodings[0] is Encoding.INT8 else pixels
         with emulated_device(board, image.elf) as link:
             measured = measure_layers(link, sample[0], emulated=True)
-            outputs, memory = link.outputs(), link.memory()
+            outputs = link.outputs()
         kernels_bytes = image_sizes(image, program.name).kernels_bytes
     assert np.array_equal(outputs.reshape(-1), expected.view(outputs.dtype)), (
         "outputs differ from portable C's"
     )
-    return measured.total, measured.macs, kernels_bytes, memory.stack_used
-
-
-def changes(before: dict[str, dict[str, int]], measured: dict[str, Figures]) -> Iterator[str]:
-    """A line for each figure that is not what it was."""
-    for key, figures in measured.items():
-        if key not in before:
-            yield f"new: {key}"
-            continue
-        now = asdict(figures)
-        for name in ("instructions", "arena_bytes", "constants_bytes", "kernels_bytes", "stack_bytes"):
-            was = before[key][name]
-            if now[name] != was:
-                yield f"{key}: {name} {was:,} -> {now[name]:,} ({100 * (now[name] / was - 1):+.1f} %)"
-
-
-def write(rows: dict[str, dict[str, int]], board: Board) -> None:
-    """results.json, and engine.md from it."""
-    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    lines = [
-        f"# The engine on whole models ({board.title}, instructions)",
-        "",
-        "Made by `python -m benchmarks.engine.run --write`; `make bench` compares with it.",
-        "",
-        HEAD,
-        "|---|" + "---:|" + "---|---|" + "---:|" * 7,
-        *(Figures(**row).row for row in rows.values()),
-    ]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert image.stack_bound is not None
+    return measured, kernels_bytes, image.stack_bound.inference_bytes
 
 
 if __name__ == "__main__":

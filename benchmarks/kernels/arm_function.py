@@ -1,9 +1,9 @@
-"""Runs one function in assembly on a simulated Cortex-M7, and counts its instructions.
+"""Runs one function in assembly on a simulated core, and counts its instructions.
 
 Buffers are numpy arrays. Each lies between bytes that must not change, ends where its array ends, and begins
 at the alignment asked for, so that a read or write beside it is found out: reads of memory that was never
 mapped fault, writes are seen. The count is of executed instructions, as the emulated boards count: a load of
-several registers is one.
+several registers is one, and so is an instruction whose condition fails.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,12 @@ _PARAMETERS = (
     arm_const.UC_ARM_REG_R3,
 )
 _PRESERVED = tuple(getattr(arm_const, f"UC_ARM_REG_R{number}") for number in range(4, 12))
-_ASSEMBLER = ("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard")
+_LONG = (0b11101, 0b11110, 0b11111)  # the first five bits of an instruction of two halfwords
+_CORES = {  # their models, and what the assembler must know of them besides
+    "cortex-m7": (arm_const.UC_CPU_ARM_CORTEX_M7, ("-mfpu=fpv5-d16", "-mfloat-abi=hard")),
+    "cortex-m4": (arm_const.UC_CPU_ARM_CORTEX_M4, ("-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
+}
+SIMULATED_CORES = tuple(_CORES)
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,15 @@ class Call:
 class ArmFunction:
     """A function ``symbol`` of an assembly source, with at most four arguments."""
 
-    def __init__(self, source: str | Assembly, symbol: str) -> None:
+    def __init__(self, source: str | Assembly, symbol: str, core: str = "cortex-m7") -> None:
         """Raises ValueError with the assembler's message where it refuses the source."""
+        self._model, flags = _CORES[core]
         with tempfile.TemporaryDirectory() as folder:
             assembly, image = Path(folder, "kernel.S"), Path(folder, "kernel.elf")
             assembly.write_text(str(source), encoding="utf-8")
             linker = ("-nostdlib", f"-Wl,-Ttext={CODE:#x}", f"-Wl,-e,{symbol}", "-Wl,--no-warn-rwx-segments")
-            command = [*_ASSEMBLER, *linker, str(assembly), "-o", str(image)]
+            compiler = ("arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", *flags)
+            command = [*compiler, *linker, str(assembly), "-o", str(image)]
             built = subprocess.run(command, capture_output=True, text=True, check=False)
             if built.returncode:
                 raise ValueError(built.stderr)
@@ -66,17 +74,17 @@ class ArmFunction:
         Raises:
             AssertionError: a fault, a write beside an array, or a register that was to be preserved.
         """
-        machine = _machine(self.code)
+        machine = _machine(self.code, self._model)
         values, places = _placed(machine, arguments, align)
         for register, value in zip(_PARAMETERS, values, strict=False):
             machine.reg_write(register, value)
         counted = 0
 
-        def count(*_: object) -> None:
+        def count(machine: unicorn.Uc, address: int, size: int, _: object) -> None:
             nonlocal counted
-            counted += 1
+            counted += self._instructions_of(address - CODE, size)
 
-        machine.hook_add(unicorn.UC_HOOK_CODE, count)
+        machine.hook_add(unicorn.UC_HOOK_BLOCK, count)
         try:
             machine.emu_start(self._entry | 1, _RETURN)
         except unicorn.UcError as error:
@@ -87,10 +95,20 @@ class ArmFunction:
         assert machine.reg_read(arm_const.UC_ARM_REG_SP) == STACK + _STACK_BYTES, "sp is not preserved"
         return Call(_read_back(machine, places), counted, _stack_used(machine))
 
+    @cache  # noqa: B019 - a function's code does not change, and few live at a time
+    def _instructions_of(self, begin: int, size: int) -> int:
+        """Instructions of a basic block: each has one halfword, or two."""
+        halfwords = np.frombuffer(self.code, "<u2", size // 2, begin)
+        place = count = 0
+        while place < len(halfwords):
+            place += 2 if halfwords[place] >> 11 in _LONG else 1
+            count += 1
+        return count
 
-def _machine(code: bytes) -> unicorn.Uc:
+
+def _machine(code: bytes, model: int) -> unicorn.Uc:
     machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-    machine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M7)
+    machine.ctl_set_cpu_model(model)
     machine.mem_map(CODE, _MAPPED, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
     machine.mem_write(CODE, code)
     machine.mem_map(STACK, _STACK_BYTES)

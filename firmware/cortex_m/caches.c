@@ -31,12 +31,15 @@ static void invalidate_data_cache(void) {
     barrier();
 }
 
-void enable_caches(void) {
+void enable_instruction_cache(void) {
     barrier();
     SCB_ICIALLU = 0;
     barrier();
     SCB_CCR |= SCB_CCR_IC;
     barrier();
+}
+
+void enable_data_cache(void) {
     invalidate_data_cache();
     SCB_CCR |= SCB_CCR_DC;
     barrier();

@@ -2,8 +2,9 @@
 #ifndef CACHES_H
 #define CACHES_H
 
-/* Invalidates and enables both caches. Nobody but the core reads or writes the memory here (no DMA), so
+/* Invalidates a cache and enables it. Nobody but the core reads or writes the memory here (no DMA), so
  * that no further maintenance is needed. */
-void enable_caches(void);
+void enable_instruction_cache(void);
+void enable_data_cache(void);
 
 #endif

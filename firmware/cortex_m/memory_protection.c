@@ -1,5 +1,13 @@
 #include "memory_protection.h"
 
+#if __ARM_ARCH >= 8
+
+void protect_memory(uintptr_t stack_low) {
+    __asm volatile("msr msplim, %0" ::"r"(stack_low));
+}
+
+#else
+
 struct mpu {
     volatile uint32_t type, control, region, base, attributes;
 };
@@ -35,3 +43,5 @@ void protect_memory(uintptr_t stack_low) {
     MPU->control = MPU_CONTROL_DEFAULT_MAP_ELSEWHERE | MPU_CONTROL_ENABLE;
     __asm volatile("dsb\n\tisb" ::: "memory");
 }
+
+#endif

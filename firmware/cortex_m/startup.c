@@ -10,6 +10,7 @@
 /* From the linker script. */
 extern uint32_t stack_low[], stack_high[];
 extern uint32_t data_load[], data_start[], data_end[];
+extern uint32_t hot_load[], hot_start[], hot_end[];
 extern uint32_t zero_start[], zero_end[];
 extern uint32_t arena_start[], arena_end[];
 
@@ -24,6 +25,15 @@ void report_fault(const uint32_t *frame);
  * them is a hard fault, and a hard fault whose frame finds no room on the stack locks the core up unseen. */
 #define SCB_SHCSR (*(volatile uint32_t *)0xE000ED24u)
 #define SCB_SHCSR_FAULTS (7u << 16)
+
+/* Configurable Fault Status Register: the usage fault of a stack pointer below its limit; reserved, 0, on
+ * Armv7-M. */
+#define SCB_CFSR (*(volatile uint32_t *)0xE000ED28u)
+#define SCB_CFSR_STACK_LIMIT (1u << 20)
+
+/* Coprocessor Access Control Register: full access to 10 and 11, the vector registers. */
+#define SCB_CPACR (*(volatile uint32_t *)0xE000ED88u)
+#define SCB_CPACR_VECTORS (0xFu << 20)
 
 typedef void (*vector)(void);
 
@@ -52,24 +62,38 @@ __attribute__((section(".vectors"), used)) static const struct {
     },
 };
 
+static void copy(const uint32_t *from, uint32_t *to, const uint32_t *end) {
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
+
 static void clear(uint32_t *word, const uint32_t *end) {
     while (word < end) {
         *word++ = 0;
     }
 }
 
-__attribute__((noreturn)) void reset_handler(void) {
+/* Apart from reset_handler, as the compiler may use vector registers anywhere in it. */
+__attribute__((noreturn, noinline)) static void start(void) {
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
     protect_memory((uintptr_t)stack_low);
-    const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end;) {
-        *to++ = *from++;
-    }
+    copy(data_load, data_start, data_end);
+    copy(hot_load, hot_start, hot_end);
+    __asm volatile("dsb\n\tisb" ::: "memory"); /* before what was copied is executed */
     clear(zero_start, zero_end);
     clear(arena_start, arena_end);
     main();
     for (;;) {
     }
+}
+
+__attribute__((noreturn)) void reset_handler(void) {
+#if defined(__ARM_FEATURE_MVE)
+    SCB_CPACR |= SCB_CPACR_VECTORS;
+    __asm volatile("dsb\n\tisb" ::: "memory");
+#endif
+    start();
 }
 
 uint8_t *port_stack_low(void) {
@@ -97,20 +121,22 @@ __attribute__((noreturn, used)) void report_fault(const uint32_t *frame) {
     enum { FRAME_PC = 6, FRAME_WORDS = 8 };
     uint32_t exception;
     __asm volatile("mrs %0, ipsr" : "=r"(exception));
-    const uint32_t pc = frame + FRAME_WORDS <= stack_high && frame >= stack_low ? frame[FRAME_PC] : 0;
+    const int overflow = frame < stack_low || (SCB_CFSR & SCB_CFSR_STACK_LIMIT) != 0;
+    const uint32_t pc = frame + FRAME_WORDS <= stack_high && !overflow ? frame[FRAME_PC] : 0;
     write_text("\r\ne-[Fault: exception 0x");
     write_hex(exception);
     write_text(", pc 0x");
     write_hex(pc);
-    write_text(frame < stack_low ? ", stack overflow]\r\n" : "]\r\n");
+    write_text(overflow ? ", stack overflow]\r\n" : "]\r\n");
     for (;;) {
     }
 }
 
-/* After a stack overflow the stack pointer is useless, so the report gets the stack from its top. */
+/* After a stack overflow the stack pointer is useless, or at its limit, so the report gets the stack from its
+ * top; so it does where too little is left. */
 __attribute__((naked)) void fault_handler(void) {
     __asm volatile("mov   r0, sp             \n"
-                   "ldr   r1, =stack_low     \n"
+                   "ldr   r1, =stack_low+128 \n"
                    "cmp   r0, r1             \n"
                    "bhs   1f                 \n"
                    "ldr   r1, =stack_high    \n"

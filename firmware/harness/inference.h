@@ -53,6 +53,9 @@ struct inference_timing inference_run(uint32_t runs);
 /* One layer, only from LOADED on and in order from 0; the last one gives RAN. Answers its time. */
 uint64_t inference_run_layer(uint32_t layer);
 
+/* What timing adds to the time of each layer and of each run: that of a layer that returns at once. */
+uint64_t inference_time_nothing(void);
+
 /* An output byte of the first run after the last load, and its tensor; only in state RAN. */
 int8_t inference_output(uint32_t index);
 const struct mcu_tensor *inference_output_tensor(uint32_t index);

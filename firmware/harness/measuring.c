@@ -101,6 +101,7 @@ void measuring_layers(const struct protocol *protocol) {
         answer_line("]");
     }
     answer_count("m-layers-total-", total);
+    answer_count("m-layers-timing-", inference_time_nothing());
 }
 
 void measuring_memory(const struct protocol *protocol) {

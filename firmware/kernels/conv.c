@@ -10,11 +10,11 @@
 struct patch {
     const int8_t *in;      /* first piece */
     int32_t weight_offset; /* of the first piece, from an output channel's weights */
-    int32_t rows;
-    int32_t pieces; /* a row */
-    int32_t length; /* of a piece, in elements */
-    int32_t in_row; /* distances between rows and pieces, in elements */
-    int32_t in_piece;
+    int32_t pieces;
+    int32_t row;      /* pieces a row */
+    int32_t length;   /* of a piece, in elements */
+    int32_t in_piece; /* distances between two pieces of a row, in elements; of weights it is length */
+    int32_t in_row;   /* ... and between a row's last piece and the next row's first */
     int32_t weight_row;
 };
 
@@ -23,45 +23,55 @@ static struct patch patch_at(const struct mcu_conv_s8 *layer, const int8_t *in, 
     const int32_t channels = layer->in_channels;
     const int32_t taps = x.end - x.first;
     const int32_t in_row = layer->x.in_size * channels;
+    const int32_t weight_row = layer->x.taps * channels;
+    const int32_t is_dense = layer->x.dilation == 1;
     struct patch patch;
     patch.in = in + (y.origin + y.first * layer->y.dilation) * in_row +
                (x.origin + x.first * layer->x.dilation) * channels;
-    patch.weight_row = layer->x.taps * channels;
-    patch.weight_offset = y.first * patch.weight_row + x.first * channels;
-    patch.rows = y.end - y.first;
-    patch.pieces = layer->x.dilation == 1 ? 1 : taps;
-    patch.length = layer->x.dilation == 1 ? taps * channels : channels;
-    patch.in_row = layer->y.dilation * in_row;
+    patch.weight_offset = y.first * weight_row + x.first * channels;
+    patch.row = is_dense ? 1 : taps;
+    patch.pieces = (y.end - y.first) * patch.row;
+    patch.length = is_dense ? taps * channels : channels;
     patch.in_piece = layer->x.dilation * channels;
+    patch.in_row = layer->y.dilation * in_row - (patch.row - 1) * patch.in_piece;
+    patch.weight_row = weight_row - (patch.row - 1) * channels;
     return patch;
+}
+
+/* A piece, and how many of its row are left, itself among them. */
+struct piece {
+    const int8_t *x;
+    const int8_t *w;
+    int32_t left;
+};
+
+MCU_INLINE void to_next_piece(struct piece *at, const struct patch *patch) {
+    if (--at->left > 0) {
+        at->x += patch->in_piece;
+        at->w += patch->length;
+    } else {
+        at->x += patch->in_row;
+        at->w += patch->weight_row;
+        at->left = patch->row;
+    }
 }
 
 /* acc[k] += the window's products for four output channels whose weights start filter elements apart. */
 MCU_INLINE void accumulate4(int32_t acc[4], const struct patch *patch, const int8_t *w, int32_t filter,
                             int16_t offset) {
-    const int8_t *x_row = patch->in;
-    const int8_t *w_row = w + patch->weight_offset;
-    for (int32_t row = 0; row < patch->rows; row++) {
-        for (int32_t piece = 0; piece < patch->pieces; piece++) {
-            mcu_dot4_s8(acc, x_row + piece * patch->in_piece, w_row + piece * patch->length, filter,
-                        patch->length, offset);
-        }
-        x_row += patch->in_row;
-        w_row += patch->weight_row;
+    struct piece at = {patch->in, w + patch->weight_offset, patch->row};
+    for (int32_t left = patch->pieces; left > 0; left--) {
+        mcu_dot4_s8(acc, at.x, at.w, filter, patch->length, offset);
+        to_next_piece(&at, patch);
     }
 }
 
 /* acc + the window's products for one output channel. */
 MCU_INLINE int32_t accumulate(int32_t acc, const struct patch *patch, const int8_t *w, int16_t offset) {
-    const int8_t *x_row = patch->in;
-    const int8_t *w_row = w + patch->weight_offset;
-    for (int32_t row = 0; row < patch->rows; row++) {
-        for (int32_t piece = 0; piece < patch->pieces; piece++) {
-            acc = mcu_dot_s8(acc, x_row + piece * patch->in_piece, w_row + piece * patch->length,
-                             patch->length, offset);
-        }
-        x_row += patch->in_row;
-        w_row += patch->weight_row;
+    struct piece at = {patch->in, w + patch->weight_offset, patch->row};
+    for (int32_t left = patch->pieces; left > 0; left--) {
+        acc = mcu_dot_s8(acc, at.x, at.w, patch->length, offset);
+        to_next_piece(&at, patch);
     }
     return acc;
 }
@@ -69,7 +79,7 @@ MCU_INLINE int32_t accumulate(int32_t acc, const struct patch *patch, const int8
 /* All output channels of one pixel. offset is added to each input. */
 MCU_INLINE void pixel(const struct mcu_conv_s8 *layer, const struct patch *patch, const int32_t *bias,
                       int16_t offset, int8_t *out) {
-    const int32_t filter = layer->y.taps * patch->weight_row; /* weights of one output channel */
+    const int32_t filter = layer->y.taps * layer->x.taps * layer->in_channels; /* weights of one output */
     const struct mcu_output output = layer->output;
     const struct mcu_factor *factors = layer->factors;
     const int8_t *w = layer->weights;

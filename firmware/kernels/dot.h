@@ -2,7 +2,8 @@
  *
  * offset is added to each element of x: 0 where the input's zero point is folded into the bias, minus the
  * zero point where part of a window is padding. Always a literal 0 or a loop invariant, so that inlining
- * leaves no addition in the first case.
+ * leaves no addition in the first case. The last element comes first: an index that ends with 0 needs neither
+ * a comparison nor a register for the count.
  *
  * Bound: the caller's, see there. |w * (x + offset)| <= 2^7 * 255 < 2^15 for each element. */
 #ifndef MCU_DOT_H
@@ -23,7 +24,7 @@ MCU_INLINE void mcu_dot4_s8(int32_t acc[4], const int8_t *x, const int8_t *w, in
     int32_t a1 = acc[1];
     int32_t a2 = acc[2];
     int32_t a3 = acc[3];
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = count - 1; i >= 0; i--) {
         int32_t v = x[i] + offset;
         a0 += v * w[i];
         a1 += v * w1[i];
@@ -38,7 +39,7 @@ MCU_INLINE void mcu_dot4_s8(int32_t acc[4], const int8_t *x, const int8_t *w, in
 
 /* acc + sum of w[i] * (x[i] + offset) over i < count. */
 MCU_INLINE int32_t mcu_dot_s8(int32_t acc, const int8_t *x, const int8_t *w, int32_t count, int16_t offset) {
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = count - 1; i >= 0; i--) {
         acc += (x[i] + offset) * w[i];
     }
     return acc;

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "high_product.h"
 #include "inline.h"
 
 /* The real factor multiplier * 2^(shift - 31): multiplier in [2^30, 2^31) or 0, shift in [-31, 30]. */
@@ -33,12 +34,12 @@ struct mcu_output {
  * one only where the real factor is 1 or more. */
 MCU_INLINE int32_t mcu_scale(int32_t x, struct mcu_factor factor) {
     if (MCU_LIKELY(factor.shift < 0)) {
-        const int32_t high = (int32_t)(((int64_t)x * factor.multiplier + (1 << 30)) >> 31);
+        const int32_t high = mcu_high_product(x, factor.multiplier);
         /* floor((high - [high < 0] + 2^(n-1)) / 2^n) with n = -shift: ties away from zero. */
         return (((high + (high >> 31)) >> (-1 - factor.shift)) + 1) >> 1;
     }
     x = (int32_t)((uint32_t)x << factor.shift);
-    return (int32_t)(((int64_t)x * factor.multiplier + (1 << 30)) >> 31);
+    return mcu_high_product(x, factor.multiplier);
 }
 
 MCU_INLINE int8_t mcu_clamp_s8(int32_t x, int32_t low, int32_t high) {
@@ -48,13 +49,13 @@ MCU_INLINE int8_t mcu_clamp_s8(int32_t x, int32_t low, int32_t high) {
 
 /* The accumulator scaled and moved to the output's zero point, saturated. The sum wraps as TFLM's does when
  * a factor above 1 meets a huge accumulator. */
-MCU_INLINE int32_t mcu_rescale_s8(int32_t x, struct mcu_factor factor, int32_t zero_point) {
-    return mcu_saturate_s8((int32_t)((uint32_t)mcu_scale(x, factor) + (uint32_t)zero_point));
+MCU_INLINE_LARGE int32_t mcu_rescale_s8(int32_t x, const struct mcu_factor *factor, int32_t zero_point) {
+    return mcu_saturate_s8((int32_t)((uint32_t)mcu_scale(x, *factor) + (uint32_t)zero_point));
 }
 
 /* The accumulator's output. */
 MCU_INLINE int8_t mcu_requantize_s8(int32_t x, struct mcu_factor factor, struct mcu_output output) {
-    return mcu_clamp_s8(mcu_rescale_s8(x, factor, output.zero_point), output.min, output.max);
+    return mcu_clamp_s8(mcu_rescale_s8(x, &factor, output.zero_point), output.min, output.max);
 }
 
 /* Four neighbouring outputs, already within int8. All are computed before one is stored: stores of bytes may
@@ -77,10 +78,10 @@ MCU_INLINE void mcu_store4_s8(int32_t y0, int32_t y1, int32_t y2, int32_t y3, st
 /* The outputs of four neighbouring accumulators. */
 MCU_INLINE void mcu_requantize4_s8(const int32_t acc[4], const struct mcu_factor *factors,
                                    struct mcu_output output, int8_t *out) {
-    const int32_t y0 = mcu_rescale_s8(acc[0], factors[0], output.zero_point);
-    const int32_t y1 = mcu_rescale_s8(acc[1], factors[1], output.zero_point);
-    const int32_t y2 = mcu_rescale_s8(acc[2], factors[2], output.zero_point);
-    const int32_t y3 = mcu_rescale_s8(acc[3], factors[3], output.zero_point);
+    const int32_t y0 = mcu_rescale_s8(acc[0], factors + 0, output.zero_point);
+    const int32_t y1 = mcu_rescale_s8(acc[1], factors + 1, output.zero_point);
+    const int32_t y2 = mcu_rescale_s8(acc[2], factors + 2, output.zero_point);
+    const int32_t y3 = mcu_rescale_s8(acc[3], factors + 3, output.zero_point);
     mcu_store4_s8(y0, y1, y2, y3, output, out);
 }
 

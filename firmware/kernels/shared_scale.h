@@ -64,9 +64,14 @@ MCU_INLINE struct mcu_sum mcu_sum_of(struct mcu_factor factor, struct mcu_output
     return sum;
 }
 
-/* The output of a sum, saturated but not clamped. */
+/* The output of a sum, saturated but not clamped. What is added above the product's lower half may as well be
+ * added to its upper half. */
 MCU_INLINE int32_t mcu_from_shared_scale(int32_t x, struct mcu_sum sum) {
+#if MCU_THUMB_1
+    const int32_t high = mcu_high_product(x, sum.multiplier) + (int32_t)(sum.rounding >> 32);
+#else
     const int32_t high = (int32_t)(((int64_t)(x * 2) * sum.multiplier + sum.rounding) >> 32);
+#endif
     const int32_t scaled = (high + ((x >> 31) & sum.ties_away)) >> sum.shift;
     return mcu_saturate_s8(scaled + sum.output.zero_point);
 }

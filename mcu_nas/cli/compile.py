@@ -10,7 +10,14 @@ from pathlib import Path
 import click
 
 from mcu_nas.boards import load_board
-from mcu_nas.cli.options import PATH, json_option, kernel_options, optimize_option, weights_option
+from mcu_nas.cli.options import (
+    PATH,
+    json_option,
+    kernel_options,
+    loads_option,
+    optimize_option,
+    weights_option,
+)
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.build_systems import BuildSystem
@@ -20,7 +27,7 @@ from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
 from mcu_nas.compiler.supported import supported_operators
-from mcu_nas.compiler.target import PORTABLE, Target, WeightStorage, targets
+from mcu_nas.compiler.target import PORTABLE, Loads, Target, WeightStorage, targets
 from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.cost.board_program import fits, load_program_for
 from mcu_nas.devices.session import emulated_board, emulated_counterpart
@@ -81,6 +88,7 @@ Examples:
 )
 @optimize_option
 @weights_option
+@loads_option
 @json_option
 def command(
     target: Path,
@@ -92,31 +100,36 @@ def command(
     keep_input: bool,
     optimize: Optimize | None,
     weights: WeightStorage | None,
+    loads: Loads,
     as_json: bool,
 ) -> None:
     """Generate C for a model: header, layers, weights, the kernels used, the build system's files.
 
     The C has no dependencies, no heap and no state besides the arena that the caller brings; its outputs
     equal TFLite Micro's bit for bit. Without --board and --core it compiles anywhere; with one of them layers
-    have assembly for that core.
+    have the fastest kernels of that core.
     """
     if name is not None and c_identifier(name) != name:
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
     runs_on = _board_to_run_on(board, core)
     model = model_path(target)
     if board is None:
-        target_of_core = _target(core, weights)
+        target_of_core = _target(core, weights, loads)
         program = load_program(
             model, name, optimize or Optimize.SPEED, target=target_of_core, keep_inputs=keep_input
         )
     else:
-        program = load_program_for(model, load_board(board), name, optimize, weights, keep_inputs=keep_input)
+        program = load_program_for(
+            model, load_board(board), name, optimize, weights, loads=loads, keep_inputs=keep_input
+        )
     paths = write_sources(program, out_dir, BuildSystem(layout))
-    chosen = kernel_options(optimize, weights)
+    chosen = kernel_options(optimize, weights, loads)
     following = f"mcu-nas run {shlex.quote(str(target))} --board {runs_on}{chosen}"
     fitting = None if board is None else fits(program, load_board(board))
     if fitting is False:
-        following = f"mcu-nas audit {shlex.quote(str(target))} --board {board}{chosen}"
+        following = (
+            f"mcu-nas audit {shlex.quote(str(target))} --board {board}{kernel_options(optimize, weights)}"
+        )
     if as_json:
         record = {
             "name": program.name,
@@ -125,6 +138,7 @@ def command(
             "optimize": program.plan.optimize.value,
             "instruction_set": program.plan.target.instruction_set.value,
             "weights": program.plan.target.weights.value,
+            "loads": program.plan.target.loads.value,
             "model_hash": program.model_hash,
             "arena_bytes": program.arena_bytes,
             "memory_plan_arena_bytes": program.plan_for(Optimize.MEMORY).arena_bytes,
@@ -156,11 +170,11 @@ def _text(program: Program, paths: list[Path], following: str) -> str:
     return "\n".join(lines)
 
 
-def _target(core: str | None, weights: WeightStorage | None) -> Target:
+def _target(core: str | None, weights: WeightStorage | None, loads: Loads) -> Target:
     """The fastest of a core's targets with weights stored so; portable C where there is no core."""
     if core is None:
         return PORTABLE
-    return next(target for target in targets(core) if weights in (None, target.weights))
+    return targets(core, weights, loads)[0]
 
 
 def _board_to_run_on(board: str | None, core: str | None) -> str:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import click
 
-from mcu_nas.boards import Board, FlashTool, load_board
+from mcu_nas.board_tables import FlashTool
+from mcu_nas.boards import Board, load_board
 from mcu_nas.cli.device import refuse_empty_port
 from mcu_nas.cli.options import (
     PATH,
     board_option,
     json_option,
     kernel_options,
+    loads_option,
     optimize_option,
     weights_option,
 )
@@ -23,7 +25,7 @@ from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
-from mcu_nas.compiler.target import WeightStorage
+from mcu_nas.compiler.target import Loads, WeightStorage
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.flasher import (
@@ -72,6 +74,7 @@ Not yet tried on a physical probe."""
 @click.option("--dry-run", is_flag=True, help="Print the command lines; build and write nothing.")
 @optimize_option
 @weights_option
+@loads_option
 @json_option
 def command(
     target: Path,
@@ -83,6 +86,7 @@ def command(
     dry_run: bool,
     optimize: Optimize | None,
     weights: WeightStorage | None,
+    loads: Loads,
     as_json: bool,
 ) -> None:
     """Build a model's firmware, write it to a board, and check that the board then holds that model.
@@ -93,7 +97,7 @@ def command(
     the_board = load_board(board)
     chosen_tool = choose_tool(the_board, tool, must_be_installed=not dry_run)
     model = model_path(target)
-    program = load_program_for(model, the_board, optimize=optimize, weights=weights)
+    program = load_program_for(model, the_board, optimize=optimize, weights=weights, loads=loads)
     folder = out_dir or model.parent / "firmware" / the_board.name
     binary = folder / f"{program.name}-{the_board.name}.bin"
     # A dry run asks no probe: its lines name one only if the user did.
@@ -106,7 +110,7 @@ def command(
         port = port or find_port(the_board, chosen_probe)
         if port:
             _check_model(program, the_board, port)
-    options = _options(tool, probe, port, out_dir) + kernel_options(optimize, weights)
+    options = _options(tool, probe, port, out_dir) + kernel_options(optimize, weights, loads)
     record: dict[str, object] = {
         "model": program.name,
         "model_hash": program.model_hash,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mcu_nas.compiler.planner import Optimize
-from mcu_nas.compiler.target import WeightStorage
+from mcu_nas.compiler.target import Loads, WeightStorage
 from mcu_nas.errors import UsageError
 from mcu_nas.units import parse_bytes, parse_duration_ms
 
@@ -182,11 +182,23 @@ weights_option = click.option(
     callback=lambda context, option, value: value and WeightStorage(value),
     help="Weights as kernels read them fastest, or in one byte each; by default the first that fits flash.",
 )
+loads_option = click.option(
+    "--loads",
+    type=click.Choice([loads.value for loads in Loads]),
+    default=Loads.LDM.value,
+    callback=lambda context, option, value: Loads(value),
+    show_default=True,
+    help="How kernels in assembly load several words: the fewest instructions, or among multiplications.",
+)
 
 
-def kernel_options(optimize: Optimize | None, weights: WeightStorage | None) -> str:
+def kernel_options(optimize: Optimize | None, weights: WeightStorage | None, loads: Loads = Loads.LDM) -> str:
     """The options about kernels that were given, for the next command."""
-    given = {"--optimize": optimize, "--weight-storage": weights}
+    given = {
+        "--optimize": optimize,
+        "--weight-storage": weights,
+        "--loads": None if loads is Loads.LDM else loads,
+    }
     return "".join(f" {name} {value}" for name, value in given.items() if value)
 
 

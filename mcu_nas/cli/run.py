@@ -12,16 +12,25 @@ import numpy as np
 
 from mcu_nas.boards import load_board
 from mcu_nas.cli.device import built_firmware, check_way_to_device, open_device
-from mcu_nas.cli.options import PATH, board_option, json_option, optimize_option, seed_option, weights_option
+from mcu_nas.cli.options import (
+    PATH,
+    board_option,
+    json_option,
+    loads_option,
+    optimize_option,
+    seed_option,
+    weights_option,
+)
 from mcu_nas.cli.table import text_table
 from mcu_nas.cli.target import model_path
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Encoding, Program
-from mcu_nas.compiler.target import WeightStorage
+from mcu_nas.compiler.target import Loads, WeightStorage
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.devices.answers import MemoryUse
 from mcu_nas.devices.build import FirmwareImage
 from mcu_nas.devices.measurement import LayersMeasurement, measure_layers, split_outputs
+from mcu_nas.devices.stack_bound import StackBound
 from mcu_nas.errors import DataError
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -47,6 +56,7 @@ Examples:
 @click.option("--port", metavar="P", help="Serial port of a flashed board, instead of the emulator.")
 @optimize_option
 @weights_option
+@loads_option
 @seed_option
 @json_option
 def command(
@@ -56,16 +66,18 @@ def command(
     port: str | None,
     optimize: Optimize | None,
     weights: WeightStorage | None,
+    loads: Loads,
     seed: int,
     as_json: bool,
 ) -> None:
     """Build the firmware, run one inference on the device, and show what it cost, layer by layer.
 
-    On an emulated board the count is instructions; on a real one it is cycles of the core.
+    On an emulated board the count is instructions; on a real one it is cycles of the core. What the timing
+    itself takes is measured, and not counted.
     """
     the_board = load_board(board)
     check_way_to_device(the_board, port)
-    program = load_program_for(model_path(target), the_board, optimize=optimize, weights=weights)
+    program = load_program_for(model_path(target), the_board, optimize=optimize, weights=weights, loads=loads)
     sample = _inputs(program, input_files, seed)
     with built_firmware(program, the_board) as image, open_device(the_board, image, program, port) as link:
         measured = measure_layers(link, *sample, emulated=port is None)
@@ -139,6 +151,7 @@ def _layers(measured: LayersMeasurement) -> str:
         (str(number), layer.name, f"{layer.macs:,}", f"{layer.count:,}", _per_mac(layer.count, layer.macs))
         for number, layer in enumerate(measured.layers)
     ]
+    rows.append(("", "between layers", "", f"{measured.between:,}", ""))
     rows.append(
         ("", "total", f"{measured.macs:,}", f"{measured.total:,}", _per_mac(measured.total, measured.macs))
     )
@@ -147,15 +160,28 @@ def _layers(measured: LayersMeasurement) -> str:
 
 
 def _per_mac(count: int, macs: int) -> str:
-    return f"{count / macs:.2f}" if macs else "-"
+    ratio = _ratio(count, macs)
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def _ratio(count: int, macs: int) -> float | None:
+    """What a MAC took; None of a layer without any."""
+    return count / macs if macs else None
 
 
 def _memory(image: FirmwareImage, memory: MemoryUse, program: Program) -> str:
+    bound = _bound(image)
     return (
-        f"memory   arena {program.arena_bytes:,} B, stack {memory.stack_used:,} B of {memory.stack_bytes:,} B"
-        f" used,\n         flash {image.flash_bytes:,} B (code {image.code_bytes:,},"
-        f" constants {image.constant_bytes:,})"
+        f"memory   arena {program.arena_bytes:,} B, flash {image.flash_bytes:,} B"
+        f" (code {image.code_bytes:,}, constants {image.constant_bytes:,}),\n"
+        f"         stack {memory.stack_used:,} B used, at most {bound.firmware_bytes:,} B of"
+        f" {memory.stack_bytes:,} B (of it an inference {bound.inference_bytes:,} B)"
     )
+
+
+def _bound(image: FirmwareImage) -> StackBound:
+    assert image.stack_bound is not None  # build_firmware's images have one
+    return image.stack_bound
 
 
 def _record(
@@ -172,12 +198,25 @@ def _record(
         "kind": measured.unit.kind,
         "total": measured.total,
         "macs": measured.macs,
-        "layers": [{"op": layer.name, "macs": layer.macs, "count": layer.count} for layer in measured.layers],
+        "per_mac": _ratio(measured.total, measured.macs),
+        "layers": [
+            {
+                "op": layer.name,
+                "macs": layer.macs,
+                "count": layer.count,
+                "per_mac": _ratio(layer.count, layer.macs),
+            }
+            for layer in measured.layers
+        ],
+        "between_layers": measured.between,
         "outputs": outputs[0].tolist() if len(outputs) == 1 else [values.tolist() for values in outputs],
         "arena_bytes": program.arena_bytes,
         "flash_bytes": image.flash_bytes,
         "code_bytes": image.code_bytes,
+        "hot_code_bytes": image.hot_code_bytes,
         "constant_bytes": image.constant_bytes,
         "stack_bytes": memory.stack_bytes,
         "stack_used_bytes": memory.stack_used,
+        "stack_bound_bytes": _bound(image).firmware_bytes,
+        "inference_stack_bound_bytes": _bound(image).inference_bytes,
     }

@@ -2,10 +2,6 @@
 
 A plan is made before weights are known, so that what a row states holds for any weights. Where a layer's
 weights break a bound of its generator, the plan is made again without that kernel (program.py).
-
-``effort`` is instructions of one inference as the generators' docstrings sum them up: good enough to tell
-which kernel is fastest, by a few percent (docs/engine.md). What a search counts with is measured
-(latency_features.py).
 """
 
 from __future__ import annotations
@@ -13,34 +9,30 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from mcu_nas.compiler.armv7em_efforts import (
+    lane_effort,
+    lane_triples,
+    planes_effort,
+    product_shape,
+    tile_effort,
+    vector_effort,
+    window_effort,
+)
 from mcu_nas.compiler.armv7em_words import WORD_KERNELS
+from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.winograd_gemm import positions_per_round
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.overlaps import pair_lag, tile_lag
+from mcu_nas.compiler.overlaps import group_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
-from mcu_nas.network import Network, WindowAxis, op_macs, window_axes
-from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
+from mcu_nas.network import Network, WindowAxis, window_axes
+from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected
 
-LANES = 3  # output channels of a block of the three-lane kernels
 _LARGEST_CHANNELS = 1020  # of Winograd's input
-_FARTHEST = 4095  # bytes that a load or store reaches from its base register
+FARTHEST = 4095  # bytes that a load or store reaches from its base register
 _LONGEST_SIDE = (1 << 15) - 1
 TO_A_WORD = 3  # bytes that aligning scratch may take
-
-
-def product_shape(network: Network, op: Op) -> tuple[int, int, int]:
-    """A convolution as a product of matrices: output pixels, values of a window, output channels."""
-    _, height, width, outputs = network.shape(op.outputs[0])
-    return height * width, math.prod(network.shape(op.inputs[1])[1:]), outputs
-
-
-def winograd_tiles(network: Network, op: Op, size: int) -> int:
-    """Tiles of ``size`` x ``size`` outputs, an even number."""
-    _, height, width, _ = network.shape(op.outputs[0])
-    tiles = -(-height // size) * -(-width // size)
-    return tiles + tiles % 2
 
 
 def plane_values(network: Network, op: DepthwiseConv2D) -> int:
@@ -58,7 +50,7 @@ def _in_lanes(network: Network, op: Conv2D) -> bool:
     """Two pixels and three channels fill the lanes."""
     pixels, _, outputs = product_shape(network, op)
     near = max(network.shape(op.inputs[0])[1:3]) <= _LONGEST_SIDE
-    return op.dilation == (1, 1) and pixels >= 2 and LANES <= outputs <= _FARTHEST and near
+    return op.dilation == (1, 1) and pixels >= 2 and LANES <= outputs <= FARTHEST and near
 
 
 def pointwise_in_lanes(network: Network, op: Conv2D) -> bool:
@@ -84,17 +76,17 @@ def _whole_fours(channels: int) -> bool:
     return channels % 4 == 0 and channels <= _LARGEST_CHANNELS
 
 
-def _on_plane(network: Network, op: DepthwiseConv2D) -> bool:
+def on_plane(network: Network, op: DepthwiseConv2D) -> bool:
     """Windows of 3, 5 or 7 taps, one stride of 1 or 2, as many outputs as inputs."""
     axes, channels = window_axes(network, op), network.shape(op.inputs[0])[3]
     fits = all(axis.taps in (3, 5, 7) and axis.dilation == 1 for axis in axes)
-    as_many = network.shape(op.outputs[0])[3] == channels <= _FARTHEST
+    as_many = network.shape(op.outputs[0])[3] == channels <= FARTHEST
     return fits and as_many and op.stride in ((1, 1), (2, 2))
 
 
 def _on_planes(network: Network, op: DepthwiseConv2D) -> bool:
     """Besides, at least four channels, and pixels that loads reach."""
-    return _on_plane(network, op) and 4 <= network.shape(op.inputs[0])[3] <= _FARTHEST // 3
+    return on_plane(network, op) and 4 <= network.shape(op.inputs[0])[3] <= FARTHEST // 3
 
 
 def _one_vector(network: Network, op: FullyConnected) -> bool:
@@ -142,12 +134,6 @@ _DEPTHWISE_WORDS = 6  # of a channel beside its weights, at most: start value, m
 _VECTOR_WORDS = 4  # of an output beside its weights, at most: start value, multiplier, C, E
 
 
-def lane_triples(outputs: int) -> tuple[int, int]:
-    """Triples of output channels, the last of 3n + 2 overlapping; and 1 where one channel remains, else 0."""
-    rest = outputs % LANES
-    return outputs // LANES + (rest == 2), int(rest == 1)
-
-
 def lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
     """8 bytes for three weights, or 1 byte for each of four inputs; a channel alone 4 bytes or 1 a weight."""
     _, inputs, outputs = product_shape(network, op)
@@ -180,46 +166,9 @@ def _vector_constants(network: Network, op: FullyConnected, weight_bytes: int) -
     return outputs * (weight_bytes * _padded_inputs(network, op) + 4 * _VECTOR_WORDS) + 8
 
 
-def pair_effort(inputs: int, outputs: int) -> float:
-    """All outputs of two pixels: of three channels 2.75 instructions an input and 41, of one alone less."""
-    triples, alone = lane_triples(outputs)
-    return triples * (2.75 * inputs + 41) + alone * (1.6 * inputs + 20)
-
-
-def lane_effort(network: Network, op: Conv2D) -> float:
-    """Gathering two windows, and their outputs."""
-    pixels, inputs, outputs = product_shape(network, op)
-    return -(-pixels // 2) * (3.25 * inputs + pair_effort(inputs, outputs))
-
-
-def window_effort(network: Network, op: Conv2D) -> float:
-    """Besides, finding each window's place."""
-    pixels, _, _ = product_shape(network, op)
-    return lane_effort(network, op) + 30 * pixels
-
-
-def tile_effort(network: Network, op: Conv2D, size: int) -> float:
-    """Per multiplication of the convolution: products, the input's transform, the output's."""
-    _, _, outputs = product_shape(network, op)
-    inputs = network.shape(op.inputs[0])[3]
-    products, source, sums = (0.156, 0.90, 1.6) if size == 4 else (0.278, 1.10, 1.8)
-    macs = winograd_tiles(network, op, size) * size**2 * 9 * inputs * outputs
-    return macs * (products + source / outputs + sums / inputs)
-
-
-def _planes_effort(network: Network, op: DepthwiseConv2D, per_value: float, per_channel: float) -> float:
-    """Products, writing planes value by value, what a channel takes beside."""
-    values, channels = network.tensors[op.inputs[0]].bytes, network.shape(op.inputs[0])[3]
-    return 1.25 * op_macs(network, op) + per_value * values + per_channel * channels
-
-
-def _vector_effort(network: Network, op: FullyConnected, per_mac: float) -> float:
-    return op_macs(network, op) * per_mac
-
-
 def lane_lag(network: Network, op: Conv2D) -> int:
     """Of kernels that read a pair of pixels before they write it."""
-    return pair_lag(*window_axes(network, op), *in_and_out(network, op))
+    return group_lag(*window_axes(network, op), *in_and_out(network, op))
 
 
 def _tile_lag(network: Network, op: Conv2D, size: int) -> int:
@@ -231,7 +180,7 @@ def in_and_out(network: Network, op: Conv2D) -> tuple[int, int]:
     return network.shape(op.inputs[0])[3], network.shape(op.outputs[0])[3]
 
 
-generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
+generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M, is_generated=True)
 
 ARMV7E_M_KERNELS = (
     *(
@@ -271,11 +220,11 @@ ARMV7E_M_KERNELS = (
             constants_bytes=_planes_constants,
             scratch_bytes=partial(_planes_scratch, planes=planes),
             any_pixel=True,
-            effort=partial(_planes_effort, per_value=per_value, per_channel=per_channel),
+            effort=partial(planes_effort, planes=planes, per_value=per_value, per_channel=per_channel),
         )
         for name, condition, planes, per_value, per_channel in (
-            ("depthwise_planes", _on_planes, 4, 1.5, 20),
-            ("depthwise_plane", _on_plane, 1, 2.0, 40),
+            ("depthwise_planes", _on_planes, 4, 1.6, 30),
+            ("depthwise_plane", on_plane, 1, 2.0, 49),
         )
     ),
     *(
@@ -286,11 +235,11 @@ ARMV7E_M_KERNELS = (
             constants_bytes=partial(_vector_constants, weight_bytes=weight_bytes),
             scratch_bytes=_vector_scratch,
             weights=weights,
-            effort=partial(_vector_effort, per_mac=per_mac),
+            effort=partial(vector_effort, per_mac=per_mac, per_output=per_output),
         )
-        for weights, weight_bytes, per_mac in (
-            (WeightStorage.WIDE, 2, 0.656),
-            (WeightStorage.BYTES, 1, 0.844),
+        for weights, weight_bytes, per_mac, per_output in (
+            (WeightStorage.WIDE, 2, 0.668, 4.8),
+            (WeightStorage.BYTES, 1, 0.857, 5.7),
         )
     ),
     *WORD_KERNELS,

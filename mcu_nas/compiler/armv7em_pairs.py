@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from mcu_nas.compiler.armv7em_efforts import product_shape
 from mcu_nas.compiler.armv7em_kernels import (
     TO_A_WORD,
     generated,
     lane_lag,
     pointwise_in_lanes,
-    product_shape,
 )
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import Network

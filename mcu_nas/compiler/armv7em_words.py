@@ -52,7 +52,7 @@ def _sums_effort(network: Network, op: AveragePool2D | Mean) -> float:
     return 0.82 * values + 8 * math.prod(network.shape(op.outputs[0]))
 
 
-_generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M)
+_generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M, is_generated=True)
 
 WORD_KERNELS = (
     _generated(

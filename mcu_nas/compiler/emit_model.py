@@ -47,7 +47,7 @@ def _function(number: int, call: KernelCall) -> str:
 def _layer(program: Program, number: int, call: KernelCall) -> str:
     """One layer: its comment, its arguments, its function."""
     network, offsets = program.graph.network, program.plan.offsets
-    places = [f"{_shape(program, tensor)} at {offsets[tensor]}" for tensor in (*call.inputs, call.output)]
+    places = [_place(program, tensor) for tensor in (*call.inputs, call.output)]
     title = f"{call.op.tflite_name} {c_comment_text(network.tensors[call.output].name)}"
     if program.is_view(call):
         return f"""\
@@ -65,7 +65,7 @@ static void {_function(number, call)}(uint8_t *arena) {{
 {_generated_call(program, number, call.generated)}
 }}
 """
-    struct = f"mcu_{call.kernel.name}"
+    struct = call.kernel.struct
     arguments = f"layer_{number:02d}_arguments"
     names = {member: array_name(program, number, member) for member in call.arrays}
     pointers = {member: name for member, name in names.items() if member not in call.operands}
@@ -78,7 +78,7 @@ static void {_function(number, call)}(uint8_t *arena) {{
     declaration = ""
     if call.kernel.input_array:
         declaration, pointers_in = _input_array(pointers_in), ["inputs"]
-    body = declaration + _call(struct, [f"&{arguments}", *pointers_in, *pointers_out])
+    body = declaration + _call(f"mcu_{call.kernel.name}", [f"&{arguments}", *pointers_in, *pointers_out])
     return f"""\
 /* {title}
  * {", ".join(places[:-1])} -> {places[-1]}{_sizes(program, number, call)} */
@@ -142,6 +142,13 @@ def _call(function: str, arguments: Sequence[str]) -> str:
         return line
     separator = ",\n" + " " * (len(function) + 5)
     return f"    {function}({separator.join(arguments)});"
+
+
+def _place(program: Program, tensor: int) -> str:
+    """Shape and offset of an activation, and its format where that is not NHWC."""
+    formats = program.plan.formats
+    in_format = f" in {formats[tensor].name}" if tensor in formats else ""
+    return f"{_shape(program, tensor)}{in_format} at {program.plan.offsets[tensor]}"
 
 
 def _shape(program: Program, tensor: int) -> str:

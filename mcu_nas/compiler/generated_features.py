@@ -19,9 +19,11 @@ from mcu_nas.compiler.armv7em_byte_kernels import (
     row_words,
     weights_transformed,
 )
-from mcu_nas.compiler.armv7em_kernels import lane_triples, product_shape, winograd_tiles
+from mcu_nas.compiler.armv7em_efforts import lane_triples, product_shape, winograd_tiles
 from mcu_nas.compiler.armv7em_pairs import wide_inputs
+from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import Network
 from mcu_nas.operators import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, Mean, Op
 
@@ -31,6 +33,11 @@ _QUAD = 4  # channels of a word
 
 def generated_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, ...]:
     """The quantities of LATENCY_FEATURES of one layer in a generated kernel."""
+    if kernel.reads is Format.PAIRS and isinstance(op, Conv2D):
+        return _from_pairs(network, op, kernel.weights)
+    if kernel.reads is Format.PLANES and isinstance(op, DepthwiseConv2D):
+        call, _, *others = _FEATURES[kernel.name](network, op)
+        return (call, 0.0, *others)
     return _FEATURES[kernel.name](network, op)
 
 
@@ -45,6 +52,14 @@ def _lanes(network: Network, op: Conv2D) -> _Features:
     pixels, inputs, outputs = product_shape(network, op)
     pairs, triples = -(-pixels // 2), _blocks(outputs)
     return (1.0, pairs * inputs, pairs * triples, pairs, pairs * triples * inputs)
+
+
+def _from_pairs(network: Network, op: Conv2D, weights: WeightStorage) -> _Features:
+    """Pairs that are there; weights of one byte are unpacked once: counted with the gathering."""
+    pixels, inputs, outputs = product_shape(network, op)
+    pairs, triples = -(-pixels // 2), _blocks(outputs)
+    unpacked = triples if weights is WeightStorage.BYTES else 0.0
+    return (1.0, 2 * unpacked * inputs, pairs * triples, pairs + unpacked, pairs * triples * inputs)
 
 
 def _pairs(network: Network, op: Conv2D) -> _Features:

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from mcu_nas.compiler.calls import elementwise, movement, pooling, weighted
+from mcu_nas.compiler.calls import elementwise, movement, mve, pooling, weighted
 from mcu_nas.compiler.calls.fields import Arguments, Fields
 from mcu_nas.compiler.calls.generated import generate
 from mcu_nas.compiler.generators.generated import GeneratedKernel
+from mcu_nas.compiler.generators.paired_loads import with_paired_loads
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.target import Loads
 from mcu_nas.graph import Graph
 from mcu_nas.operators import Op
 
-# What computes the arguments of each kernel of the catalogue, from the Graph and the operator.
+# What computes the arguments of each C function of the catalogue, from the Graph and the operator.
 ARGUMENTS: Mapping[str, Callable[[Graph, Any], Arguments]] = {
     "pointwise_s8": weighted.pointwise,
     "conv_s8": weighted.conv,
@@ -41,6 +43,14 @@ ARGUMENTS: Mapping[str, Callable[[Graph, Any], Arguments]] = {
     "resize_nearest_s8": movement.resize_nearest,
     "concatenation_s8": movement.concatenation,
     "softmax_s8": elementwise.softmax,
+    "pointwise_s8_mve": mve.product(weighted.pointwise),
+    "conv_s8_mve": mve.product(weighted.conv),
+    "depthwise_s8_mve": mve.depthwise,
+    "fully_connected_s8_mve": mve.product(weighted.fully_connected),
+    "add_s8_mve": elementwise.add,
+    "mean_s8_mve": mve.mean,
+    "average_pool_s8_mve": pooling.average_pool,
+    "max_pool_s8_mve": pooling.max_pool,
 }
 
 
@@ -70,19 +80,29 @@ class KernelCall:
         return tuple(x for x in found if x in self.arrays or x in self.inputs)
 
 
-def kernel_call(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: bool = False) -> KernelCall:
+def kernel_call(
+    graph: Graph,
+    op: Op,
+    kernel: Kernel,
+    symbol: str,
+    *,
+    descending: bool = False,
+    loads: Loads = Loads.LDM,
+) -> KernelCall:
     """The call that runs ``op``, from the last pixel to the first where ``descending``.
 
-    ``symbol`` names the function where one is generated.
+    ``symbol`` names the function where one is generated, ``loads`` is the form of its loads.
 
     Raises:
-        Refusal: the layer's values are beyond the generator.
+        Refusal: the layer's values are beyond the generator, or the core's own kernel in C.
         UnsupportedError: a value that the kernel's arithmetic cannot hold.
     """
     (output,) = op.outputs
     inputs = graph.network.activations_in(op)
     if kernel.is_generated:
         function = generate(graph, op, kernel, symbol, descending=descending)
+        if loads is Loads.LDRD:
+            function = with_paired_loads(function)
         assert function.scratch_bytes <= kernel.scratch_bytes(graph.network, op)
         return KernelCall(op, kernel, inputs, output, {}, {"constants": function.constants}, function)
     fields, arrays = ARGUMENTS[kernel.name](graph, op)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 from mcu_nas.compiler.generated_features import generated_features
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.mve_features import MVE_FEATURES
+from mcu_nas.compiler.window_taps import axis_taps, taps_inside
 from mcu_nas.network import Network, WindowAxis, pad_amounts, window_axes
 from mcu_nas.operators import (
     Add,
@@ -17,7 +18,6 @@ from mcu_nas.operators import (
     MaxPool2D,
     Mul,
     Op,
-    Pool2D,
     Sub,
     TransposeConv,
     layer_inputs,
@@ -36,6 +36,8 @@ def latency_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, .
     """
     if kernel.is_generated:
         return generated_features(network, op, kernel)
+    if kernel.name in MVE_FEATURES:
+        return MVE_FEATURES[kernel.name](network, op)
     if kernel.any_pixel:
         return _planar_features(network, op)
     out = network.shape(op.outputs[0])
@@ -44,11 +46,11 @@ def latency_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, .
     match op:
         case Conv2D() | DepthwiseConv2D():
             weights = network.shape(op.inputs[1])
-            rows, columns = _taps_inside(network, op)
+            rows, columns = taps_inside(network, op)
             macs = rows * columns * out[3] * (weights[3] if isinstance(op, Conv2D) else 1)
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(macs))
         case AveragePool2D() | MaxPool2D():
-            rows, columns = _taps_inside(network, op)
+            rows, columns = taps_inside(network, op)
             return (1.0, pixels, outputs, float(rows * out[2] * out[3]), float(rows * columns * out[3]))
         case TransposeConv():
             reached = float(_reaching_taps(network, op) * out[3])
@@ -64,7 +66,7 @@ def latency_features(network: Network, op: Op, kernel: Kernel) -> tuple[float, .
 def _planar_features(network: Network, op: Op) -> tuple[float, ...]:
     assert isinstance(op, DepthwiseConv2D)
     _, height, width, channels = network.shape(op.outputs[0])
-    rows, columns = _taps_inside(network, op)
+    rows, columns = taps_inside(network, op)
     _, across = window_axes(network, op)
     whole = sum(_has_all_taps(across, out) for out in range(width))
     alone = width - whole if whole >= PLANAR_GROUP else width
@@ -78,26 +80,11 @@ def _has_all_taps(axis: WindowAxis, out: int) -> bool:
     return first >= 0 and first + (axis.taps - 1) * axis.dilation < axis.size
 
 
-def _taps_inside(network: Network, op: Conv2D | DepthwiseConv2D | Pool2D) -> tuple[int, int]:
-    """Window taps inside the input, summed over the output positions of each axis."""
-    rows, columns = window_axes(network, op)
-    return _axis_taps(rows), _axis_taps(columns)
-
-
 def _reaching_taps(network: Network, op: TransposeConv) -> int:
     """Pairs of an output pixel and a tap that reaches it: those of the convolution from output to input."""
     _, weights, _ = layer_inputs(op)
     sizes = zip(network.shape(op.outputs[0])[1:3], network.shape(weights)[1:3], op.stride, strict=True)
     return math.prod(
-        _axis_taps(WindowAxis(size, taps, stride, 1, *pad_amounts(op.padding, size, taps, stride)))
+        axis_taps(WindowAxis(size, taps, stride, 1, *pad_amounts(op.padding, size, taps, stride)))
         for size, taps, stride in sizes
-    )
-
-
-@lru_cache(maxsize=4096)
-def _axis_taps(axis: WindowAxis) -> int:
-    return sum(
-        0 <= out * axis.stride - axis.before + tap * axis.dilation < axis.size
-        for out in range(axis.outputs)
-        for tap in range(axis.taps)
     )

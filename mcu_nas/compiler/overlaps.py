@@ -13,7 +13,7 @@ What a kernel has written must lie before all that it will still read. That depe
 writes, and for each of these there is a function:
 
     window_lag  a pixel's window while its outputs are written: the kernels in C
-    pair_lag    both windows of two neighbouring outputs: generators/conv_lanes.py, pointwise_*.py
+    group_lag   the windows of two neighbouring outputs, or of more: generators/conv_lanes.py, pointwise_*.py
     block_lag   the windows of a block of neighbouring outputs: generators/conv_blocks.py
     tile_lag    a pair of tiles: generators/winograd.py; a group of them: winograd_bytes.py
 
@@ -73,10 +73,13 @@ def _pixel_lag(rows: WindowAxis, columns: WindowAxis, channels: int, out_channel
 
 
 @lru_cache(maxsize=_CACHED)
-def pair_lag(rows: WindowAxis, columns: WindowAxis, channels: int, out_channels: int) -> int:
-    """The lag, in bytes, of a kernel that reads both windows of two neighbouring outputs before it writes
-    them; the last of an odd number it computes alone."""
-    return _Windows(rows, columns, channels, out_channels).lag(lambda windows: _by_groups(windows, 2, 0))
+def group_lag(
+    rows: WindowAxis, columns: WindowAxis, channels: int, out_channels: int, together: int = 2
+) -> int:
+    """The lag, in bytes, of a kernel that reads the windows of ``together`` neighbouring outputs before it
+    writes them; the last group may be smaller."""
+    windows = _Windows(rows, columns, channels, out_channels)
+    return windows.lag(lambda windows: _by_groups(windows, together, 0))
 
 
 @lru_cache(maxsize=_CACHED)

@@ -15,16 +15,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from mcu_nas.compiler.catalogue import variants
 from mcu_nas.compiler.kernel import Kernel
-from mcu_nas.compiler.layout import NETWORK_NODES, Buffer, Layout, lay_out
+from mcu_nas.compiler.layout import NETWORK_NODES, Layout, lay_out
 from mcu_nas.compiler.segment_kernels import Segment, smaller
+from mcu_nas.compiler.segments import chains_of, segments_of, take_overs
 from mcu_nas.compiler.target import PORTABLE, Target
+from mcu_nas.compiler.tensor_formats import (
+    FORMAT_ALIGN,
+    Formats,
+    Refused,
+    possible_formats,
+    tensor_bytes,
+    with_formats,
+)
 from mcu_nas.network import Network
 from mcu_nas.operators import Op
-
-Refused = frozenset[tuple[int, str]]  # operator number, name of a kernel
 
 
 class Optimize(StrEnum):
@@ -48,7 +56,8 @@ class Plan:
     start, by tensor id. ``takes_over``: operator output -> the input whose buffer it is written into.
     ``descending``: the operators, by number, that run from the last pixel to the first. ``scratch``:
     operator number -> offset of its scratch memory. ``bound_bytes``: the largest need of one operator after
-    the in-place and overlap decisions, below which no layout can go.
+    the in-place and overlap decisions, below which no layout can go. ``formats``: of tensors that are not
+    NHWC int8.
     """
 
     optimize: Optimize
@@ -61,6 +70,11 @@ class Plan:
     descending: frozenset[int]
     scratch: Mapping[int, int]
     bound_bytes: int
+    formats: Formats
+
+    def tensor_bytes(self, network: Network, tensor: int) -> int:
+        """Bytes of an activation in the arena, from its offset on."""
+        return tensor_bytes(network, tensor, self.formats)
 
     def is_view(self, op: Op, kernel: Kernel) -> bool:
         """Whether an operator only renames memory, so that nothing runs."""
@@ -98,7 +112,7 @@ def plan(
     elif optimize is Optimize.BOARD:
         found = _planned_within(network, target, choices, room_bytes)
     else:
-        own = [tuple(kernel for kernel in row if kernel.is_generated) or row for row in choices]
+        own = [tuple(kernel for kernel in row if not kernel.is_portable) or row for row in choices]
         least = _planned_within(network, target, own, 0)
         found = _planned_within(network, target, choices, least.arena_bytes)
         found = found if found.arena_bytes <= least.arena_bytes else least
@@ -110,16 +124,69 @@ def plan_like(network: Network, the_plan: Plan) -> Plan:
     return plan(network, the_plan.optimize, the_plan.target, the_plan.room_bytes)
 
 
+def plan_formats(network: Network, the_plan: Plan, refused: Refused = frozenset()) -> Plan:
+    """The plan with other formats than NHWC between its kernels where its arena has room for them.
+
+    The arena stays as large as it is, so that what a plan predicts is what is allocated.
+    """
+    possible = possible_formats(network, the_plan.target, the_plan.kernels, refused)
+    formats, kernels, layouts = _formats_within(network, the_plan, possible, refused)
+    if not formats:
+        return the_plan
+    offsets, scratch = _join(layouts, the_plan.arena_bytes)
+    for tensor in formats:
+        offsets[tensor] = -(-offsets[tensor] // FORMAT_ALIGN) * FORMAT_ALIGN
+    return replace(
+        the_plan,
+        offsets=offsets,
+        kernels=kernels,
+        descending=_descending(network, kernels, offsets),
+        scratch=scratch,
+        formats=formats,
+    )
+
+
+def _formats_within(
+    network: Network, the_plan: Plan, possible: Formats, refused: Refused
+) -> tuple[Formats, tuple[Kernel, ...], list[Layout]]:
+    """Of the possible formats those with which each segment stays within the plan's arena; the kernels, and
+    the segments' layouts.
+
+    Where a segment does not, the tensor that takes most of those at its largest operators is left NHWC.
+    """
+    room_bytes, formats = the_plan.arena_bytes, dict(possible)
+    while formats:
+        kernels = with_formats(network, the_plan.target, the_plan.kernels, formats, refused)
+        chains = chains_of(network, the_plan.takes_over, formats)
+        layouts: list[Layout] = []
+        for operators, buffers in segments_of(chains, len(network.ops), formats):
+            segment = Segment(network, buffers, operators)
+            own = kernels[operators.start : operators.stop]
+            needs = zip(operators, segment.needs(own), strict=True)
+            tight = [at for at, need in needs if need > room_bytes]
+            if not tight:
+                layouts.append(lay_out(segment.with_kernels(own)))
+            if tight or layouts[-1].peak_bytes > room_bytes:
+                inside = [tensor for tensor in formats if network.lifetimes[tensor][0] in operators]
+                there = [tensor for tensor in inside if not {*tight}.isdisjoint(network.lifetimes[tensor])]
+                largest = partial(tensor_bytes, network, formats=formats)
+                del formats[max(there or inside or formats, key=largest)]
+                break
+        else:
+            return formats, tuple(kernels), layouts
+    return {}, the_plan.kernels, []
+
+
 def _planned_within(
     network: Network, target: Target, choices: Sequence[tuple[Kernel, ...]], room_bytes: int | None
 ) -> Plan:
     """With the fastest kernels with which each segment stays within the room; None: any room."""
     kernels = [fastest for fastest, *_ in choices]
-    takes_over = _take_overs(network, kernels)
-    chains = _chains(network, takes_over)
+    takes_over = take_overs(network, kernels)
+    chains = chains_of(network, takes_over, {})
     layouts: list[Layout] = []
     nodes = NETWORK_NODES
-    for operators, buffers in _segments(chains, len(network.ops)):
+    for operators, buffers in segments_of(chains, len(network.ops), {}):
         segment = Segment(network, buffers, operators)
         chosen = tuple(kernels[index] for index in operators)
         layout = lay_out(segment.with_kernels(chosen), nodes)
@@ -143,72 +210,8 @@ def _planned_within(
         descending=_descending(network, kernels, offsets),
         scratch=scratch,
         bound_bytes=bound_bytes,
+        formats={},
     )
-
-
-def _take_overs(network: Network, kernels: Sequence[Kernel]) -> dict[int, int]:
-    """Which outputs are written into which dying input.
-
-    Of several candidates the oldest is taken: a residual block's sum lies in the block's input, which is
-    what makes segment maxima exact (written elsewhere, some chains need more than their largest segment).
-    """
-    takes_over: dict[int, int] = {}
-    for index, (op, kernel) in enumerate(zip(network.ops, kernels, strict=True)):
-        if not kernel.in_place:
-            continue
-        (output,) = op.outputs
-        candidates = [
-            tensor
-            for tensor in (op.inputs[position] for position in kernel.in_place)
-            if tensor not in network.constants
-            and tensor not in network.outputs
-            and network.lifetimes[tensor][1] == index
-            and network.tensors[tensor].bytes == network.tensors[output].bytes
-        ]
-        if candidates:
-            takes_over[output] = min(candidates, key=lambda tensor: (network.lifetimes[tensor][0], tensor))
-    return takes_over
-
-
-def _chains(network: Network, takes_over: Mapping[int, int]) -> list[Buffer]:
-    """One buffer per activation, or per chain of activations that take over one another's memory."""
-    owner = {tensor: tensor for tensor in network.lifetimes}
-    for output, source in takes_over.items():  # in execution order: a chain resolves to its first tensor
-        owner[output] = owner[source]
-    chains: dict[int, list[int]] = {}
-    for tensor in network.lifetimes:
-        chains.setdefault(owner[tensor], []).append(tensor)
-    return [
-        Buffer(
-            tensors=tuple(chain),
-            bytes=network.tensors[chain[0]].bytes,
-            first=min(network.lifetimes[tensor][0] for tensor in chain),
-            last=max(network.lifetimes[tensor][1] for tensor in chain),
-        )
-        for chain in chains.values()
-    ]
-
-
-def _segments(buffers: Sequence[Buffer], op_count: int) -> list[tuple[range, list[Buffer]]]:
-    """The operators and buffers of each stretch between two points where one buffer is live.
-
-    A buffer that crosses a cut belongs to both sides; ``enters`` and ``leaves`` tell them so.
-    """
-    crossings = [0] * op_count  # crossings[i]: buffers live both at operator i and at operator i + 1
-    for buffer in buffers:
-        for index in range(buffer.first, buffer.last):
-            crossings[index] += 1
-    ends = [index for index in range(op_count - 1) if crossings[index] == 1] + [op_count - 1]
-    begins = [0, *(end + 1 for end in ends[:-1])]
-    pieces: list[list[Buffer]] = [[] for _ in ends]
-    piece_of = [0] * op_count
-    for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
-        piece_of[begin : end + 1] = [number] * (end + 1 - begin)
-    for buffer in buffers:
-        first, last = piece_of[buffer.first], piece_of[buffer.last]
-        for number in range(first, last + 1):
-            pieces[number].append(buffer.clipped(enters=number > first, leaves=number < last))
-    return [(range(begin, end + 1), piece) for begin, end, piece in zip(begins, ends, pieces, strict=True)]
 
 
 def _join(layouts: Sequence[Layout], arena_bytes: int) -> tuple[dict[int, int], dict[int, int]]:

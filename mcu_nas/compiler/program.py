@@ -10,9 +10,10 @@ from mcu_nas.compiler.c_text import c_identifier
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.kernel_calls import KernelCall, kernel_call
 from mcu_nas.compiler.passes.pipeline import run_passes
-from mcu_nas.compiler.planner import Optimize, Plan, Refused, plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan, plan_formats
 from mcu_nas.compiler.shared_functions import with_shared_functions
 from mcu_nas.compiler.target import PORTABLE, Target
+from mcu_nas.compiler.tensor_formats import Refused
 from mcu_nas.errors import UnsupportedError
 from mcu_nas.graph import Graph, holds_pixels
 from mcu_nas.network import Network, op_macs
@@ -69,7 +70,8 @@ class Program:
         """The plan for speed or for memory, beside the one that was taken."""
         network = self.graph.network
         network = _ending_with_inputs(network) if self.keeps_inputs else network
-        return plan(network, optimize, self.plan.target, refused=self.refused)
+        found = plan(network, optimize, self.plan.target, refused=self.refused)
+        return plan_formats(network, found, self.refused)
 
     def kernel_stems(self) -> list[str]:
         """Stems of the C kernels used, in order of first use."""
@@ -136,6 +138,7 @@ def compile_graph(
         planned = plan(planned_network, optimize, target, room_bytes, refused)
         if planned.arena_bytes > MAX_ARENA_BYTES:
             raise UnsupportedError(f"the model needs an arena of {planned.arena_bytes:,} B: 2 GiB or more")
+        planned = plan_formats(planned_network, planned, refused)
         calls, further = _calls(graph, planned, name, given)
         if not further:
             break
@@ -168,7 +171,8 @@ def _calls(graph: Graph, planned: Plan, name: str, given: Network) -> tuple[tupl
             if op_macs(network, op) > MAX_LAYER_MACS:
                 raise UnsupportedError(f"{op_macs(network, op):,} MACs in one layer: 2^32 or more")
             symbol = f"{name}_layer_{number:02d}"
-            calls.append(kernel_call(graph, op, kernel, symbol, descending=number in planned.descending))
+            descending, loads = number in planned.descending, planned.target.loads
+            calls.append(kernel_call(graph, op, kernel, symbol, descending=descending, loads=loads))
         except Refusal:
             refused.add((number, kernel.name))
         except UnsupportedError as error:

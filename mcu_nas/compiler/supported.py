@@ -35,6 +35,8 @@ def _of_kind(kind: OperatorKind) -> SupportedOperator:
     return SupportedOperator(
         name=OPERATOR_NAMES[kind.code],
         activations=fused if fuses else (),
-        kernels=tuple(kernel.name for kernel in KERNELS if issubclass(kind.op, kernel.serves)),
+        kernels=tuple(
+            kernel.name for kernel in KERNELS if kernel.is_nhwc and issubclass(kind.op, kernel.serves)
+        ),
         note=kind.note,
     )

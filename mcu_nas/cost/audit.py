@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mcu_nas.boards import Board
-from mcu_nas.compiler.planner import Optimize, Plan, plan
+from mcu_nas.compiler.planner import Optimize, Plan, plan, plan_formats
 from mcu_nas.compiler.target import WeightStorage, targets
 from mcu_nas.cost.core_profile import CoreProfile
 from mcu_nas.cost.estimate import cost
@@ -220,14 +220,13 @@ def _plans(
 ) -> tuple[PlanFigures, ...]:
     """Figures of all plans, on the first target on which the wanted one fits the board."""
     room_bytes = board.usable_sram_bytes
-    chosen = [target for target in targets(board.core) if weights in (None, target.weights)]
-    for target in chosen:
+    for target in targets(board.core, weights):
         needs = cost(network, profile, wanted, target, room_bytes)
         if board.has_room(needs.peak_bytes, needs.flash_bytes(profile)):
             break
     return tuple(
         PlanFigures(
-            plan(network, optimize, target, room_bytes),
+            plan_formats(network, plan(network, optimize, target, room_bytes)),
             cost(network, profile, optimize, target, room_bytes).instructions,
             optimize is wanted,
         )

@@ -8,7 +8,7 @@ from mcu_nas.boards import Board
 from mcu_nas.compiler.export import load_program
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program
-from mcu_nas.compiler.target import WeightStorage, targets
+from mcu_nas.compiler.target import Loads, WeightStorage, targets
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.cost.flash import program_code_bytes
 
@@ -20,19 +20,20 @@ def load_program_for(
     optimize: Optimize | None = None,
     weights: WeightStorage | None = None,
     *,
+    loads: Loads = Loads.LDM,
     keep_inputs: bool = False,
 ) -> Program:
     """A .tflite file compiled for a board: the first of its core's targets that fits, else the last.
 
     ``optimize``: BOARD where None. ``weights``: of the targets only those that store weights so.
+    ``loads``: the form of the loads of its generated kernels.
 
     Raises:
         ModelError, UnsupportedError: the file cannot be read or compiled.
         BoardError: the board's core has no profile.
+        UsageError: its core has no kernels that store weights so.
     """
-    for target in targets(board.core):
-        if weights not in (None, target.weights):
-            continue
+    for target in targets(board.core, weights, loads):
         program = load_program(
             model,
             name,

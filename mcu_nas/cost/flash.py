@@ -2,8 +2,8 @@
 
 Constants of kernels in C are exact: they are what compiler/kernel_calls.py emits. Those of generated kernels
 are what they take at most. Code is a core profile's measurement of each kernel, plus an average for a
-layer's call. Of a network each layer counts with a generated kernel of its own, so that the costs of segments
-add up; of a compiled model it counts once where layers share it (compiler/shared_functions.py).
+layer's call. Of a network each layer counts with a generated kernel of its own, an average, so that the costs
+of segments add up; of a compiled model the functions that are there count (compiler/shared_functions.py).
 """
 
 from __future__ import annotations
@@ -36,10 +36,8 @@ def layers_code_bytes(network: Network, plan: Plan, profile: CoreProfile) -> int
 
 
 def program_code_bytes(program: Program, profile: CoreProfile) -> int:
-    """Estimated bytes of a compiled model's code, without generated kernels that are an earlier layer's."""
-    shared = sum(
-        profile.kernel(call.kernel.name).code_bytes
-        for call in program.calls
-        if call.generated is not None and not call.generated.assembly.functions
-    )
-    return code_bytes(program.graph.network, program.plan, profile) - shared
+    """Estimated bytes of a compiled model's code: of functions in assembly what they take at most."""
+    network, plan = program.graph.network, program.plan
+    in_c = sum(profile.kernel(name).code_bytes for name in plan.kernels_run(network))
+    generated = sum(kernel.assembly.most_bytes for kernel in program.generated)
+    return in_c + generated + profile.layer_code_bytes * len(network.ops)

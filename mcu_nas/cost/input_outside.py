@@ -24,6 +24,6 @@ def arena_without_input(network: Network, the_plan: Plan) -> int | None:
     if len(network.inputs) != 1 or network.lifetimes[network.inputs[0]] != (0, 0) or len(network.ops) < 2:
         return None
     first, kernel = network.ops[0], the_plan.kernels[0]
-    written = sum(network.tensors[tensor].bytes for tensor in first.outputs)
+    written = sum(the_plan.tensor_bytes(network, tensor) for tensor in first.outputs)
     rest = replace(network, ops=network.ops[1:], inputs=first.outputs)
     return max(written + kernel.scratch_bytes(network, first), plan_like(rest, the_plan).arena_bytes)

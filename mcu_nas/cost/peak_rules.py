@@ -121,7 +121,8 @@ def overlap(network: Network, index: int) -> int:
 
 def planned(network: Network, plan: Plan, index: int) -> int:
     """Bytes of the arena that live activations and scratch occupy at an operator under a plan."""
-    spans = [(plan.offsets[t], plan.offsets[t] + _bytes(network, t)) for t in network.live_at(index)]
+    live_there = network.live_at(index)
+    spans = [(plan.offsets[t], plan.offsets[t] + plan.tensor_bytes(network, t)) for t in live_there]
     if index in plan.scratch:
         low = plan.scratch[index]
         spans.append((low, low + plan.kernels[index].scratch_bytes(network, network.ops[index])))

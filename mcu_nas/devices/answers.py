@@ -58,10 +58,12 @@ class LayerCount:
 
 @dataclass(frozen=True)
 class LayerCounts:
-    """One inference, layer by layer; ``total`` is the sum of the layers."""
+    """One inference, layer by layer; ``total`` is the sum of the layers. Each of them contains ``timing``,
+    what it takes to time a layer that does nothing."""
 
     layers: tuple[LayerCount, ...]
     total: int
+    timing: int
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ def parse_layers(lines: Sequence[str], layer_count: int) -> LayerCounts:
     if [int(match[1]) for match in matches] != list(range(layer_count)):
         raise AnswerError(f"one m-layer- line for each of {layer_count} layers")
     layers = tuple(LayerCount(match[2], int(match[3]), int(match[4])) for match in matches)
-    return LayerCounts(layers, _count(_values(lines), "layers-total"))
+    values = _values(lines)
+    return LayerCounts(layers, _count(values, "layers-total"), _count(values, "layers-timing"))
 
 
 def parse_memory(lines: Sequence[str]) -> MemoryUse:

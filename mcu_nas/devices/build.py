@@ -16,13 +16,23 @@ from pathlib import Path
 
 from mcu_nas.boards import Board
 from mcu_nas.cores import CORE_FLAGS
+from mcu_nas.devices.hot_code import hot_functions
 from mcu_nas.devices.linker import linker_script
+from mcu_nas.devices.stack_bound import StackBound, stack_bound
 from mcu_nas.devices.toolchain import C_WARNINGS, run_tool
-from mcu_nas.errors import BuildError
+from mcu_nas.errors import BoardError, BuildError
 from mcu_nas.files import staging
 from mcu_nas.resources import firmware_dir
 
-COMPILER_FLAGS = ("-std=c11", "-O2", "-g", "-ffunction-sections", "-fdata-sections", *C_WARNINGS)
+COMPILER_FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-g",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-jump-tables",  # so that stack_bound can tell where code goes on
+    *C_WARNINGS,
+)
 _JOBS = 2
 
 
@@ -33,21 +43,25 @@ class FirmwareImage:
     Attributes:
         elf, binary: the image with symbols, and the bytes that a flash tool writes at the flash's origin.
         code_bytes: vectors, harness, port, kernels and the C library's functions.
+        hot_code_bytes: of the code, what is copied from flash into the board's region for hot code.
         constant_bytes: weights and other constants.
         flash_bytes: all that lies in flash: code, constants, and initial values of variables.
         variable_bytes: static variables of harness and port, without the arena.
         arena_bytes: the arena as linked, a multiple of 4.
         stack_bytes: the board's reserve.
+        stack_bound: what the stack can come to, at most; None of a program that is not the harness.
     """
 
     elf: Path
     binary: Path
     code_bytes: int
+    hot_code_bytes: int
     constant_bytes: int
     flash_bytes: int
     variable_bytes: int
     arena_bytes: int
     stack_bytes: int
+    stack_bound: StackBound | None
 
     @property
     def sram_bytes(self) -> int:
@@ -67,6 +81,7 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
     Raises:
         ToolError: no Arm compiler is installed.
         BuildError: the compiler's first error, or which memory the image exceeds and by how much.
+        BoardError: the board reserves less stack than the firmware can come to need.
     """
     program = [
         sources / f"{model_name}.c",
@@ -76,9 +91,8 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
         *_sources_in("harness"),
         *port_sources(board),
     ]
-    return build_program(
-        program, _model_flags(sources, model_name, board), f"{model_name}-{board.name}", board, out_dir
-    )
+    flags = _model_flags(sources, model_name, board)
+    return build_program(program, flags, f"{model_name}-{board.name}", board, out_dir, model_name)
 
 
 def port_sources(board: Board) -> list[Path]:
@@ -119,49 +133,57 @@ def _board_flags(board: Board) -> list[str]:
 
 
 def build_program(
-    program: Sequence[Path], flags: Sequence[str], stem: str, board: Board, out_dir: Path
+    program: Sequence[Path],
+    flags: Sequence[str],
+    stem: str,
+    board: Board,
+    out_dir: Path,
+    model_name: str | None = None,
 ) -> FirmwareImage:
     """Compiles any C program for a board and links it to ``out_dir/<stem>.{elf,bin}``.
 
     For programs that bring their own ``main`` and name their port's sources (see ``port_sources``).
+    ``model_name`` is that of the harness's model, whose stack is bounded.
 
     Raises:
-        ToolError, BuildError: as ``build_firmware``.
+        ToolError, BuildError, BoardError: as ``build_firmware``.
     """
     with tempfile.TemporaryDirectory(prefix="mcu-nas-build-") as scratch_name:
         scratch = Path(scratch_name)
         objects = _compile(program, [*COMPILER_FLAGS, *flags, *_board_flags(board)], scratch)
-        script, elf, binary = scratch / "board.ld", scratch / f"{stem}.elf", scratch / f"{stem}.bin"
-        script.write_text(linker_script(board), encoding="utf-8")
-        linked = run_tool(
-            "arm-none-eabi-gcc",
-            [
-                *CORE_FLAGS[board.core],
-                "-nostartfiles",
-                f"-T{script}",
-                "-Wl,--gc-sections",
-                "-o",
-                elf,
-                *objects,
-            ],
-        )
-        if linked.returncode != 0:
-            raise BuildError(_link_fault(linked.stderr, stem, board))
-        _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
+        elf, binary = scratch / f"{stem}.elf", scratch / f"{stem}.bin"
+        _link(objects, board, elf, binary)
+        if model_name is not None and (region := board.hot_code_region):
+            hot = hot_functions(elf, binary, board.largest_region("flash").origin, region.bytes)
+            _link(objects, board, elf, binary, hot)
         sizes = _section_sizes(elf)
+        bound = None if model_name is None else _checked_stack(elf, model_name, board)
         with staging(out_dir) as staged:
             for result in (elf, binary):
                 shutil.copyfile(result, staged / result.name)
+    code_bytes = sizes[".vectors"] + sizes[".hot"] + sizes[".text"]
     return FirmwareImage(
         elf=out_dir / elf.name,
         binary=out_dir / binary.name,
-        code_bytes=sizes[".text"],
+        code_bytes=code_bytes,
+        hot_code_bytes=sizes[".hot"],
         constant_bytes=sizes[".rodata"],
-        flash_bytes=sizes[".text"] + sizes[".rodata"] + sizes[".data"],
+        flash_bytes=code_bytes + sizes[".rodata"] + sizes[".data"],
         variable_bytes=sizes[".data"] + sizes[".bss"],
         arena_bytes=sizes[".arena"],
         stack_bytes=board.reserve.stack_bytes,
+        stack_bound=bound,
     )
+
+
+def _checked_stack(elf: Path, model_name: str, board: Board) -> StackBound:
+    bound, reserved = stack_bound(elf, model_name), board.reserve.stack_bytes
+    if bound.firmware_bytes > reserved:
+        raise BoardError(
+            f"{board.name}: [reserve] stack_bytes is {reserved:,}: the firmware of {model_name} can come to"
+            f" need {bound.firmware_bytes:,} B of stack"
+        )
+    return bound
 
 
 def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[Path]:
@@ -175,6 +197,17 @@ def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[P
 
     with ThreadPoolExecutor(_JOBS) as pool:
         return list(pool.map(compiled, enumerate(program)))
+
+
+def _link(objects: Sequence[Path], board: Board, elf: Path, binary: Path, hot: Sequence[str] = ()) -> None:
+    """Links an image with the functions ``hot`` in the board's region for hot code."""
+    script = elf.with_suffix(".ld")
+    script.write_text(linker_script(board, hot), encoding="utf-8")
+    flags = [*CORE_FLAGS[board.core], "-nostartfiles", f"-T{script}", "-Wl,--gc-sections"]
+    linked = run_tool("arm-none-eabi-gcc", [*flags, "-o", elf, *objects])
+    if linked.returncode != 0:
+        raise BuildError(_link_fault(linked.stderr, elf.stem, board))
+    _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
 
 
 def _checked(program: str, arguments: list[str | Path]) -> str:

@@ -1,8 +1,8 @@
 """A board in QEMU, with its serial line on a pseudo-terminal.
 
 QEMU counts instructions instead of time (-icount: an instruction is _NANOSECONDS_PER_INSTRUCTION of the
-guest's time). The boards' 25 MHz timers tick 3.2 times an instruction then, so that the difference of two
-readings, rounded, is an exact number of instructions, the same in every run.
+guest's time). The boards' timers of 16 MHz and more tick at least twice an instruction then, so that the
+difference of two readings, rounded, is an exact number of instructions, the same in every run.
 
 The guest's bytes cross a socket to a thread of ours that owns the terminal. It keeps what the guest says
 until a program has opened the terminal, so that no line of the boot is lost.

@@ -15,7 +15,8 @@ from pathlib import Path
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from mcu_nas.boards import Board, Flash, FlashTool
+from mcu_nas.board_tables import Flash, FlashTool
+from mcu_nas.boards import Board
 from mcu_nas.devices.toolchain import find_tool, run_tool
 from mcu_nas.errors import DeviceError, ToolError, UsageError
 

@@ -7,9 +7,12 @@ The SRAM is cut into three parts, each of which overflows on its own at link tim
     high  harness   [reserve] harness_bytes: every other variable
 
 So an image links exactly if its arena fits what the search counted with, and the harness its reserve.
+Hot code lies in flash, too, and is copied to where it runs before main.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from mcu_nas.boards import Board
 
@@ -22,6 +25,7 @@ MEMORY
     flash   (rx) : ORIGIN = {flash_origin:#010x}, LENGTH = {flash_bytes}
     arena   (rw) : ORIGIN = {arena_origin:#010x}, LENGTH = {arena_bytes}
     harness (rw) : ORIGIN = {harness_origin:#010x}, LENGTH = {harness_bytes}
+    hot     (rx) : ORIGIN = {hot_origin:#010x}, LENGTH = {hot_bytes}
 }}
 
 stack_low = {stack_origin:#010x};
@@ -29,15 +33,26 @@ stack_high = stack_low + {stack_bytes};
 
 SECTIONS
 {{
-    .text : {{
+    .vectors : {{
         KEEP(*(.vectors))
-        *(.text .text.*)
+    }} > flash
+
+    .hot : {{
+        {hot_sections}
         . = ALIGN(4);
+    }} > hot AT > flash
+    hot_start = ADDR(.hot); /* not labels in it, which would name its code */
+    hot_end = hot_start + SIZEOF(.hot);
+    hot_load = LOADADDR(.hot);
+
+    .text : {{
+        *(.text .text.*)
+        . = ALIGN(8); /* so that nothing lies between it and .rodata */
     }} > flash
 
     .rodata : {{
         *(.rodata .rodata.*)
-        . = ALIGN(4);
+        . = ALIGN(8);
     }} > flash
 
     .arena (NOLOAD) : {{
@@ -67,13 +82,14 @@ SECTIONS
 """
 
 
-def linker_script(board: Board) -> str:
-    """The GNU ld script for a board.
+def linker_script(board: Board, hot: Sequence[str] = ()) -> str:
+    """The GNU ld script for a board, with the functions ``hot`` in its region for hot code.
 
     The harness's variable ``model_arena`` (section .bss.model_arena under -fdata-sections) goes into the
     region arena. Symbols for firmware/cortex_m/startup.c: stack_low, stack_high, data_load, data_start,
-    data_end, zero_start, zero_end, arena_start, arena_end.
+    data_end, zero_start, zero_end, arena_start, arena_end, hot_load, hot_start, hot_end.
     """
+    region = board.hot_code_region
     flash, ram = board.largest_region("flash"), board.largest_region("ram")
     arena_origin = ram.origin + board.reserve.stack_bytes
     return _SCRIPT.format(
@@ -86,4 +102,7 @@ def linker_script(board: Board) -> str:
         arena_bytes=board.usable_sram_bytes,
         harness_origin=arena_origin + board.usable_sram_bytes,
         harness_bytes=board.reserve.harness_bytes,
+        hot_origin=region.origin if region else 0,
+        hot_bytes=region.bytes if region else 0,
+        hot_sections="\n        ".join(f"*(.text.{name})" for name in hot),
     )

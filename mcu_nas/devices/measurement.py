@@ -85,11 +85,20 @@ class LayerMeasurement:
 
 @dataclass(frozen=True)
 class LayersMeasurement:
-    """One run, layer by layer, in ``unit``; ``total`` is the layers' sum."""
+    """One inference as a whole and layer by layer, in ``unit``, without what the timing itself takes.
+
+    ``total`` is of the whole: from the input tensor to the output tensor.
+    """
 
     unit: Unit
     layers: tuple[LayerMeasurement, ...]
     total: int
+
+    @property
+    def between(self) -> int:
+        """The whole less the sum of its layers: their calls. The whole is compiled as one function, so that
+        it can even be less than the layers one by one."""
+        return self.total - sum(layer.count for layer in self.layers)
 
     @property
     def macs(self) -> int:
@@ -172,19 +181,30 @@ def measure_latency(link: DeviceLink, runs: int, warmup: int, *, emulated: bool)
 
 
 def measure_layers(link: DeviceLink, *sample: np.ndarray, emulated: bool) -> LayersMeasurement:
-    """Loads an array for each input and runs the model once, layer by layer; ``link.outputs()`` has the
-    outputs afterwards.
+    """Loads an array for each input and runs the model twice, as a whole and layer by layer;
+    ``link.outputs()`` has the outputs afterwards.
+
+    Some kernels branch on values, so both runs get the input itself, not what the first left of it.
 
     Raises:
         DataError: the input does not suit the model.
         DeviceError: the device fails.
     """
     unit = timer_unit(link.clock(), emulated)
-    link.load(input_bytes(link.hello(), *sample))
+    data = input_bytes(link.hello(), *sample)
+    link.load(data)
+    whole = link.infer(1, 0).total
+    link.load(data)
     counts = link.layers()
-    layers = tuple(LayerMeasurement(layer.name, layer.macs, unit.of(layer.ticks)) for layer in counts.layers)
-    # Each layer's count is exact once rounded; the sum of their ticks would gather the rounding.
-    return LayersMeasurement(unit, layers, sum(layer.count for layer in layers))
+
+    # Each count is exact once rounded; a sum or difference of ticks would gather the rounding.
+    timing = unit.of(counts.timing)
+
+    def net(ticks: int) -> int:
+        return max(unit.of(ticks) - timing, 0)  # a clock that is no cycle counter may read nothing as more
+
+    layers = tuple(LayerMeasurement(layer.name, layer.macs, net(layer.ticks)) for layer in counts.layers)
+    return LayersMeasurement(unit, layers, net(whole))
 
 
 def measure_accuracy(

@@ -30,6 +30,7 @@ _PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
     "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
+    "arm-none-eabi-objdump": "binutils-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
     "gcc": "gcc libc6-dev",
     "openocd": "openocd",
@@ -38,7 +39,14 @@ _PACKAGES = {
     "st-flash": "stlink-tools",
     "st-info": "stlink-tools",
 }
-_BUILDING = ("arm-none-eabi-gcc", "arm-none-eabi-objcopy", "arm-none-eabi-size", "gcc")
+_BUILDING = (
+    "arm-none-eabi-gcc",
+    "arm-none-eabi-nm",
+    "arm-none-eabi-objcopy",
+    "arm-none-eabi-objdump",
+    "arm-none-eabi-size",
+    "gcc",
+)
 _EMULATING = ("qemu-system-arm", "setpriv")
 
 

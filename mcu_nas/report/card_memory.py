@@ -72,11 +72,13 @@ def device(card: _Record) -> Iterator[str]:
     if not emulated:
         return
     per_mac = emulated["instructions"] / card["model"]["macs"]
+    between = emulated["instructions"] - sum(layer["instructions"] for layer in emulated["layers"])
     yield "## On the emulated core"
     yield ""
     yield (
         f"{emulated['board']}: {emulated['instructions']:,} instructions ({emulated['kind']}) an inference,"
-        f" {per_mac:.2f} per MAC; {emulated['stack_used_bytes']:,} B of stack used. Of"
+        f" {per_mac:.2f} per MAC, {between:,} of them between the layers;"
+        f" {emulated['stack_used_bytes']:,} B of stack used. Of"
         f" {emulated['samples']:,} test images, a stratified sample, sent over serial, the outputs of"
         f" {emulated['differing']:,} differ from the host's; accuracy {emulated['accuracy']:.1%}."
     )

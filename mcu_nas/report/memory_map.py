@@ -56,7 +56,7 @@ class Box:
 def boxes(network: Network, plan: Plan) -> list[Box]:
     """Every activation of a network and its kernels' scratch, as its own plan places them."""
     activations = [
-        Box(tensor, first, last, low := plan.offsets[tensor], low + network.tensors[tensor].bytes)
+        Box(tensor, first, last, low := plan.offsets[tensor], low + plan.tensor_bytes(network, tensor))
         for tensor, (first, last) in network.lifetimes.items()
     ]
     scratch = [

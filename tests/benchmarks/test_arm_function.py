@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.kernels.arm_function import ArmFunction
+from benchmarks.kernels.arm_function import SIMULATED_CORES, ArmFunction
 
 
-def function(body: str) -> ArmFunction:
+def function(body: str, core: str = "cortex-m7") -> ArmFunction:
     head = ".syntax unified\n.thumb\n.text\n.global f\n.type f, %function\n.thumb_func\nf:\n"
-    return ArmFunction(head + body, "f")
+    return ArmFunction(head + body, "f", core)
 
 
 DOUBLED = """
@@ -29,6 +29,14 @@ def test_outputs_and_instructions_are_those_of_the_function() -> None:
     assert call.arrays[1].tolist() == (2 * source).tolist()
     assert call.instructions == 7 * 5 + 1
     assert call.stack_bytes == 0
+
+
+@pytest.mark.parametrize("core", SIMULATED_CORES)
+def test_long_instructions_and_skipped_ones_count_as_one_each(core: str) -> None:
+    call = function(
+        "cmp r0, #1\nittee eq\nmoveq r1, r2\naddeq.w r1, r2, #200\nmovne r1, r3\nmovne r2, r3\nbx lr\n", core
+    )
+    assert {call(number).instructions for number in (0, 1)} == {7}
 
 
 def test_stack_in_use_is_measured() -> None:

@@ -70,7 +70,7 @@ def assert_one_line(done: Outcome, code: int) -> None:
     [
         ("stm32f746-disco", "did you mean 'stm32f746g-disco'? "),
         ("STM32F746G-DISCO", "did you mean 'stm32f746g-disco'? "),
-        ("qemu", "did you mean 'qemu-cortex-m4' or 'qemu-cortex-m7'? "),
+        ("qemu", "did you mean 'qemu-cortex-m0' or 'qemu-cortex-m3'? "),
         ("zzz", ""),
         ("", ""),
         ("../boards/stm32f746g-disco", "did you mean 'stm32f746g-disco'? "),
@@ -314,6 +314,21 @@ def test_input_whose_header_promises_a_terabyte_takes_no_memory(refused: Callabl
     assert "is a broken .npy file" in refused("run", "m.tflite", "--board", EMULATED, "--input", "x.npy")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compile", "m.tflite", "--core", "cortex-m3", "--out", "c"),
+        ("compile", "m.tflite", "--board", "qemu-cortex-m3", "--out", "c"),
+        ("audit", "m.tflite", "--board", "qemu-cortex-m3"),
+    ],
+)
+def test_wide_weights_on_a_core_without_kernels_for_them_are_refused(
+    refused: Callable, command: tuple[str, ...]
+) -> None:
+    line = refused(*command, "--weight-storage", "wide")
+    assert "kernels of cortex-m3 are portable C, which stores weights as bytes" in line
+
+
 # ---- tools and devices
 
 
@@ -325,7 +340,7 @@ def test_input_whose_header_promises_a_terabyte_takes_no_memory(refused: Callabl
         (("search", "--board", BOARD, "--data", "digits", "--run", "n"), (), "apt install gcc-arm-none-eabi"),
         (
             ("run", "m.tflite", "--board", EMULATED),
-            ("arm-none-eabi-gcc", "arm-none-eabi-objcopy", "arm-none-eabi-size"),
+            tuple(f"arm-none-eabi-{tool}" for tool in ("gcc", "nm", "objcopy", "objdump", "size")),
             "apt install qemu-system-arm",
         ),
     ],

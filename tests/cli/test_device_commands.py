@@ -110,6 +110,17 @@ def test_same_input_as_pixels_and_as_int8_gives_the_same_outputs(here: Path) -> 
     assert len(outputs[0]) == 4
 
 
+def test_the_rows_of_run_add_up_to_its_total() -> None:
+    record = json.loads(mcu_nas("run", "m.tflite", "--board", EMULATED, "--json").out)
+    counts = [*(layer["count"] for layer in record["layers"]), record["between_layers"]]
+    assert sum(counts) == record["total"]
+    table = mcu_nas("run", "m.tflite", "--board", EMULATED).out.partition("\n\n")[0]
+    _, *rows = table.splitlines()
+    assert rows[-2].split()[:2] == ["between", "layers"]
+    for row, count in zip(rows, [*counts, record["total"]], strict=True):
+        assert f"{count:,}" in row.split()
+
+
 def test_emulated_measurement_is_of_instructions_and_repeats() -> None:
     record = json.loads(mcu_nas(*COMMANDS["measure"][0], "--json").out)
     latency = record["latency"]

@@ -86,3 +86,12 @@ def test_compile_takes_a_board_or_a_core_but_not_both(model: Path, tmp_path: Pat
     done = mcu_nas("compile", str(model), *target, "--out", str(tmp_path / "c"))
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "a board has a core: give --board or --core" in done.err
+
+
+def test_model_compiled_with_paired_loads_runs_with_them(model: Path, tmp_path: Path) -> None:
+    board, out = ("--board", "qemu-cortex-m4"), tmp_path / "c"
+    done = mcu_nas("compile", str(model), *board, "--loads", "ldrd", "--out", str(out))
+    following = f"mcu-nas run {model} --board qemu-cortex-m4 --loads ldrd"
+    assert done.out.splitlines()[-1] == f"next: {following}"
+    assert "ldm" not in (out / "small_kernels.S").read_text(encoding="utf-8")
+    assert "outputs  " in mcu_nas(*following.split()[1:]).out

@@ -9,6 +9,7 @@ from pathlib import Path
 from mcu_nas.compiler.program import Program, compile_graph
 from mcu_nas.devices.toolchain import C_WARNINGS
 from mcu_nas.graph import ImageInput
+from mcu_nas.resources import firmware_dir
 from tests.graphs import GraphMaker
 
 STRICT = ("-Werror", *C_WARNINGS)
@@ -32,6 +33,12 @@ def small_program(
         maker.tensors[x] = type(maker.tensors[x])(output, maker.tensors[x].shape)
     graph = replace(maker.graph((source,), (x,), labels), image_input=image_input)
     return compile_graph(graph, name, "0123456789abcdef")
+
+
+def kernel_sources(*, helium: bool = False) -> list[Path]:
+    """The C files of the kernels for any core, or of those with Helium alone."""
+    sources = sorted((firmware_dir() / "kernels").glob("*.c"))
+    return [source for source in sources if source.stem.endswith("_mve") is helium]
 
 
 def run(*command: str | Path, cwd: Path) -> str:

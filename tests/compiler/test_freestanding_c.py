@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from mcu_nas.compiler.emit import write_sources
-from mcu_nas.resources import firmware_dir
-from tests.compiler.small_program import run, small_program
+from mcu_nas.cores import CORE_FLAGS
+from tests.compiler.small_program import kernel_sources, run, small_program
 
 # A core without FPU calls a function for each operation on floats; one with an FPU has instructions for them.
 NO_FPU = ("-mcpu=cortex-m0", "-mthumb")
 FPU = ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-d16")
+HELIUM = CORE_FLAGS["cortex-m55"]
 # What the compiler's own library and the C library bring for integers and for copying memory.
 INTEGER_SUPPORT = re.compile(
     r"mem(cpy|move|set|cmp)"
@@ -81,25 +82,27 @@ class Objects:
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory) -> Callable[[tuple[str, ...], str], Objects]:
-    """A generated model and every kernel, for a core at an optimization level."""
+    """A generated model and every kernel, those with Helium for it alone, at an optimization level."""
     sources = tmp_path_factory.mktemp("sources")
     write_sources(small_program(labels=("a", "b", "c", "d")), sources)
-    files = [*sorted(sources.glob("*.c")), *sorted((firmware_dir() / "kernels").glob("*.c"))]
+    files = [*sorted(sources.glob("*.c")), *kernel_sources()]
 
     @functools.cache
     def build(core: tuple[str, ...], optimization: str) -> Objects:
-        return Objects(files, tmp_path_factory.mktemp("objects"), core, optimization)
+        further = kernel_sources(helium=True) if core == HELIUM else []
+        return Objects([*files, *further], tmp_path_factory.mktemp("objects"), core, optimization)
 
     return build
 
 
-@pytest.mark.parametrize("core", [NO_FPU, FPU], ids=["no FPU", "FPU"])
+@pytest.mark.parametrize("core", [NO_FPU, FPU, HELIUM], ids=["no FPU", "FPU", "Helium"])
 def test_nothing_is_called_but_integer_support(objects, core):
     assert objects(core, "-O2").outside_functions() == set()
 
 
-def test_no_instruction_computes_with_floats(objects):
-    assert objects(FPU, "-O2").float_instructions() == set()
+@pytest.mark.parametrize("core", [FPU, HELIUM], ids=["FPU", "Helium"])
+def test_no_instruction_computes_with_floats(objects, core):
+    assert objects(core, "-O2").float_instructions() == set()
 
 
 def test_no_function_calls_itself_directly_or_around(objects):
@@ -111,9 +114,10 @@ def test_no_call_goes_through_a_pointer(objects):
     assert "__indirect_call" not in {callee for _, callee in objects(FPU, "-O0").calls()}
 
 
-def test_every_stack_frame_has_a_size_that_the_compiler_knows(objects):
-    assert len(objects(FPU, "-O2").stacks()) > 10
-    assert {kind for _, kind in objects(FPU, "-O2").stacks()} == {"static"}
+@pytest.mark.parametrize("core", [FPU, HELIUM], ids=["FPU", "Helium"])
+def test_every_stack_frame_has_a_size_that_the_compiler_knows(objects, core):
+    assert len(objects(core, "-O2").stacks()) > 10
+    assert {kind for _, kind in objects(core, "-O2").stacks()} == {"static"}
 
 
 def test_the_arena_is_the_only_memory_that_is_written(objects):

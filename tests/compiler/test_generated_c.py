@@ -15,12 +15,13 @@ from mcu_nas.compiler.c_text import c_float
 from mcu_nas.compiler.emit import emit_sources, write_sources
 from mcu_nas.compiler.emit_model_data import emit_model_data
 from mcu_nas.compiler.program import Encoding, compile_graph
+from mcu_nas.cores import CORE_FLAGS
 from mcu_nas.errors import UnsupportedError, UsageError
 from mcu_nas.graph import Quantization
 from mcu_nas.network import op_macs
 from mcu_nas.resources import firmware_dir
 from mcu_nas.tflite.writer import serialize_tflite
-from tests.compiler.small_program import CPP_STRICT, STRICT, compile_c, run, small_program
+from tests.compiler.small_program import CPP_STRICT, STRICT, compile_c, kernel_sources, run, small_program
 from tests.graphs import GraphMaker, graphs
 
 COMPILERS = [
@@ -39,8 +40,13 @@ def test_generated_c_compiles_without_a_warning(compiler, core, tmp_path):
 
 @pytest.mark.parametrize(("compiler", "core"), COMPILERS)
 def test_every_kernel_compiles_without_a_warning(compiler, core):
-    kernels = sorted((firmware_dir() / "kernels").glob("*.c"))
+    kernels = kernel_sources()
     run(compiler, "-std=c11", *STRICT, *core, "-O2", "-fsyntax-only", *kernels, cwd=firmware_dir())
+
+
+def test_every_kernel_with_helium_compiles_without_a_warning():
+    flags = ("-std=c11", *STRICT, *CORE_FLAGS["cortex-m55"], "-O2", "-fsyntax-only")
+    run("arm-none-eabi-gcc", *flags, *kernel_sources(helium=True), cwd=firmware_dir())
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
@@ -76,7 +82,7 @@ def test_header_serves_cpp(compiler, tmp_path):
 
 
 def test_every_kernel_is_cpp_too():
-    kernels = sorted((firmware_dir() / "kernels").glob("*.c"))
+    kernels = kernel_sources()
     run("g++", "-std=c++20", "-Wall", "-Werror", "-Wpedantic", "-fsyntax-only", *kernels, cwd=firmware_dir())
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mcu_nas.compiler.overlaps import block_lag, pair_lag, tile_begins, tile_lag, window_lag
+from mcu_nas.compiler.overlaps import block_lag, group_lag, tile_begins, tile_lag, window_lag
 from mcu_nas.network import Network, Tensor, WindowAxis, output_size, pad_amounts, window_axes
 from mcu_nas.operators import Conv2D, Padding
 
@@ -123,15 +123,15 @@ def test_lag_of_a_huge_image_is_found_by_its_sides() -> None:
     network = convolution((60_000, 60_000), (3, 3), (1, 1), (1, 1), Padding.SAME, (8, 8))
     assert window_lag(network, network.ops[0]) == (60_000 + 2) * 8
     axes = window_axes(network, network.ops[0])
-    assert pair_lag(*axes, 8, 8) == block_lag(*axes, 8, 8, 64) == (60_000 + 1) * 8
+    assert group_lag(*axes, 8, 8) == block_lag(*axes, 8, 8, 64) == (60_000 + 1) * 8
 
 
-@given(sizes, small, small, paddings, small)
-@example((7, 6), (3, 3), (1, 1), Padding.SAME, (2, 2))
-def test_lag_of_pairs_is_what_their_windows_ask_for(size, taps, stride, padding, channels):
+@given(sizes, small, small, paddings, small, st.integers(2, 12))
+@example((7, 6), (3, 3), (1, 1), Padding.SAME, (2, 2), 2)
+def test_lag_of_groups_is_what_their_windows_ask_for(size, taps, stride, padding, channels, together):
     axes = axes_of(size, taps, stride, padding)
-    pairs = blocks_of(outputs_of(axes), 2, moved_back=False)
-    assert pair_lag(*axes, *channels) == brute_force_lag(axes, channels, pairs, reads_first=True)
+    groups = blocks_of(outputs_of(axes), together, moved_back=False)
+    assert group_lag(*axes, *channels, together) == brute_force_lag(axes, channels, groups, reads_first=True)
 
 
 @given(sizes, small, small, paddings, small, st.integers(1, 12))
@@ -163,7 +163,8 @@ def test_tiles_cover_every_output_and_stay_inside(outputs: int) -> None:
     assert sorted({begin + output for begin in begins for output in range(4)}) == list(range(outputs))
 
 
-@given(sizes, st.integers(1, 5))
-def test_pointwise_pairs_of_no_more_outputs_than_inputs_need_no_lag(size, channels):
+@given(sizes, st.integers(1, 5), st.integers(2, 12))
+def test_pointwise_groups_of_no_more_outputs_than_inputs_need_no_lag(size, channels, together):
     axes = axes_of(size, (1, 1), (1, 1), Padding.VALID)
-    assert pair_lag(*axes, channels, channels) == pair_lag(*axes, channels + 1, channels) == 0
+    assert group_lag(*axes, channels, channels, together) == 0
+    assert group_lag(*axes, channels + 1, channels, together) == 0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcu_nas.boards import CORE_FLAGS
-from mcu_nas.compiler.catalogue import KERNELS
+from mcu_nas.compiler.catalogue import kernels_of
 from mcu_nas.compiler.latency_features import LATENCY_FEATURES
+from mcu_nas.cores import CORE_FLAGS, instruction_set
 from mcu_nas.cost import core_profile
 from mcu_nas.cost.core_profile import load_core_profile
 from mcu_nas.errors import BoardError
@@ -23,7 +23,7 @@ def test_every_core_that_firmware_is_built_for_has_a_profile() -> None:
 def test_shipped_profile_holds_every_kernel_and_believable_numbers(core: str) -> None:
     profile = load_core_profile(core)
     assert profile.core == core
-    assert set(profile.kernels) == {kernel.name for kernel in KERNELS}
+    assert set(profile.kernels) == {kernel.name for kernel in kernels_of(instruction_set(core))}
     cpi = profile.cycles_per_instruction
     assert 0 < cpi.low <= cpi.central <= cpi.high
     for kernel in profile.kernels.values():

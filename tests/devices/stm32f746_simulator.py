@@ -17,6 +17,7 @@ import unicorn
 from unicorn import arm_const
 
 HSI_HZ, HSE_HZ = 16_000_000, 25_000_000
+ITCM, ITCM_BYTES = 0, 16 << 10
 FLASH, FLASH_BYTES = 0x0800_0000, 1 << 20
 SRAM, SRAM_BYTES = 0x2000_0000, 320 << 10
 PERIPHERALS, PERIPHERALS_BYTES = 0x4000_0000, 0x8_0000
@@ -77,6 +78,7 @@ class Stm32F746:
         self._machine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M7)
         self._machine.mem_map(FLASH, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         self._machine.mem_map(SRAM, SRAM_BYTES)
+        self._machine.mem_map(ITCM, ITCM_BYTES)
         for base, size in ((PERIPHERALS, PERIPHERALS_BYTES), (CORE, CORE_BYTES)):
             self._machine.mmio_map(
                 base, size, self._guarded(self._read), base, self._guarded(self._write), base

@@ -18,7 +18,7 @@ from mcu_nas.devices.emulator import INSTRUCTIONS_PER_SECOND, emulate
 from mcu_nas.errors import DeviceError, ToolError, UsageError
 from tests.devices.probe import build_probe
 
-EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4"]
+EMULATED = [f"qemu-cortex-{core}" for core in ("m7", "m4", "m3", "m33", "m0", "m55")]
 
 
 @pytest.fixture(scope="module", params=EMULATED)
@@ -36,9 +36,9 @@ def test_boot_is_heard_from_its_first_byte(probe):
         time.sleep(0.3)  # the program has long spoken when somebody opens the line
         with open_line(port) as line:
             assert line.read_until(b"ready\r\n").decode().split() == [
-                "clock=25000000",
+                f"clock={board.clock_hz}",
                 "timer=1",  # PORT_TIMER_TICKS: QEMU's cycle counter stands still
-                "timer_hz=25000000",
+                f"timer_hz={board.clock_hz}",
                 "initialised=42",
                 "cleared=1",
                 "ready",
@@ -65,7 +65,7 @@ def test_a_loop_takes_the_same_instructions_in_every_run(probe):
     def instructions(line: serial.Serial) -> int:
         line.write(b"t")
         ticks = int(line.read_until(b"\r\n").split(b"=")[1])
-        return round(ticks * INSTRUCTIONS_PER_SECOND / 25_000_000)
+        return round(ticks * INSTRUCTIONS_PER_SECOND / load_board(probe[0]).clock_hz)
 
     counts = set()
     for _ in range(2):

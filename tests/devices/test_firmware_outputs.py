@@ -23,7 +23,7 @@ from tests.devices.stm32f746_simulator import Stm32F746
 from tests.graphs import GraphMaker
 from tests.reference import assert_same_outputs, reference_outputs, sample_inputs
 
-EMULATED = ["qemu-cortex-m7", "qemu-cortex-m4"]
+EMULATED = [f"qemu-cortex-{core}" for core in ("m7", "m4", "m3", "m33", "m0", "m55")]
 HASH = "0123456789abcdef"
 
 
@@ -70,6 +70,15 @@ def test_outputs_of_the_emulated_board_equal_the_reference(model, name, tmp_path
     assert_same_outputs(np.stack(outputs), model.expected, model.inputs)
 
 
+def test_code_for_a_cortex_m0plus_runs_on_the_emulated_cortex_m0(model, tmp_path):
+    board = load_board("qemu-cortex-m0").model_copy(update={"core": "cortex-m0plus"})
+    image = model.firmware(board, tmp_path)
+    with emulate(board, image.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        link.load(input_bytes(link.hello(), model.inputs[0]))
+        link.infer(1, 0)
+        assert_same_outputs(link.outputs().reshape(1, -1), model.expected[:1], model.inputs[:1])
+
+
 def test_instruction_counts_repeat_and_layers_add_up(model, tmp_path):
     board = load_board("qemu-cortex-m7")
     image = model.firmware(board, tmp_path)
@@ -88,6 +97,21 @@ def test_instruction_counts_repeat_and_layers_add_up(model, tmp_path):
     # After the first run the input holds leftovers, on which a kernel's branches may differ a little.
     assert max(totals) - min(totals) <= max(totals) // 1000
     assert measured.total == pytest.approx(max(totals), rel=0.01)
+
+
+def test_a_layer_that_runs_nothing_counts_nothing(tmp_path):
+    maker = GraphMaker(6)
+    source = maker.activation("pixels", (1, 6, 6, 2))
+    pooled = maker.pool(source, (2, 2), (2, 2))
+    flat = maker.reshape(pooled, (1, 18))
+    program = compile_graph(maker.graph((source,), (maker.fully_connected(flat, 4),)), "flat", HASH)
+    write_sources(program, tmp_path)
+    board = load_board("qemu-cortex-m7")
+    image = build_firmware(tmp_path, program.name, board, tmp_path)
+    with emulate(board, image.elf) as port, DeviceLink(port, board.serial.baud) as link:
+        measured = measure_layers(link, np.zeros((6, 6, 2), np.int8), emulated=True)
+    assert [layer.count == 0 for layer in measured.layers] == [program.is_view(c) for c in program.calls]
+    assert any(program.is_view(call) for call in program.calls)
 
 
 @pytest.mark.parametrize("crystal", [True, False])

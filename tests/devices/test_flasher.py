@@ -14,7 +14,8 @@ import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from mcu_nas.boards import Flash, load_board
+from mcu_nas.board_tables import Flash
+from mcu_nas.boards import load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.export import load_program
 from mcu_nas.devices.build import build_firmware
@@ -29,7 +30,15 @@ BOARD = load_board("stm32f746g-disco")
 EMULATED = load_board("qemu-cortex-m7")
 FLASH = ("flash", "m.tflite", "--board", BOARD.name)
 ONE, OTHER = "066CFF505750827567154312", "0670FF495254707867213231"
-COMPILING = ("arm-none-eabi-gcc", "arm-none-eabi-objcopy", "arm-none-eabi-size", "qemu-system-arm", "setpriv")
+COMPILING = (
+    "arm-none-eabi-gcc",
+    "arm-none-eabi-nm",
+    "arm-none-eabi-objcopy",
+    "arm-none-eabi-objdump",
+    "arm-none-eabi-size",
+    "qemu-system-arm",
+    "setpriv",
+)
 
 
 class Answer(NamedTuple):

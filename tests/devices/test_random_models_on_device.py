@@ -1,4 +1,4 @@
-"""Random models that together run every kernel, on the emulated Cortex-M7 over its serial line."""
+"""Random models that together run every kernel, on emulated cores over their serial lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mcu_nas.boards import Board, load_board
-from mcu_nas.compiler.catalogue import KERNELS
+from mcu_nas.compiler.catalogue import kernels_of
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.program import Program, compile_graph
 from mcu_nas.compiler.target import Target, targets
+from mcu_nas.cores import instruction_set
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.emulator import emulate
 from mcu_nas.devices.measurement import input_bytes
@@ -37,17 +38,16 @@ IN_GROUPS = (
     {"winograd_2x2_bytes", "winograd_4x4_bytes", "pointwise_pairs_bytes", "pointwise_blocks", "conv_rows"},
 )
 TARGETS = targets("cortex-m7")
-EVERY_KERNEL = {kernel.name for kernel in KERNELS}
 
 
 def kernels_that_run(program: Program) -> set[str]:
     return {call.kernel.name for call in program.calls if not program.is_view(call)}
 
 
-def compiled() -> Iterator[tuple[int, Program]]:
+def compiled(core: str) -> Iterator[tuple[int, Program]]:
     """The candidates that are within the arithmetic and whose outputs the harness can hold."""
     for seed in CANDIDATES:
-        target = TARGETS[seed // 4 % len(TARGETS)]
+        target = targets(core)[seed // 4 % len(targets(core))]
         try:
             program = compile_model(seed, random_model(seed), target)
         except ModelError:
@@ -83,12 +83,15 @@ def outputs_of_board(board: Board, program: Program, inputs: list[np.ndarray], f
             link.load(input_bytes(info, *sample))
             link.infer(1, 0)
             outputs.append(link.outputs())
+        assert firmware.stack_bound is not None
+        assert link.memory().stack_used <= firmware.stack_bound.firmware_bytes
     return np.stack(outputs)
 
 
-def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated_core(tmp_path):
-    board = load_board("qemu-cortex-m7")
-    candidates = dict(compiled())
+@pytest.mark.parametrize("name", [f"qemu-cortex-{core}" for core in ("m7", "m33", "m55", "m0")])
+def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated_core(name, tmp_path):
+    board = load_board(name)
+    candidates = dict(compiled(board.core))
     ran: set[str] = set()
     for seed in covering(candidates):
         program, graph = candidates[seed], random_model(seed)
@@ -97,12 +100,14 @@ def test_random_models_that_run_every_kernel_equal_the_reference_on_the_emulated
         expected = reference_outputs(graph, *inputs).reshape(len(got), -1)
         assert_same_outputs(got, expected, *inputs)
         ran |= kernels_that_run(program)
-    assert ran >= EVERY_KERNEL - set.union(*IN_GROUPS)
+    every_kernel = {kernel.name for kernel in kernels_of(instruction_set(board.core))}
+    assert ran >= every_kernel - set.union(*IN_GROUPS)
 
 
+@pytest.mark.parametrize("name", ["qemu-cortex-m7", "qemu-cortex-m33"])
 @pytest.mark.parametrize(("target", "kernels"), list(zip(TARGETS, IN_GROUPS, strict=False)))
 def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
-    target: Target, kernels: set[str], tmp_path: Path
+    target: Target, kernels: set[str], name: str, tmp_path: Path
 ) -> None:
     builder = NetworkBuilder()
     x = builder.input("pixels", (1, 11, 12, 3))
@@ -123,7 +128,7 @@ def test_convolutions_in_groups_equal_the_reference_on_the_emulated_core(
     program = compile_graph(read, "tiles", "0" * 16, optimize=Optimize.SPEED, target=target)
     assert kernels_that_run(program) >= kernels
     inputs = [array[:4] for array in sample_inputs(graph, 2, 0)]
-    got = outputs_of_board(load_board("qemu-cortex-m7"), program, inputs, tmp_path)
+    got = outputs_of_board(load_board(name), program, inputs, tmp_path)
     assert_same_outputs(got, reference_outputs(graph, *inputs).reshape(len(got), -1), *inputs)
 
 

@@ -36,6 +36,15 @@ def test_it_boots_at_216_mhz_with_caches_on(probe):
     assert part.caches_on
 
 
+@pytest.mark.parametrize("cache", ["INSTRUCTION_CACHE", "DATA_CACHE"])
+def test_a_cache_that_the_boards_file_switches_off_stays_off(cache, tmp_path):
+    board = load_board("stm32f746g-disco")
+    constants = {**board.port_constants, cache: 0}
+    part = Stm32F746(build_probe(board.model_copy(update={"port_constants": constants}), tmp_path).elf)
+    assert booted(part)["clock"] == 216_000_000
+    assert not part.caches_on
+
+
 def test_a_dead_crystal_leaves_it_on_the_internal_oscillator_and_it_says_so(probe):
     part = Stm32F746(probe.elf, crystal=False)
     said = booted(part)

@@ -46,6 +46,7 @@ def test_an_emulated_board_classifies_pixels_as_the_host_does(tmp_path: Path) ->
         assert link.outputs().tolist() == expected[-1].tolist()
         assert layers.macs == 6 * 6 * 8 * 27 + 8 * 10
         assert layers.total == pytest.approx(latency.median, rel=0.02)
+        assert 0 <= layers.between <= 8 * len(layers.layers)
         memory = link.memory()
         assert 0 < memory.stack_used < memory.stack_bytes == board.reserve.stack_bytes
         assert memory.arena_bytes == program.arena_bytes

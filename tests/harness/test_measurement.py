@@ -76,10 +76,10 @@ def test_latency_without_an_input_is_an_error(link: DeviceLink) -> None:
         measure_latency(link, runs=5, warmup=0, emulated=False)
 
 
-def test_layers_add_up_to_the_total(link: DeviceLink) -> None:
+def test_layers_and_what_lies_between_them_add_up_to_the_total(link: DeviceLink) -> None:
     layers = measure_layers(link, PIXELS, emulated=False)
     assert [layer.name for layer in layers.layers] == ["CUSTOM", "MAX_POOL_2D"]
-    assert layers.total == sum(layer.count for layer in layers.layers)
+    assert layers.total == sum(layer.count for layer in layers.layers) + layers.between
     assert layers.macs == 12
 
 

@@ -60,6 +60,7 @@ def test_layers_are_timed_one_by_one_and_give_the_outputs(link: DeviceLink) -> N
     counts = link.layers()
     assert [(layer.name, layer.macs) for layer in counts.layers] == [("CUSTOM", 0), ("MAX_POOL_2D", 12)]
     assert counts.total == sum(layer.ticks for layer in counts.layers)
+    assert counts.timing < counts.total
     assert isinstance(counts.layers[0], LayerCount)
     assert link.outputs().tolist() == [3 - 128, 7 - 128, 11 - 128]
 

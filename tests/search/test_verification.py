@@ -59,7 +59,8 @@ def test_every_sample_is_compared_and_classified(image: FirmwareImage, model: Pa
     found = run_emulated(image, BOARD, model, dataset, 12, SEED, done.append)
     assert (found["samples"], found["differing"], found["equals_host"]) == (12, 0, True)
     assert done == list(range(1, 13))
-    assert found["instructions"] == sum(layer["instructions"] for layer in found["layers"]) > 0
+    between = found["instructions"] - sum(layer["instructions"] for layer in found["layers"])
+    assert 0 < between <= 8 * len(found["layers"]) < found["instructions"]
     chosen = stratified_sample(dataset.test_labels, 12, SEED)
     pixels = resize(dataset.test_images[chosen], PX)
     host = HostModel(load_program(model)).run(quantized_pixels(pixels))

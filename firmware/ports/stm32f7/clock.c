@@ -52,7 +52,8 @@ static int switch_to_pll(void) {
     }
     /* Seven wait states serve 216 MHz at 2.7 V and more (RM0385, "Relation between CPU clock frequency
      * and flash memory read time"); the manual asks to read the setting back before the clock is raised. */
-    FLASH->acr = FLASH_ACR_7_WAIT_STATES | FLASH_ACR_PREFETCH | FLASH_ACR_ACCELERATOR;
+    FLASH->acr = FLASH_ACR_7_WAIT_STATES | (FLASH_PREFETCH ? FLASH_ACR_PREFETCH : 0) |
+                 (FLASH_ACCELERATOR ? FLASH_ACR_ACCELERATOR : 0);
     if (!becomes(&FLASH->acr, FLASH_ACR_LATENCY, FLASH_ACR_7_WAIT_STATES)) {
         return 0;
     }

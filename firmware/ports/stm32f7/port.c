@@ -40,7 +40,12 @@ static void start_tim2(void) {
 }
 
 void port_init(uint32_t baud) {
-    enable_caches();
+    if (INSTRUCTION_CACHE) {
+        enable_instruction_cache();
+    }
+    if (DATA_CACHE) {
+        enable_data_cache();
+    }
     clocks = clock_start();
     start_usart1(baud);
     timer = cycle_counter_start() ? PORT_TIMER_DWT : PORT_TIMER_TICKS;

@@ -4,6 +4,22 @@
 
 #include <stdint.h>
 
+/* Constants of the board's file, 0 or 1. */
+#ifndef INSTRUCTION_CACHE
+#define INSTRUCTION_CACHE 1
+#endif
+#ifndef DATA_CACHE
+#define DATA_CACHE 1
+#endif
+/* Both act on what is read over the ITCM bus, from 0x00200000 on; through the AXI bus, from 0x08000000 on,
+ * the caches do their work (RM0385, "Adaptive real-time memory accelerator"). */
+#ifndef FLASH_PREFETCH
+#define FLASH_PREFETCH 1
+#endif
+#ifndef FLASH_ACCELERATOR
+#define FLASH_ACCELERATOR 1
+#endif
+
 struct rcc {
     volatile uint32_t cr, pllcfgr, cfgr, cir;
     volatile uint32_t ahb1rstr, ahb2rstr, ahb3rstr, reserved1;

@@ -18,8 +18,8 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.conv_rows import conv_rows
 from mcu_nas.compiler.generators.depthwise_nhwc import depthwise_nhwc
 from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
-from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer
-from mcu_nas.compiler.generators.formats import Planes
+from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer, depthwise_planes
+from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.fully_connected import fully_connected
 from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
 from mcu_nas.compiler.generators.generated import GeneratedKernel
@@ -33,7 +33,9 @@ from mcu_nas.compiler.generators.winograd import winograd
 from mcu_nas.compiler.generators.winograd_bytes import winograd_bytes
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import F2, F4
+from mcu_nas.compiler.input_planes import input_planes, reader_of
 from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.graph import Graph
 from mcu_nas.network import window_axes
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected, Op
@@ -47,8 +49,15 @@ def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: b
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
+    if isinstance(op, Conv2D) and (kernel.reads, kernel.writes) != (Format.NHWC, Format.NHWC):
+        return _pointwise_in_formats(graph, op, kernel, symbol)
     if kernel.name in _IN_ORDER:
         return _IN_ORDER[kernel.name](graph, op, symbol, descending)
+    if kernel.name in _DEPTHWISE and isinstance(op, DepthwiseConv2D):
+        layer = replace(_depthwise_layer(graph, op), output=kernel.writes)
+        if kernel.reads is Format.PLANES:
+            return depthwise_planes(layer, symbol)
+        return _DEPTHWISE[kernel.name](layer, symbol)
     return _WITHOUT_ORDER[kernel.name](graph, op, symbol)
 
 
@@ -132,6 +141,16 @@ def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -
     return pointwise_blocks(_pointwise_layer(graph, op, descending), symbol, block)
 
 
+def _pointwise_in_formats(graph: Graph, op: Conv2D, kernel: Kernel, symbol: str) -> GeneratedKernel:
+    weights = ByteOrPacked.BYTES if kernel.weights is WeightStorage.BYTES else ByteOrPacked.PACKED
+    layer = _pointwise_layer(graph, op, descending=False)
+    layer = replace(layer, source=kernel.reads, target=kernel.writes, weight_format=weights)
+    if kernel.writes is Format.PLANES:
+        reader = reader_of(graph.network, op.outputs[0])
+        layer = replace(layer, planes=input_planes(graph.network, reader, layer.output_zero_point))
+    return pointwise_lanes(layer, symbol)
+
+
 def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLayer:
     _, height, width, in_channels = graph.network.shape(op.inputs[0])
     weights = graph.constants[op.inputs[1]].reshape(-1, in_channels)
@@ -150,33 +169,10 @@ def _pointwise_layer(graph: Graph, op: Conv2D, descending: bool) -> PointwiseLay
     )
 
 
-def _depthwise_planes(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
-    return depthwise_nhwc(_depthwise_layer(graph, op), symbol)
-
-
-def _depthwise_plane(graph: Graph, op: DepthwiseConv2D, symbol: str) -> GeneratedKernel:
-    return depthwise_plane(_depthwise_layer(graph, op), symbol)
-
-
 def _depthwise_layer(graph: Graph, op: DepthwiseConv2D) -> DepthwiseLayer:
-    rows, columns = window_axes(graph.network, op)
-    _, *_, channels = graph.network.shape(op.inputs[0])
-    below, right = (
-        max((axis.outputs - 1) * axis.stride + axis.taps - axis.before - axis.size, 0)
-        for axis in (rows, columns)
-    )
-    planes = Planes(
-        channels=channels,
-        rows=rows.size,
-        columns=columns.size,
-        top=rows.before,
-        left=columns.before,
-        bottom=below,
-        right=right,
-        zero_point=_input_zero_point(graph, op),
-    )
+    channels = graph.network.shape(op.inputs[0])[3]
     return DepthwiseLayer(
-        planes=planes,
+        planes=input_planes(graph.network, op, _input_zero_point(graph, op)),
         weights=graph.constants[op.inputs[1]][0],
         bias=bias_of(graph, op, channels),
         stride=op.stride[0],
@@ -217,6 +213,10 @@ def _requantization(
     return Requantization(multipliers, shifts, output["zero_point"], output["min"], output["max"])
 
 
+_DEPTHWISE: Mapping[str, Callable[[DepthwiseLayer, str], GeneratedKernel]] = {
+    "depthwise_planes": depthwise_nhwc,
+    "depthwise_plane": depthwise_plane,
+}
 # Kernels that run their pixels in ascending or descending order, and the others.
 _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "winograd_4x4": _winograd_4x4,
@@ -232,8 +232,6 @@ _IN_ORDER: Mapping[str, Callable[[Graph, Any, str, bool], GeneratedKernel]] = {
     "conv_rows": _conv_rows,
 }
 _WITHOUT_ORDER: Mapping[str, Callable[[Graph, Any, str], GeneratedKernel]] = {
-    "depthwise_planes": _depthwise_planes,
-    "depthwise_plane": _depthwise_plane,
     "fully_connected_wide": _fully_connected_wide,
     "fully_connected_bytes": _fully_connected_bytes,
     "add_words": words.add,

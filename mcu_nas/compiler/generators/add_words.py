@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.function_text import assembly_file, function, inner_loop
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.sum_line import AddLayer, SumLine, sum_line
 
@@ -84,6 +84,10 @@ def _lines(layer: AddLayer, line: SumLine) -> Iterator[str]:
 
 def _word(layer: AddLayer, line: SumLine) -> Iterator[str]:
     """Four elements; then the pointers are at the next."""
+    return inner_loop(4, _four_elements(layer, line), "elements")
+
+
+def _four_elements(layer: AddLayer, line: SumLine) -> Iterator[str]:
     yield from (
         "ldr r9, [r0], #4",
         "ldr r11, [r3], #4",

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.function_text import assembly_file, function, inner_loop
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 
@@ -112,12 +112,13 @@ def _sums(pixels: int, channels: int) -> Iterator[str]:
     if loops:
         yield from add_constant("r2", "r0", loops * copies * channels)
         yield "2: @ pixels"
-        yield from _pixels(copies, channels)
+        yield from inner_loop(QUAD * copies, _pixels(copies, channels), "values")
         yield from ("cmp r0, r2", "bne 2b")
     left = pixels - loops * copies
     while left:
-        yield from _pixels(min(left, copies), channels)
-        left -= min(left, copies)
+        count = min(left, copies)
+        yield from inner_loop(QUAD * count, _pixels(count, channels), "values")
+        left -= count
 
 
 def _pixels(count: int, channels: int) -> Iterator[str]:

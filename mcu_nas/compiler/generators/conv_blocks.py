@@ -43,14 +43,11 @@ _IN, _OUT, _CONSTANTS, _SCRATCH, _ORIGIN, _TARGET, _PAIRS_LEFT, _BLOCKS_LEFT = r
 _FRAME_BYTES = 36
 
 
-def conv_blocks(
-    layer: ConvLayer, symbol: str, block: int, *, paired_loads: bool = False, descending: bool = False
-) -> GeneratedKernel:
+def conv_blocks(layer: ConvLayer, symbol: str, block: int, *, descending: bool = False) -> GeneratedKernel:
     """The kernel of one layer, its outputs in ascending or descending order.
 
     block: outputs that share the unpacking, an even number. in, out: int8 NHWC, any alignment; out may
-    overlap in at a distance of overlaps.py's ``block_lag``. constants, scratch: 4-byte aligned. paired_loads:
-    LDRD instead of LDM in the products' loop.
+    overlap in at a distance of overlaps.py's ``block_lag``. constants, scratch: 4-byte aligned.
 
     Raises:
         Refusal: a block that is odd or larger than the output, and as conv_lanes.
@@ -58,7 +55,7 @@ def conv_blocks(
     check_shape(layer)
     if block % 2 or not 2 <= block <= layer.pixels:
         raise Refusal(f"a block of {block} outputs out of {layer.pixels}")
-    whole = as_pointwise(layer, paired_loads, descending)
+    whole = as_pointwise(layer, descending)
     plan = lane_plan(
         replace(whole, pixels=block, source=Format.PAIRS, weight_format=WeightFormat.BYTES),
     )

@@ -23,6 +23,7 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, STREAM, LanePlan, lane_plan
+from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_pairs import (
     CONSTANTS,
     INPUT,
@@ -32,7 +33,6 @@ from mcu_nas.compiler.generators.lanes_by_pairs import (
     triples_of_pair,
 )
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
-from mcu_nas.compiler.generators.three_lanes import LANES
 from mcu_nas.compiler.generators.window_gather import (
     STACK_BYTES,
     origin_word,
@@ -47,20 +47,18 @@ _SAVED_BYTES = 36  # r4-r11, lr
 _LONGEST_SIDE = 1 << 15  # origins are int16
 
 
-def conv_lanes(
-    layer: ConvLayer, symbol: str, *, paired_loads: bool = False, descending: bool = False
-) -> GeneratedKernel:
+def conv_lanes(layer: ConvLayer, symbol: str, *, descending: bool = False) -> GeneratedKernel:
     """The kernel of one layer; its outputs run in ascending or descending order.
 
-    in, out: int8 NHWC, any alignment; out may overlap in at a distance of overlaps.py's ``pair_lag``.
-    constants, scratch: 4-byte aligned. paired_loads: LDRD instead of LDM in the products' loop.
+    in, out: int8 NHWC, any alignment; out may overlap in at a distance of overlaps.py's ``group_lag``.
+    constants, scratch: 4-byte aligned.
 
     Raises:
         Refusal: fewer than two output pixels or three output channels, sizes beyond an instruction's reach,
             or no exact requantization.
     """
     check_shape(layer)
-    plan = lane_plan(as_pointwise(layer, paired_loads, descending))
+    plan = lane_plan(as_pointwise(layer, descending))
     lines = function(symbol, _all_pairs(layer, plan), is_global=True)
     return GeneratedKernel(
         symbol=symbol,
@@ -79,7 +77,7 @@ def check_shape(layer: ConvLayer) -> None:
         raise Refusal("outputs or rows lie farther apart than an instruction reaches")
 
 
-def as_pointwise(layer: ConvLayer, paired_loads: bool, descending: bool) -> PointwiseLayer:
+def as_pointwise(layer: ConvLayer, descending: bool) -> PointwiseLayer:
     """The product of gathered windows and weights."""
     asked = layer.requantization
     return PointwiseLayer(
@@ -92,7 +90,6 @@ def as_pointwise(layer: ConvLayer, paired_loads: bool, descending: bool) -> Poin
         output_zero_point=asked.zero_point,
         output_min=asked.minimum,
         output_max=asked.maximum,
-        paired_loads=paired_loads,
         descending=descending,
     )
 

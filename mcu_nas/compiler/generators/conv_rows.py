@@ -60,7 +60,7 @@ def conv_rows(layer: ConvLayer, symbol: str, rows: int, *, descending: bool = Fa
             are, and as conv_lanes.
     """
     check_shape(layer)
-    whole = as_pointwise(layer, False, descending)
+    whole = as_pointwise(layer, descending)
     if layer.out[1] % 2 or whole.inputs > LONGEST_WINDOW or not 1 <= rows <= layer.out[0]:
         raise Refusal(f"{rows} of {layer.out[0]} rows of {layer.out[1]} outputs, windows of {whole.inputs}")
     pixels = rows * layer.out[1]

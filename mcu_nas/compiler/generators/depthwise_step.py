@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format
+from mcu_nas.compiler.generators.function_text import inner_loop
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
@@ -135,6 +136,11 @@ class Step:
         They are stored ``out_offset`` bytes after ``out``, which then moves on by ``out_advance`` bytes.
         """
         totals = self._totals(outputs)
+        yield from inner_loop(outputs * self.rows * self.row.taps, self._sums(outputs, advance, totals))
+        yield from self._requantize(totals)
+        yield from self._store(totals, out_offset, out_advance)
+
+    def _sums(self, outputs: int, advance: int, totals: list[str]) -> Iterator[str]:
         started: set[int] = set()
         bias = self.registers.sums[-1]
         for row in self.row_order:
@@ -150,8 +156,6 @@ class Step:
                         yield self.row.multiply(
                             product, total, value, dict(enumerate(self.registers.work)), start
                         )
-        yield from self._requantize(totals)
-        yield from self._store(totals, out_offset, out_advance)
 
     def _products(self, outputs: int, word: int) -> Iterator[tuple[int, Product]]:
         for output in range(outputs):

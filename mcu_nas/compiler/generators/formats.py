@@ -19,10 +19,11 @@ PAIR_SHIFT = 22  # bits between the two pixels of a PAIRS word
 
 
 class Format(Enum):
-    """Formats whose shape is the tensor's alone."""
+    """What the shape of PLANES is besides follows from the windows that read them (Planes)."""
 
     NHWC = "nhwc"
     PAIRS = "pairs"
+    PLANES = "planes"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from mcu_nas.compiler.generators.fully_connected_weights import (
     folded_bias,
     group_words,
 )
-from mcu_nas.compiler.generators.function_text import Assembly, assembly_file, function
+from mcu_nas.compiler.generators.function_text import Assembly, assembly_file, function, inner_loop
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.requantization import (
     Rescaling,
@@ -193,7 +193,9 @@ class _Body:
 
     def block(self, words: int) -> Iterator[str]:
         """The products of ``words`` words of inputs."""
-        yield f"@ {2 * words} inputs"
+        return inner_loop(2 * words * self.count, self._products(words))
+
+    def _products(self, words: int) -> Iterator[str]:
         yield _load(0, _INPUTS[:words])
         if self.weight_format is WeightFormat.INT16:
             for total in _SUMS[: self.count]:

@@ -1,14 +1,15 @@
 """What both orders of the three-lane pointwise kernel share: constants, stack frame, scratch, and a block.
 
 Constants of a triple, in the order of reading (head, weights, tail)
-    one segment   4 words beginning of A and B; weights; 6 words bias, factors
-    more          6 words bias; weights; factors
+    uncut         4 words beginning of A and B; weights; 6 words bias, factors
+    in a loop     6 words bias; weights; factors
+    else cut      6 words bias, 4 words beginning; weights; factors
     weights       PACKED: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
                   the last inputs filled up with zeros
 Behind all triples of 3n + 1 channels those of the last one: weights, PACKED a word an input, BYTES a word of
 four; 1 word bias, factors.
 Scratch         BYTES: a triple as the block reads it. Then, from NHWC, PAIRS.
-Stack frame     partial sums where there are several segments, then slots of a word. The first four are read
+Stack frame     partial sums where the inputs are cut, then slots of a word. The first four are read
                 by one LDM behind each block.
 """
 
@@ -19,9 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_bytes
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, Planes, pairs_bytes
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.lane_segments import LANES, Segments, segments, triples
 from mcu_nas.compiler.generators.one_lane import (
     FIRST,
     SECOND,
@@ -36,27 +38,23 @@ from mcu_nas.compiler.generators.requantization import (
     Rescaling,
     largest_sums,
     rescaling,
-    uniform_rescaling,
 )
 from mcu_nas.compiler.generators.three_lanes import (
-    LANES,
     OUTPUTS,
     PARTIAL_SUMS_BYTES,
     SCALED_BITS,
-    Segments,
     begin_words,
     bias_words,
     factor_words,
     outputs,
-    segments,
     sums,
-    triples,
     weight_words,
 )
+from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 
 FARTHEST_STORE = 4095  # bytes ADDW reaches, from a pixel's outputs to the next pixel's
 _FARTHEST_POST_INDEX = 255
-_SLOTS = 9
+_SLOTS = 10
 STREAM, OUT0, OUT1, END, SEGMENTS = range(5)  # slots of both orders: what to read again, outputs, its end
 
 
@@ -99,7 +97,7 @@ class LanePlan:
     @property
     def slots(self) -> int:
         """Where the frame's slots begin: the first four are read by one LDM after each block."""
-        return PARTIAL_SUMS_BYTES if self.cut.count > 1 else 0
+        return 0 if self.cut.is_whole else PARTIAL_SUMS_BYTES
 
     def slot(self, number: int) -> str:
         """The operand of a load or store of a slot."""
@@ -113,15 +111,16 @@ class LanePlan:
     @property
     def head_words(self) -> int:
         """Words of a triple before its weights."""
-        return 4 if self.cut.count == 1 else 6
+        return len(self.around((0, 1, 2))[0])
 
     def around(self, triple: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """The words of a triple before and behind its weights."""
         bias = bias_words(self.layer.folded_bias[list(triple)], self.cut.count, self.scale_bits)
         factors = factor_words(self.form, triple)
-        if self.cut.count == 1:
-            return begin_words(self.cut), np.concatenate([bias, factors])
-        return bias, factors
+        begin = begin_words(self.cut)
+        if self.cut.is_whole:
+            return begin, np.concatenate([bias, factors])
+        return np.concatenate([bias, begin]), factors
 
     def constants(self, triple: tuple[int, int, int]) -> np.ndarray:
         """A triple's constants."""
@@ -187,15 +186,33 @@ class LanePlan:
             return 4 * self.layer.inputs if gathers else 0
         return self.activations_offset + (pairs_bytes(self.layer.pixels, self.layer.inputs) if gathers else 0)
 
+    @property
+    def planes(self) -> Planes:
+        """The output's, where the target is PLANES."""
+        assert self.layer.planes is not None
+        return self.layer.planes
+
+    @property
+    def channel_bytes(self) -> int:
+        """From an output channel to the next."""
+        each = {Format.NHWC: 1, Format.PAIRS: 4}
+        return 2 * self.planes.plane_stride if self.layer.target is Format.PLANES else each[self.layer.target]
+
+    @property
+    def pair_bytes(self) -> int:
+        """From a pair of output pixels to the next in running order; PLANES: in a row."""
+        each = {Format.NHWC: 2 * self.layer.step * self.layer.outputs, Format.PAIRS: 4 * self.layer.outputs}
+        return 4 if self.layer.target is Format.PLANES else each[self.layer.target]
+
     def block(self) -> Iterator[str]:
         """From r0 and r1 to six values of int8."""
-        yield from sums(self.cut, self.scale_bits, self.layer.paired_loads, self.slots + 4 * SEGMENTS)
+        yield from sums(self.cut, self.scale_bits)
         yield from outputs(self.form)
 
     def last_block(self) -> Iterator[str]:
         """From r0 and r1 to two values of int8, of the channel behind the triples."""
         counter = self.slots + 4 * SEGMENTS
-        return tail_block(self.form, self.last_cut, self.scale_bits, self.layer.paired_loads, counter)
+        return tail_block(self.form, self.last_cut, self.scale_bits, counter)
 
     def reloaded(self, stream: str) -> Iterator[str]:
         """The frame's first four slots: what the next block reads again, both outputs, and an end into lr."""
@@ -203,34 +220,52 @@ class LanePlan:
             yield f"add lr, sp, #{self.slots}"
         yield f"ldm {'lr' if self.slots else 'sp'}, {{{stream}, r11, r12, lr}}"
 
-    def stored(self, pixel_step: int) -> Iterator[str]:
-        """A block's outputs at r11 (both pixels of PAIRS, else the first) and r12 (the second).
+    def stored(self, moved: int) -> Iterator[str]:
+        """A block's outputs at r11 (NHWC: the first pixel's) and r12 (the second's, of NHWC alone).
 
-        pixel_step: elements by which the pointers move on.
+        moved: bytes by which the pointers move on.
         """
         if self.layer.target is Format.PAIRS:
             for first, second in OUTPUTS:
                 yield f"add {first}, {first}, {second}, lsl #{PAIR_SHIFT}"
-            if pixel_step == LANES:
+            if moved == LANES * self.channel_bytes:
                 yield "stm r11!, {r2, r4, r10}"
             else:
-                yield from ("stm r11, {r2, r4, r10}", *add_constant("r11", "r11", 4 * pixel_step))
+                yield from ("stm r11, {r2, r4, r10}", *add_constant("r11", "r11", moved))
+            return
+        if self.layer.target is Format.PLANES:
+            yield from self._stored_in_planes(OUTPUTS, moved)
             return
         for pointer, (zero, one, two) in (("r12", ("r9", "r3", "r5")), ("r11", ("r2", "r4", "r10"))):
             yield from (f"strb {one}, [{pointer}, #1]", f"strb {two}, [{pointer}, #2]")
-            if abs(pixel_step) <= _FARTHEST_POST_INDEX:
-                yield f"strb {zero}, [{pointer}], #{pixel_step}"
+            if abs(moved) <= _FARTHEST_POST_INDEX:
+                yield f"strb {zero}, [{pointer}], #{moved}"
             else:
-                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))
+                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, moved))
 
-    def last_stored(self, pixel_step: int) -> Iterator[str]:
+    def last_stored(self, moved: int) -> Iterator[str]:
         """The last channel's outputs, as ``stored``."""
         if self.layer.target is Format.PAIRS:
             yield from (f"add {FIRST}, {FIRST}, {SECOND}, lsl #{PAIR_SHIFT}", f"str {FIRST}, [r11]")
-            yield from add_constant("r11", "r11", 4 * pixel_step)
+            yield from add_constant("r11", "r11", moved)
+            return
+        if self.layer.target is Format.PLANES:
+            yield from self._stored_in_planes(((FIRST, SECOND),), moved)
             return
         for pointer, value in (("r12", SECOND), ("r11", FIRST)):
-            if abs(pixel_step) <= _FARTHEST_POST_INDEX:
-                yield f"strb {value}, [{pointer}], #{pixel_step}"
+            if abs(moved) <= _FARTHEST_POST_INDEX:
+                yield f"strb {value}, [{pointer}], #{moved}"
             else:
-                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, pixel_step))
+                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, moved))
+
+    def _stored_in_planes(self, channels: tuple[tuple[str, str], ...], moved: int) -> Iterator[str]:
+        """Both pixels of each channel; the first pixel of the first last, whose store can move r11."""
+        for number, (first, second) in reversed(list(enumerate(channels))):
+            at = number * self.channel_bytes
+            yield f"strh {second}, [r11, #{at + 2}]"
+            if number or moved > _FARTHEST_POST_INDEX:
+                yield f"strh {first}, [r11, #{at}]"
+            else:
+                yield f"strh {first}, [r11], #{moved}"
+        if moved > _FARTHEST_POST_INDEX:
+            yield from add_constant("r11", "r11", moved)

@@ -25,15 +25,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+from mcu_nas.compiler.generators.lane_segments import LANES, LARGEST_IN_SEGMENT, LONGEST_UNROLLED, Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
-from mcu_nas.compiler.generators.three_lanes import (
-    LANES,
-    LARGEST_TOGETHER,
-    LONGEST_UNROLLED,
-    SCALED_BITS,
-    Segments,
-    factor_words,
-)
+from mcu_nas.compiler.generators.three_lanes import SCALED_BITS, factor_words
 
 FIRST, SECOND = "r2", "r9"  # the outputs of both pixels
 _OFFSET = 1 << (PAIR_SHIFT - 1)
@@ -50,8 +44,8 @@ def has_tail(channels: int) -> bool:
 def tail_segments(weights: np.ndarray, of_triples: Segments) -> Segments:
     """The channel's inputs, uncut where its int8 weights allow it, else cut as ``of_triples``."""
     largest = int(np.abs(weights.astype(np.int64)).sum())
-    is_whole = len(weights) <= LONGEST_UNROLLED and largest <= LARGEST_TOGETHER
-    return Segments(len(weights), 1, 0) if is_whole else of_triples
+    is_whole = len(weights) <= LONGEST_UNROLLED and largest <= LARGEST_IN_SEGMENT
+    return Segments(len(weights), 1, 0, len(weights)) if is_whole else of_triples
 
 
 def tail_words(form: Rescaling, bias: int, cut: Segments, scale_bits: int, channel: int) -> np.ndarray:
@@ -60,11 +54,9 @@ def tail_words(form: Rescaling, bias: int, cut: Segments, scale_bits: int, chann
     return np.concatenate([np.array([start]).astype(np.uint32), factor_words(form, (channel,))])
 
 
-def tail_block(
-    form: Rescaling, cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int
-) -> Iterator[str]:
+def tail_block(form: Rescaling, cut: Segments, scale_bits: int, frame_counter: int) -> Iterator[str]:
     """From the activations at r0 and the channel's constants at r1 to two values of int8."""
-    yield from _sums(cut, paired_loads, frame_counter)
+    yield from _sums(cut, frame_counter)
     yield f"ldm r1!, {{r6-r8{', r10' if form.final_shift is None else ''}}}  @ bias, m and C, and E"
     if scale_bits != SCALED_BITS and cut.count == 1:
         yield f"ubfx {FIRST}, {FIRST}, #0, #{PAIR_SHIFT}"
@@ -80,33 +72,33 @@ def tail_block(
         )
 
 
-def _sums(cut: Segments, paired_loads: bool, frame_counter: int) -> Iterator[str]:
+def _sums(cut: Segments, frame_counter: int) -> Iterator[str]:
     """y0 with its offsets in the lowest 22 bits of r2, or in all of it after several segments; y1 in r9."""
     if cut.count == 1:
         turns, rest = divmod(cut.length, _INPUTS_OF_TURN)
         yield from _begun()
         if turns > 1:
-            yield from (f"mov r5, #{turns}", "3:", *_products(_INPUTS_OF_TURN, paired_loads))
-            yield from ("subs r5, r5, #1", "bne 3b", *_products(rest, paired_loads))
+            yield from (f"mov r5, #{turns}", "3:", *_products(_INPUTS_OF_TURN))
+            yield from ("subs r5, r5, #1", "bne 3b", *_products(rest))
         else:
-            yield from _products(cut.length, paired_loads)
+            yield from _products(cut.length)
         yield from _upper_lane()
         return
     yield from ("mov r4, #0", "mov r5, #0")
     if cut.full > 1:
         yield from (f"mov r6, #{cut.full}", f"str r6, [sp, #{frame_counter}]", "3:")
-    yield from _added(cut.length, paired_loads)
+    yield from _added(cut.length)
     if cut.full > 1:
         slot = f"[sp, #{frame_counter}]"
         yield from (f"ldr r6, {slot}", "subs r6, #1", f"str r6, {slot}", "bne.w 3b")
     if cut.rest:
-        yield from _added(cut.rest, paired_loads)
+        yield from _added(cut.rest)
     yield from (f"mov {FIRST}, r4", f"mov {SECOND}, r5")
 
 
-def _added(length: int, paired_loads: bool) -> Iterator[str]:
+def _added(length: int) -> Iterator[str]:
     """One segment's lanes, added to those before."""
-    yield from (*_begun(), *_products(length, paired_loads), *_upper_lane())
+    yield from (*_begun(), *_products(length), *_upper_lane())
     yield f"ubfx {FIRST}, {FIRST}, #0, #{PAIR_SHIFT}"
     yield from (f"add r4, r4, {FIRST}", f"add r5, r5, {SECOND}")
 
@@ -115,28 +107,23 @@ def _begun() -> Iterator[str]:
     yield from (f"mov r2, #{_OFFSET}", f"mov r3, #{_OFFSET << PAIR_SHIFT >> 32}")
 
 
-def _products(length: int, paired_loads: bool) -> Iterator[str]:
-    """Of so many inputs, added to A."""
-    for begin in range(0, length, 4):
-        count = min(4, length - begin)
-        together = 2 if paired_loads else 4
-        for first in range(0, count, together):
-            words = slice(first, min(first + together, count))
-            yield _loaded(_ACTIVATIONS[words], "r0", paired_loads)
-            yield _loaded(_WEIGHTS[words], "r1", paired_loads)
-            for activation, weight in zip(_ACTIVATIONS[words], _WEIGHTS[words], strict=True):
-                yield f"smlal r2, r3, {activation}, {weight}"
-
-
 def _upper_lane() -> Iterator[str]:
     """The second pixel's in r9; the lower lane stays in r2, with what lies above."""
     yield f"lsr {SECOND}, r2, #{PAIR_SHIFT}"
     yield f"add {SECOND}, {SECOND}, r3, lsl #{32 - PAIR_SHIFT}"
 
 
-def _loaded(registers: tuple[str, ...], pointer: str, paired_loads: bool) -> str:
+def _products(length: int) -> Iterator[str]:
+    """Of so many inputs, added to A."""
+    for begin in range(0, length, 4):
+        count = min(4, length - begin)
+        yield _loaded(_ACTIVATIONS[:count], "r0")
+        yield _loaded(_WEIGHTS[:count], "r1")
+        for activation, weight in zip(_ACTIVATIONS[:count], _WEIGHTS[:count], strict=True):
+            yield f"smlal r2, r3, {activation}, {weight}"
+
+
+def _loaded(registers: tuple[str, ...], pointer: str) -> str:
     if len(registers) == 1:
         return f"ldr {registers[0]}, [{pointer}], #4"
-    if paired_loads:
-        return f"ldrd {', '.join(registers)}, [{pointer}], #8"
     return f"ldm {pointer}!, {{{', '.join(registers)}}}"

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
 
-_QUADS_OF_TURN = 4
+_QUADS_OF_TURN = 2
 _WORDS = ("r5", "r6", "r7", "r8")
 
 
 def gather_pair(channels: int) -> Iterator[str]:
-    """The code for pixels of that many channels: a loop of 16 channels where it turns twice or more."""
+    """The code for pixels of that many channels: a loop of 8 channels where it turns twice or more."""
     quads, rest = divmod(channels, 4)
     turns = quads // _QUADS_OF_TURN
     if turns > 1:

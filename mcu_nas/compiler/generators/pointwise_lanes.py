@@ -15,11 +15,13 @@ The last pixel of an odd number is paired with itself (NHWC), or with what its w
 as a second pixel are written first and then overwritten, because both output pointers are the same.
 Descending, pixels run in the order of the image reversed: the second of a pair lies before the first, and
 the last of an odd number is pixel 0. PAIRS run ascending only, as their words hold the lower pixel first.
+PLANES are filled with zero points, for their borders, then pixels are stored as int16. Both of a pair lie in
+one row of an even number of columns. They run ascending only.
 
-Alignment  NHWC: none. PAIRS: 4 bytes.
+Alignment  NHWC: none. PAIRS, PLANES: 4 bytes.
 Overlap    A pair is read before it is written. PACKED from NHWC to NHWC: the output may overlap its input at
-           a distance of overlaps.py's ``pair_lag``. BYTES from NHWC reads everything first: any overlap. From
-           PAIRS: none.
+           a distance of overlaps.py's ``group_lag``. BYTES from NHWC reads everything first: any overlap.
+           From PAIRS, or to PLANES: none.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, LanePlan, lane_plan
+from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.lanes_by_pairs import by_pairs
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import LANES
 
 _SAVED_BYTES = 36  # r4-r11, lr
 
@@ -40,15 +42,19 @@ def pointwise_lanes(layer: PointwiseLayer, symbol: str) -> GeneratedKernel:
     """The kernel of one layer.
 
     Raises:
-        Refusal: fewer than two pixels or three outputs, outputs too far apart for a store, PAIRS in
-            descending order, or no exact requantization.
+        Refusal: fewer than two pixels or three outputs, outputs too far apart for a store, PAIRS or PLANES
+            in descending order, PLANES of an odd number of columns, or no exact requantization.
     """
     if layer.pixels < 2 or layer.outputs < LANES:
         raise Refusal("two pixels and three output channels are the least that fill the lanes")
     if layer.target is Format.NHWC and layer.outputs > FARTHEST_STORE:
         raise Refusal(f"{layer.outputs} outputs of a pixel lie farther apart than an instruction reaches")
-    if layer.descending and Format.PAIRS in (layer.source, layer.target):
+    if layer.descending and (layer.source, layer.target) != (Format.NHWC, Format.NHWC):
         raise Refusal("pairs of pixels run in ascending order")
+    if layer.planes is not None and layer.planes.columns % 2:
+        raise Refusal(f"planes of {layer.planes.columns} columns: a pair would lie in two rows")
+    if layer.planes is not None and 4 * layer.planes.plane_stride + 2 > FARTHEST_STORE:
+        raise Refusal(f"planes of {layer.planes.plane_stride} values: a triple's lie too far apart")
     plan = lane_plan(layer)
     order = by_channels if layer.weight_format is WeightFormat.BYTES else by_pairs
     return GeneratedKernel(

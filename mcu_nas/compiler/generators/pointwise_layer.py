@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from mcu_nas.compiler.generators.formats import Format
+from mcu_nas.compiler.generators.formats import Format, Planes
 
 
 class WeightFormat(Enum):
@@ -26,8 +26,8 @@ class PointwiseLayer:
         weights: int8 (outputs, inputs).
         bias: int (outputs,), the input's zero point not folded in.
         multipliers, shifts: int (outputs,), the factor multiplier * 2^(shift - 31).
-        source, target: formats of input and output.
-        paired_loads: LDRD instead of LDM: more instructions, perhaps fewer cycles.
+        source, target: formats of input and output; the source is not PLANES.
+        planes: of the output, where the target is PLANES.
         descending: pixels run from the last to the first.
     """
 
@@ -43,8 +43,8 @@ class PointwiseLayer:
     source: Format = Format.NHWC
     target: Format = Format.NHWC
     weight_format: WeightFormat = WeightFormat.PACKED
-    paired_loads: bool = False
     descending: bool = False
+    planes: Planes | None = None
 
     @property
     def first(self) -> int:

@@ -19,7 +19,7 @@ Weights of one byte (BYTES) are unpacked into scratch when the kernel begins, as
 twice for four, and SADD16 of each word with itself s times. 12 to 40 instructions an output channel, once.
 
 The pixels of an even number; descending, pairs run from the image's end, in each the lower pixel first. A
-pair is read before its outputs are written: the output may overlap its input at overlaps.py's ``pair_lag``.
+pair is read before its outputs are written: the output may overlap its input at overlaps.py's ``group_lag``.
 in, out: int8 NHWC, any alignment. constants, scratch: 4-byte aligned. PACKED needs no scratch.
 
 Registers  r0 the lower pixel's outputs   r1 constants   r2-r5 the lower pixel   r6-r9 the higher
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_nas.compiler.generators.function_text import assembly_file, function
+from mcu_nas.compiler.generators.function_text import assembly_file, function, inner_loop
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE
@@ -45,8 +45,8 @@ from mcu_nas.compiler.generators.requantization import (
     largest_sums,
     narrowed,
     rescaling,
-    uniform_rescaling,
 )
+from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 from mcu_nas.compiler.generators.winograd_transforms import number
 
 LEAST_INPUTS, MOST_INPUTS = 4, 8
@@ -203,15 +203,18 @@ class _Plan:
 
     def _channel(self) -> Iterator[str]:
         """Both outputs of the next channel, stored."""
+        yield from inner_loop(2 * self.layer.inputs, self._products())
+        yield "ldm r1!, {r12, lr}  @ m and C"
+        yield from self._scaled()
+        yield from (f"strb r11, [r0, #{self.layer.outputs}]", "strb r10, [r0], #1")
+
+    def _products(self) -> Iterator[str]:
         for four in range(len(self._words)):
             yield f"ldm r1!, {{{'r12, lr' if four else 'r10, r12, lr'}}}"
             for place, weight in enumerate(("r12", "lr"), 2 * four):
                 begin = "r11" if place else "r10"  # the first of the higher pixel begins with the bias, too
                 yield f"smlad r11, {_HIGHER[place]}, {weight}, {begin}"
                 yield f"smlad r10, {_LOWER[place]}, {weight}, r10"
-        yield "ldm r1!, {r12, lr}  @ m and C"
-        yield from self._scaled()
-        yield from (f"strb r11, [r0, #{self.layer.outputs}]", "strb r10, [r0], #1")
 
     def _scaled(self) -> Iterator[str]:
         """From both sums, m in r12 and C in lr to int8."""

@@ -24,14 +24,7 @@ Ties away, for any layer, k = 0: SMMLAR t, y', m, C; ADD t, t, y', ASR #31 (wher
 Where k > 0 that one is 2^k: AND s, u, y', ASR #31 with u = 2^k; SMMLA t, y', m, C with the half-up form's C;
     SUB t, t, s.
 
-One final shift for all channels lets them share code, and one for all layers lets layers share it. The
-half-up form takes E = k + 5, or k plus the least e where that is less or 5 too coarse, and rounds
-m 2^(E - k - e) to an integer m'. That m' is not exact as a number, but ``out`` is a staircase in
-y with at most 255 steps: for the range of sums that the weights permit, an m' with some C is exact if each
-step lies at the same integer. For a step from out < j to out >= j at y = T_j,
-        floor(T_j 2^(1+k) m' / 2^32) + C >= j 2^E  and  floor((T_j - 1) 2^(1+k) m' / 2^32) + C < j 2^E,
-so that C is found, or shown not to exist, by intersecting intervals; with E = k + e the interval holds the C
-above. Channels for which none of a few m' has a C keep their own E: an ASR by a register more per output.
+One final shift for all channels lets them share code: uniform_rescaling.py finds other m and C for it.
 
 Clamps narrower than int8 follow SSAT, on the lowest byte of a word: QSUB8 then QADD8 of min + 128, QADD8 then
 QSUB8 of 127 - max. They need min < 0 <= max, which keeps the word sign-extended.
@@ -49,8 +42,6 @@ from mcu_nas.compiler.generators.generated import Refusal
 
 INT8_MIN, INT8_MAX = -128, 127
 _LONGEST_SHIFT = 31  # of ASR #n in SSAT
-_NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)  # of the rounded multiplier, in the order in which they are tried
-_COMMON_EXPONENT = 5  # e of most layers is 5 to 10: each less takes a bit from the precision of m'
 
 
 @dataclass(frozen=True)
@@ -130,60 +121,19 @@ def rescaling(layer: Requantization, largest: np.ndarray, scale_bits: np.ndarray
     Raises:
         Refusal: a factor above 1, a bound that does not hold, or a clamp or mixture without a form.
     """
-    e, bits = _exponents(layer), np.broadcast_to(np.int64(scale_bits), layer.shifts.shape)
+    e, bits = exponents(layer), np.broadcast_to(np.int64(scale_bits), layer.shifts.shape)
     k = bits - 1
     if len(set((k == 0).tolist())) > 1:
         raise Refusal("sums scaled by 2 beside sums scaled by more: two forms in one layer")
     ties_away = not layer.hides_ties and bool(e.any())
     if ties_away and not e.all():
-        _refuse(e == 0, "a factor of 1/2 or more beside smaller ones, whose ties round away from zero")
-    _refuse(k + e > _LONGEST_SHIFT, "the final shift is longer than 31")
-    constants = _constants(k, e, layer.zero_point)
-    low, high = _clamp(layer)
+        refuse(e == 0, "a factor of 1/2 or more beside smaller ones, whose ties round away from zero")
+    refuse(k + e > _LONGEST_SHIFT, "the final shift is longer than 31")
+    constants = constants_of(k, e, layer.zero_point)
+    low, high = clamp(layer)
     found = Rescaling(bits, layer.multipliers.astype(np.int64), constants, k + e, ties_away, low, high)
-    _check_bounds(found, largest)
+    check_bounds(found, largest)
     return found
-
-
-def uniform_rescaling(layer: Requantization, largest: np.ndarray, scale_bits: int) -> Rescaling | None:
-    """The half-up form with one final shift for all channels, or None where a channel has no exact one.
-
-    Raises:
-        Refusal: as rescaling.
-    """
-    if not layer.hides_ties:
-        return None
-    _refuse(largest << scale_bits >= 2**31, "the scaled sum may leave 32 bits")
-    low, high = _clamp(layer)
-    least = int(_exponents(layer).min())
-    for exponent in dict.fromkeys((min(least, _COMMON_EXPONENT), least)):
-        pairs = _adjusted_factors(layer, largest, scale_bits, exponent)
-        if pairs is None:
-            continue
-        multipliers, constants = pairs.T
-        bits, finals = np.full((2, len(pairs)), [[scale_bits], [scale_bits - 1 + exponent]], np.int64)
-        result = Rescaling(bits, multipliers, constants, finals, False, low, high)
-        _check_bounds(result, largest)
-        return result
-    return None
-
-
-def _adjusted_factors(
-    layer: Requantization, largest: np.ndarray, scale_bits: int, exponent: int
-) -> np.ndarray | None:
-    """m' and C of each channel for E = k + exponent, int64 (channels, 2); None where one has none."""
-    steps, outputs = _steps(layer, largest)
-    final = scale_bits - 1 + exponent
-    usual = int(_constants(np.array(scale_bits - 1), np.array(exponent), layer.zero_point))
-    coarser = (_exponents(layer) - exponent).tolist()
-    pairs: list[tuple[int, int]] = []
-    for channel, m in enumerate(layer.multipliers.tolist()):
-        staircase = _Staircase(steps[channel], outputs, int(largest[channel]), scale_bits, final)
-        pair = staircase.matching(m / 2.0 ** coarser[channel], usual)
-        if pair is None:
-            return None
-        pairs.append(pair)
-    return np.array(pairs, np.int64)
 
 
 def rescaled(form: Rescaling, sums: np.ndarray) -> np.ndarray:
@@ -245,85 +195,43 @@ def narrowed(form: Rescaling, sum_register: str, final: str, low: str, high: str
     return lines
 
 
-def _exponents(layer: Requantization) -> np.ndarray:
+def exponents(layer: Requantization) -> np.ndarray:
     """e per channel. A channel whose factor is 0 gives the zero point at any e: the layer's least."""
     e = -layer.shifts.astype(np.int64)
     used = layer.multipliers != 0
     if not used.any():
         return np.ones_like(e)
     e = np.where(used, e, e[used].min())
-    _refuse(e < 0, "a factor of 1 or more")
+    refuse(e < 0, "a factor of 1 or more")
     return e
 
 
-def _constants(k: np.ndarray, e: np.ndarray, zero_point: int) -> np.ndarray:
+def constants_of(k: np.ndarray, e: np.ndarray, zero_point: int) -> np.ndarray:
     """C of both forms."""
-    return _half(k) + np.where(e > 0, _half(k + e), 0) + (zero_point << (k + e))
+    return half(k) + np.where(e > 0, half(k + e), 0) + (zero_point << (k + e))
 
 
-def _half(shift: np.ndarray) -> np.ndarray:
+def half(shift: np.ndarray) -> np.ndarray:
     """2^(shift-1), 0 for no shift."""
     return np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
 
 
-def _clamp(layer: Requantization) -> tuple[int, int]:
+def clamp(layer: Requantization) -> tuple[int, int]:
+    """The clamp's bytes, as Rescaling's low and high."""
     if not layer.minimum < 0 <= layer.maximum:
         raise Refusal(f"outputs clamped to [{layer.minimum}, {layer.maximum}], which 0 does not divide")
     return layer.minimum - INT8_MIN, INT8_MAX - layer.maximum
 
 
-def _check_bounds(form: Rescaling, largest: np.ndarray) -> None:
-    _refuse(largest << form.scale_bits >= 2**31, "the scaled sum may leave 32 bits")
+def check_bounds(form: Rescaling, largest: np.ndarray) -> None:
+    """Refuses a channel whose numbers may leave 32 bits."""
+    refuse(largest << form.scale_bits >= 2**31, "the scaled sum may leave 32 bits")
     sign_unit = np.where(form.ties_away, 1 << (form.scale_bits - 1), 0)
     high = ((largest << form.scale_bits) * form.multipliers >> 32) + 2 + sign_unit + np.abs(form.constants)
-    _refuse(high >= 2**31, "the sum times its multiplier may leave 32 bits")
+    refuse(high >= 2**31, "the sum times its multiplier may leave 32 bits")
 
 
-def _steps(layer: Requantization, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """TFLM's staircase: int64 (channels, steps), the least sum with an output of at least j, and j (steps,).
-
-    Steps beyond the bound of a channel's sums are clipped to just outside of it.
-    """
-    outputs = np.arange(layer.minimum + 1, layer.maximum + 1)
-    e, m = _exponents(layer)[:, None], layer.multipliers.astype(np.int64)[:, None]
-    bound = largest[:, None]
-    high = (outputs[None, :] - layer.zero_point << e) - _half(
-        e
-    )  # the least r 2^e, at ties away the least - 1
-    high = np.where((high < 0) & (e > 0), high + 1, high)
-    high = np.clip(high, -bound - 1, bound + 1)  # |high| <= |sum|
-    least = -(-((high << 31) - (1 << 30)) // np.maximum(m, 1))
-    least = np.where(m == 0, np.where(high <= 0, -bound, bound + 1), least)
-    return np.clip(least, -bound, bound + 1), outputs
-
-
-@dataclass(frozen=True)
-class _Staircase:
-    """The steps of a channel, to be met with a given scaling of its sums and a given final shift."""
-
-    steps: np.ndarray
-    outputs: np.ndarray
-    largest: int
-    scale_bits: int
-    final: int
-
-    def matching(self, multiplier: float, usual: int) -> tuple[int, int] | None:
-        """An m' near ``multiplier`` with the C nearest to ``usual`` that puts each step where it must be."""
-        for neighbour in _NEIGHBOURS:
-            m = round(multiplier) + neighbour
-            if not 0 <= m < 2**31:
-                continue
-            half = 1 << 31 if self.scale_bits == 1 else 0
-            at = ((self.steps << self.scale_bits) * m + half) >> 32
-            below = ((self.steps - 1 << self.scale_bits) * m + half) >> 32
-            thresholds = self.outputs << self.final
-            lower = (thresholds - at)[self.steps <= self.largest].max(initial=-(2**31) + 1)
-            upper = (thresholds - below)[self.steps > -self.largest].min(initial=2**31) - 1
-            if lower <= upper:
-                return m, int(np.clip(usual, lower, upper))
-        return None
-
-
-def _refuse(broken: np.ndarray, reason: str) -> None:
+def refuse(broken: np.ndarray, reason: str) -> None:
+    """Refuses the layer where ``broken``, bool (channels,), holds of any channel."""
     if broken.any():
         raise Refusal(f"output channel {int(broken.argmax())}: {reason}")

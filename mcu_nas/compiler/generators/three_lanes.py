@@ -7,22 +7,23 @@ add up
     A = sum p (w0 + w1 2^22) = y00 + (y01 + y10) 2^22 + y11 2^44
     B = sum p (w1 + w2 2^22) = y01 + (y02 + y11) 2^22 + y12 2^44
 
-Four inputs: 3 LDM + 8 SMLAL = 11 instructions for 24 products, 0.458 each. LDRD instead of LDM: 14, 0.583.
+Four inputs: 3 LDM + 8 SMLAL = 11 instructions for 24 products, 0.458 each.
 
 Exactness  A and B begin at 2^21 + 2^43, which keeps their two low lanes non-negative, so that no borrow
 crosses lanes, as long as |y| < 2^21 and |y + y'| < 2^21 there, and |y| < 2^19 in the highest lane of 20 bits.
-With S = sum of |w| and inputs in [-128, 127]: S1, S2 <= 4095 and S0 + S1 <= 16383, of the three channels.
-Where the real weights break that, the inputs are cut into segments, each within it (Segments).
+lane_segments.py cuts the inputs so that the real weights keep that: after each piece but a segment's last the
+highest lanes are emptied into the stack frame, after each segment all lanes are split.
 
-Split of lanes, 14 instructions with the bias; all sums leave times 2^10, modulo 2^32, which lets ADD's
-shifted operand cut the lanes above off. lo, hi are a register pair's halves:
-    y00 2^10 = A.lo << 10 - 2^31          y01 2^10 = B.lo << 10 - 2^31          their lane holds 2^21 more
-    y11 2^10 = (A.hi >> 12) << 10         y12 2^10 = (B.hi >> 12) << 10
-    y10 2^10 = (A.lo >>> 22 + A.hi << 10 - B.lo) << 10                          2^21 on both sides
-    y02 2^10 = (B.lo >>> 22 + B.hi << 10 - A.hi >> 12) << 10 - 2^31
-The bias words hold bias 2^10 + 2^31 to make up for it; with further segments what they leave is added in the
-stack frame. Sums that must leave times 2 (ties away from zero) are cut by UBFX and SBFX, four instructions
-more, and each biased by 2^22 where a lane holds 2^21 more.
+Split of lanes, 12 instructions with the bias; all sums leave times 2^s, modulo 2^32. lo, hi are a register
+pair's halves, m01 = y01 + y10 and m12 = y02 + y11 the middle lanes, b biases:
+    t11 = b1 + A.hi >> 12                 t12 = b2 + B.hi >> 12
+    m01 = b0 + b1 + A.lo >>> 22 + A.hi << 10        m12 the same of B, with b1 + b2
+    y00 2^s = b0 2^s + A.lo << s          y01 2^s = b1 2^s + B.lo << s
+    y11 2^s = t11 << s                    y12 2^s = t12 << s
+    y10 2^s = m01 << s - y01 2^s          y02 2^s = m12 << s - y11 2^s
+s = 10 cuts off what lies above each lane. Sums that must leave times 2 (ties away from zero) are cut by BFC
+and UBFX, four instructions more. The bias words make up for the lanes' offsets of 2^21; further segments are
+added to them in the stack frame.
 
 Registers  r0 activations    r1 constants    r2:r3 A    r4:r5 B
            r6-r9 activation words            r10-r12, lr weight words
@@ -32,79 +33,28 @@ Registers  r0 activations    r1 constants    r2:r3 A    r4:r5 B
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
+from mcu_nas.compiler.generators.function_text import inner_loop
+from mcu_nas.compiler.generators.lane_segments import LANES, Segments
 from mcu_nas.compiler.generators.requantization import Rescaling, instructions
 
-LANES = 3  # output channels of a block
-LARGEST_ALONE, LARGEST_TOGETHER = 4095, 16383  # of sum |w|: 128 * 4095 < 2^19, 128 * 16383 < 2^21
-LONGEST_UNROLLED = 128  # inputs
-PARTIAL_SUMS_BYTES = 24  # at sp, where there is more than one segment
+PARTIAL_SUMS_BYTES = 28  # at sp, where the inputs are cut: six sums and, in a loop, segments that remain
 
 _OFFSET = 1 << (PAIR_SHIFT - 1)
 _BEGIN = [_OFFSET, _OFFSET << PAIR_SHIFT >> 32] * 2  # A, B: 2^21 + 2^43
+_LOADED_BEGIN = "ldm r1!, {r2-r5}  @ A and B begin with the lanes' offsets"
 SCALED_BITS = 32 - PAIR_SHIFT  # sums leave times 2^10
 _HIGH_LANE = 2 * PAIR_SHIFT - 32  # where the highest lane begins in hi
-_BIASES = ("r6", "r7", "r8", "r11", "r12", "lr")  # of the sums in this order:
-_SUMS = ("r2", "r3", "r4", "r5", "r9", "r10")  # y00 y11 y01 y12 y10 y02
-_CHANNEL_OF_SUM = (0, 1, 1, 2, 0, 2)
-_LANE_IS_OFFSET = (True, False, True, False, False, True)
+_HIGHEST = ("r6", "r7")  # t11, t12
+_LOWEST = ("r8", "r11")  # y00, y01
+_MIDDLE = ("r12", "lr")  # m01, m12
+_BIASES = (*_HIGHEST, *_LOWEST, *_MIDDLE)
+_COUNTER = "r10"
 OUTPUTS = (("r2", "r9"), ("r4", "r3"), ("r10", "r5"))  # of each channel: pixel 0, pixel 1
-
-
-@dataclass(frozen=True)
-class Segments:
-    """The inputs, cut: ``full`` segments of ``length`` inputs, then one of ``rest`` (0: none)."""
-
-    length: int
-    full: int
-    rest: int
-
-    @property
-    def count(self) -> int:
-        return self.full + (self.rest > 0)
-
-    @property
-    def ranges(self) -> list[tuple[int, int]]:
-        """(first input, number of inputs) of each."""
-        ranges = [(number * self.length, self.length) for number in range(self.full)]
-        return ranges + ([(self.full * self.length, self.rest)] if self.rest else [])
-
-
-def triples(channels: int) -> list[tuple[int, int, int]]:
-    """The blocks' output channels. Of 3n + 2 the last three overlap the block before; of 3n + 1 the last is
-    left to one_lane.py."""
-    begins = list(range(0, channels - 2, LANES))
-    if channels % LANES == 2:
-        begins.append(channels - LANES)
-    return [(begin, begin + 1, begin + 2) for begin in begins]
-
-
-def segments(weights: np.ndarray) -> Segments:
-    """The fewest segments whose lanes hold all sums, for int8 weights (channels, inputs).
-
-    One more of them is taken where all then have one length, and share their code where it is long.
-    """
-    inputs = weights.shape[1]
-    count = -(-inputs // LONGEST_UNROLLED)
-    fitting: list[Segments] = []
-    while len(fitting) < 2 and not (fitting and fitting[0].rest == 0):
-        length = inputs if count == 1 else -(-inputs // count // 4) * 4
-        cut = Segments(length, inputs // length, inputs % length)
-        if all(_fits(weights[:, begin : begin + size]) for begin, size in cut.ranges):
-            fitting.append(cut)
-        count += 1
-    return min(fitting, key=lambda cut: (cut.rest > 0, cut.count))
-
-
-def _fits(weights: np.ndarray) -> bool:
-    every = np.abs(weights.astype(np.int64)).sum(axis=1)
-    sums = every[np.array(triples(len(weights)))]
-    alone = sums[:, 1:].max() <= LARGEST_ALONE and every.max() <= LARGEST_TOGETHER
-    return bool(alone and (sums[:, 0] + sums[:, 1]).max() <= LARGEST_TOGETHER)
 
 
 def weight_words(weights: np.ndarray) -> np.ndarray:
@@ -115,16 +65,15 @@ def weight_words(weights: np.ndarray) -> np.ndarray:
 
 def begin_words(cut: Segments) -> np.ndarray:
     """What A and B begin with, where the constants hold it: uint32 (4,) or (0,)."""
-    return np.array(_BEGIN if cut.count == 1 else [], np.uint32)
+    return np.array([] if cut.loops else _BEGIN, np.uint32)
 
 
 def bias_words(bias: np.ndarray, segment_count: int, scale_bits: int) -> np.ndarray:
     """int64 biases (3,) as uint32 (6,), with what the lanes' offsets leave taken off for every segment."""
-    offset = -_OFFSET * segment_count << scale_bits  # 2^31 modulo 2^32 where sums leave times 2^10
-    words = [
-        (int(bias[channel]) << scale_bits) + (offset if is_offset else 0)
-        for channel, is_offset in zip(_CHANNEL_OF_SUM, _LANE_IS_OFFSET, strict=True)
-    ]
+    zero, one, two = map(int, bias)
+    offset = _OFFSET * segment_count
+    lowest = [(value - offset) << scale_bits for value in (zero, one)]
+    words = [one, two, *lowest, zero + one - offset, one + two - offset]
     return np.array(words, np.int64).astype(np.uint32)
 
 
@@ -136,33 +85,37 @@ def factor_words(form: Rescaling, channels: tuple[int, ...]) -> np.ndarray:
     return np.stack(rows, 1)[list(channels)].reshape(-1).astype(np.uint32)
 
 
-def sums(cut: Segments, scale_bits: int, paired_loads: bool, frame_counter: int) -> Iterator[str]:
-    """From the activations at r0 and a triple's constants at r1 to its six scaled sums.
-
-    frame_counter: where in the stack frame segments are counted, where there are several of equal length.
-    """
-    if cut.count == 1:
-        yield "ldm r1!, {r2-r5}  @ A and B begin with the lanes' offsets"
-        yield from _segment(cut.length, paired_loads)
-        yield from _split()
+def sums(cut: Segments, scale_bits: int) -> Iterator[str]:
+    """From the activations at r0 and a triple's constants at r1 to its six scaled sums."""
+    if cut.is_whole:
+        yield _LOADED_BEGIN
+        yield from _piece(cut.length)
         yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
-        yield from _added(scale_bits)
+        yield from _added(scale_bits, is_last=True)
+        yield from _finished(scale_bits)
         return
     yield f"ldm r1!, {{{', '.join(_BIASES)}}}  @ biases"
-    yield f"stm sp, {{{', '.join(_BIASES)}}}"
-    loops = cut.full > 1 and (cut.count > 2 or 2 * cut.length > LONGEST_UNROLLED)
-    if loops:
-        yield from (f"mov r6, #{cut.full}", f"str r6, [sp, #{frame_counter}]", "3:")
-        yield from _accumulated(cut.length, scale_bits, paired_loads, is_last=False)
-        yield from (
-            f"ldr r6, [sp, #{frame_counter}]",
-            "subs r6, #1",
-            f"str r6, [sp, #{frame_counter}]",
-            "bne.w 3b",
-        )
-    lengths = ([] if loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
+    if cut.loops:
+        yield f"mov {_COUNTER}, #{cut.full}"
+    yield f"stm sp, {{{_in_frame(cut)}}}"
+    lengths = ([] if cut.loops else [cut.length] * cut.full) + ([cut.rest] if cut.rest else [])
+    if cut.loops:
+        yield "3:  @ a segment"
+        yield from (*_moved_begin(), *_segment(cut.length, cut.piece))
+        yield f"ldm sp, {{{_in_frame(cut)}}}  @ sums so far, and segments that remain"
+        yield from _added(scale_bits, is_last=False)
+        yield from (f"subs {_COUNTER}, #1", f"stm sp, {{{_in_frame(cut)}}}", "bne.w 3b")
     for number, length in enumerate(lengths, 1):
-        yield from _accumulated(length, scale_bits, paired_loads, is_last=number == len(lengths))
+        yield from ([_LOADED_BEGIN] if number == 1 and not cut.loops else _moved_begin())
+        yield from _segment(length, cut.piece)
+        is_last = number == len(lengths)
+        yield f"ldm sp, {{{_in_frame(cut)}}}  @ sums so far"
+        yield from _added(scale_bits, is_last=is_last)
+        if not is_last:
+            yield f"stm sp, {{{_in_frame(cut)}}}"
+    if not lengths:
+        yield from (f"mov r2, {_LOWEST[0]}", f"mov r4, {_LOWEST[1]}")
+    yield from _finished(scale_bits)
 
 
 def outputs(form: Rescaling) -> Iterator[str]:
@@ -191,60 +144,73 @@ def outputs(form: Rescaling) -> Iterator[str]:
             )
 
 
-def _accumulated(length: int, scale_bits: int, paired_loads: bool, *, is_last: bool) -> Iterator[str]:
-    """A segment, its sums added to those in the stack frame, where all but the last leave the result."""
+def _moved_begin() -> Iterator[str]:
     yield from (f"mov {low}, #{_BEGIN[0]}" for low in ("r2", "r4"))
     yield from (f"mov {high}, #{_BEGIN[1]}" for high in ("r3", "r5"))
-    yield from _segment(length, paired_loads)
-    yield from _split()
-    yield f"ldm sp, {{{', '.join(_BIASES)}}}  @ sums so far"
-    yield from _added(scale_bits)
-    if not is_last:
-        yield f"stm sp, {{{', '.join(_SUMS)}}}"
 
 
-def _segment(length: int, paired_loads: bool) -> Iterator[str]:
-    yield f"@ {length} inputs"
-    for begin in range(0, length, 4):
-        yield from _inputs(min(4, length - begin), paired_loads)
+def _segment(length: int, piece: int) -> Iterator[str]:
+    """A segment's products; the highest lanes of all but its last piece are added to those in the frame."""
+    for begin in range(0, length, piece):
+        if begin:
+            yield f"ldrd {', '.join(_HIGHEST)}, [sp]  @ the highest lanes are emptied"
+            yield from _highest_added()
+            yield f"strd {', '.join(_HIGHEST)}, [sp]"
+            yield from _highest_cleared()
+        yield from _piece(min(piece, length - begin))
 
 
-def _inputs(count: int, paired_loads: bool) -> Iterator[str]:
+def _piece(length: int) -> Iterator[str]:
+    fours = (_inputs(min(4, length - begin)) for begin in range(0, length, 4))
+    yield from inner_loop(2 * LANES * length, chain.from_iterable(fours))
+
+
+def _inputs(count: int) -> Iterator[str]:
     """Up to four inputs."""
     words = ("r6", "r7", "r8", "r9")[:count]
-    if not paired_loads:
-        yield f"ldm r0!, {{{', '.join(words)}}}" if count > 1 else "ldr r6, [r0], #4"
+    yield f"ldm r0!, {{{', '.join(words)}}}" if count > 1 else "ldr r6, [r0], #4"
     for first in range(0, count, 2):
         pair = words[first : first + 2]
         weights = (("r10", "r11"), ("r12", "lr"))[: len(pair)]
-        if paired_loads:
-            yield f"ldrd {pair[0]}, {pair[1]}, [r0], #8" if len(pair) > 1 else f"ldr {pair[0]}, [r0], #4"
-        else:
-            yield f"ldm r1!, {{{', '.join(word for both in weights for word in both)}}}"
+        yield f"ldm r1!, {{{', '.join(word for both in weights for word in both)}}}"
         for activation, (low, high) in zip(pair, weights, strict=True):
-            if paired_loads:
-                yield f"ldrd {low}, {high}, [r1], #8"
             yield f"smlal r2, r3, {activation}, {low}"
             yield f"smlal r4, r5, {activation}, {high}"
 
 
-def _split() -> Iterator[str]:
-    """The middle lanes into r9 and r10, the highest into r3 and r5; the lowest stay in r2 and r4."""
-    above = 32 - PAIR_SHIFT
-    yield f"lsr r9, r2, #{PAIR_SHIFT}"
-    yield f"add r9, r9, r3, lsl #{above}"
-    yield "sub r9, r9, r4  @ y10"
-    yield f"lsr r10, r4, #{PAIR_SHIFT}"
-    yield f"add r10, r10, r5, lsl #{above}"
-    yield f"asr r3, r3, #{_HIGH_LANE}  @ y11"
-    yield "sub r10, r10, r3  @ y02"
-    yield f"asr r5, r5, #{_HIGH_LANE}  @ y12"
+def _highest_added() -> Iterator[str]:
+    for total, high in zip(_HIGHEST, ("r3", "r5"), strict=True):
+        yield f"add {total}, {total}, {high}, asr #{_HIGH_LANE}"
 
 
-def _added(scale_bits: int) -> Iterator[str]:
-    """The split sums scaled and added to what the bias registers hold."""
+def _highest_cleared() -> Iterator[str]:
+    yield from (f"bfc {high}, #{_HIGH_LANE}, #{32 - _HIGH_LANE}" for high in ("r3", "r5"))
+
+
+def _in_frame(cut: Segments) -> str:
+    """What the stack frame holds between segments, in ascending order of registers."""
+    registers = {*_BIASES, _COUNTER} if cut.loops else {*_BIASES}
+    return ", ".join(name for name in ("r6", "r7", "r8", "r10", "r11", "r12", "lr") if name in registers)
+
+
+def _added(scale_bits: int, *, is_last: bool) -> Iterator[str]:
+    """The lanes split and added to what the bias registers hold; the last lowest ones go to r2 and r4."""
     cut_by_shift = scale_bits == SCALED_BITS
-    for target, bias, is_offset in zip(_SUMS, _BIASES, _LANE_IS_OFFSET, strict=True):
-        if not cut_by_shift and target not in ("r3", "r5"):
-            yield f"{'u' if is_offset else 's'}bfx {target}, {target}, #0, #{PAIR_SHIFT}"
-        yield f"add {target}, {bias}, {target}, lsl #{scale_bits}"
+    yield from _highest_added()
+    if not cut_by_shift:
+        yield from _highest_cleared()
+    for total, low, high in zip(_MIDDLE, ("r2", "r4"), ("r3", "r5"), strict=True):
+        yield f"add {total}, {total}, {low}, lsr #{PAIR_SHIFT}"
+        yield f"add {total}, {total}, {high}, lsl #{32 - PAIR_SHIFT}"
+    for total, low in zip(_LOWEST, ("r2", "r4"), strict=True):
+        if not cut_by_shift:
+            yield f"ubfx {low}, {low}, #0, #{PAIR_SHIFT}"
+        yield f"add {low if is_last else total}, {total}, {low}, lsl #{scale_bits}"
+
+
+def _finished(scale_bits: int) -> Iterator[str]:
+    """From the sums of split lanes to the six scaled sums."""
+    for target, total in zip(("r3", "r5"), _HIGHEST, strict=True):
+        yield f"lsl {target}, {total}, #{scale_bits}"
+    for target, total, taken_off in zip(("r9", "r10"), _MIDDLE, ("r4", "r3"), strict=True):
+        yield f"rsb {target}, {taken_off}, {total}, lsl #{scale_bits}"

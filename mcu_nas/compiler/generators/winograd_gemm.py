@@ -22,9 +22,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mcu_nas.compiler.generators.function_text import inner_loop
 from mcu_nas.compiler.generators.winograd_frame import Frame, local_body
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
-from mcu_nas.compiler.generators.winograd_transforms import Transform
+from mcu_nas.compiler.generators.winograd_transforms import TAPS, Transform
 
 _CODE_BYTES = 2048  # of a round, unless one position has more
 _CODE_BYTES_PER_INPUT = 10  # of a position
@@ -57,16 +58,21 @@ def products(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
 
 
 def _pushed_sums(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
+    macs = 4 * layer.in_channels * (TAPS * transform.outputs) ** 2 // transform.positions
     yield f"ldrd r0, r1, [sp, #{Frame.V}]"
     yield "1:"
     for _ in range(positions_per_round(layer.in_channels, transform.positions)):
-        for first in range(0, layer.in_channels, 4):
-            yield "ldm r0!, {r6-r9}"
-            yield "ldm r1!, {r10-r12, lr}"
-            yield from _four_inputs(begin=first == 0)
+        yield from inner_loop(macs, _position(layer.in_channels))
         yield "push {r2-r5}"
     yield from ("ldr r6, [r1], #4", "cmp r6, #0", "bne.w 1b")
     yield f"str r1, [sp, #{sums_bytes(transform) + Frame.STREAM}]"
+
+
+def _position(in_channels: int) -> Iterator[str]:
+    for first in range(0, in_channels, 4):
+        yield "ldm r0!, {r6-r9}"
+        yield "ldm r1!, {r10-r12, lr}"
+        yield from _four_inputs(begin=first == 0)
 
 
 def _four_inputs(*, begin: bool) -> Iterator[str]:

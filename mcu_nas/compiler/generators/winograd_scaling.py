@@ -27,7 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_nas.compiler.generators.generated import Refusal
-from mcu_nas.compiler.generators.requantization import Requantization, Rescaling, rescaling, uniform_rescaling
+from mcu_nas.compiler.generators.requantization import Requantization, Rescaling, rescaling
+from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_transforms import TAPS, Transform
 

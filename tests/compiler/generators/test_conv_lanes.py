@@ -15,7 +15,7 @@ from mcu_nas.compiler.generators.conv_lanes import conv_lanes
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
-from mcu_nas.compiler.overlaps import block_lag, pair_lag
+from mcu_nas.compiler.overlaps import block_lag, group_lag
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_conv import portable_conv
 from tests.kernels.kernel_driver import Axis
@@ -70,8 +70,8 @@ def expected(layer: ConvLayer, image: np.ndarray) -> np.ndarray:
     return portable_conv(image, layer.weights, layer.bias, layer.input_zero_point, scaling, (y, x))
 
 
-def assert_equal(layer: ConvLayer, image: np.ndarray, *, paired_loads: bool = False, align: int = 1) -> None:
-    check(conv_lanes(layer, "layer_3", paired_loads=paired_loads), layer, image, align)
+def assert_equal(layer: ConvLayer, image: np.ndarray, *, align: int = 1) -> None:
+    check(conv_lanes(layer, "layer_3"), layer, image, align)
 
 
 def check(kernel: GeneratedKernel, layer: ConvLayer, image: np.ndarray, align: int = 1) -> int:
@@ -126,11 +126,6 @@ def test_saturated_images_and_weights_cut_into_segments(value: int, weight: int)
 def test_input_and_output_may_begin_at_any_address(align: int) -> None:
     layer = layer_of((6, 6), (4, 4))
     assert_equal(layer, image_of(layer), align=align)
-
-
-def test_loads_of_two_words_compute_the_same() -> None:
-    layer = layer_of((6, 6), (6, 4))
-    assert_equal(layer, image_of(layer), paired_loads=True)
 
 
 def test_a_pair_at_the_border_needs_the_stated_stack() -> None:
@@ -206,7 +201,7 @@ def kernel_of(layer: ConvLayer, block: int, *, descending: bool) -> GeneratedKer
 
 def lag_of(layer: ConvLayer, block: int) -> int:
     shape = (*layer.axes, layer.in_channels, layer.out_channels)
-    return block_lag(*shape, block) if block else pair_lag(*shape)
+    return block_lag(*shape, block) if block else group_lag(*shape)
 
 
 def assert_right_in_place(layer: ConvLayer, block: int) -> None:

@@ -10,18 +10,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction, Call
-from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, pairs_from_nhwc
+from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format, Planes, pairs_from_nhwc
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.lane_segments import segments, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.three_lanes import segments, triples
-from mcu_nas.compiler.overlaps import pair_lag
+from mcu_nas.compiler.overlaps import group_lag
 from mcu_nas.network import WindowAxis
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
 
-FORMATS = [(source, target, weights) for source in Format for target in Format for weights in WeightFormat]
+BY_PIXELS = (Format.NHWC, Format.PAIRS)
+FORMATS = [
+    (source, target, weights) for source in BY_PIXELS for target in BY_PIXELS for weights in WeightFormat
+]
 
 
 def layer_of(
@@ -125,19 +128,26 @@ def test_the_largest_weights_of_the_channel_alone(inputs: int) -> None:
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
 @pytest.mark.parametrize("outputs", [3, 4])
+@pytest.mark.parametrize(("shifts", "zero_point"), [((9,), -128), ((9, 10), 5)])
 @pytest.mark.parametrize("inputs", [72, 73, 96, 100, 132, 133, 256, 300])
-def test_many_inputs_are_cut_into_segments(inputs: int, outputs: int, weight_format: WeightFormat) -> None:
-    layer = layer_of(2, inputs, outputs, shifts=(9,))
-    assert segments(layer.weights).count > 1
+def test_many_inputs_are_cut(
+    inputs: int, shifts: tuple[int, ...], zero_point: int, outputs: int, weight_format: WeightFormat
+) -> None:
+    layer = layer_of(2, inputs, outputs, shifts, zero_point)
+    assert not segments(layer.weights).is_whole
     assert_equals_portable(replace(layer, weight_format=weight_format))
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
-@pytest.mark.parametrize("paired_loads", [False, True])
-@pytest.mark.parametrize("inputs", [5, 18, 70])
-def test_either_kind_of_loads(inputs: int, paired_loads: bool, weight_format: WeightFormat) -> None:
-    layer = layer_of(3, inputs, 4)
-    assert_equals_portable(replace(layer, paired_loads=paired_loads, weight_format=weight_format))
+@pytest.mark.parametrize("zero_point", [-128, 5])
+@pytest.mark.parametrize("inputs", [128, 500, 640])
+def test_lanes_are_full_after_every_piece_and_segment(inputs: int, zero_point: int) -> None:
+    """Products of the largest values, of one sign in each channel."""
+    layer = replace(layer_of(4, inputs, 6, (12,), zero_point), bias=np.array([5, -7, 0, 3, 1, -1]))
+    layer = replace(layer, weights=np.tile(np.int8([[127], [-127], [-128], [126], [-1], [127]]), inputs))
+    assert segments(layer.weights).count > 1
+    assert segments(layer.weights).piece < segments(layer.weights).length
+    pixels = np.int8([-128, 127, 127, -128])
+    assert_equals_portable(layer, np.tile(pixels[:, None], inputs))
 
 
 @pytest.mark.parametrize("inputs", [8, 68])
@@ -185,19 +195,47 @@ def layer_at_the_bound() -> PointwiseLayer:
 
 def test_lanes_at_their_bound_do_not_meet() -> None:
     layer = layer_at_the_bound()
-    assert segments(layer.weights).count == 1
+    assert segments(layer.weights).is_whole
     largest = np.where(layer.weights[1] < 0, -128, 127).astype(np.int8)
     smallest = -1 - largest
     for first, second in [(largest, largest), (largest, smallest), (smallest, largest), (smallest, smallest)]:
         assert_equals_portable(layer, np.stack([first, second, second, first]))
 
 
+def layer_at_the_bound_of_a_segment() -> PointwiseLayer:
+    """Sums of |w| of 8192, 8191 and 8192: what the middle lanes of a segment may hold, in several pieces."""
+    weights = np.full((3, 64), -128, np.int8)
+    weights[1, 63] = 127
+    return replace(layer_of(4, 64, 3, shifts=(14,)), weights=weights, bias=np.array([-5, 7, 0]))
+
+
+@pytest.mark.parametrize("zero_point", [-128, 5])
+def test_pieces_of_a_segment_at_its_bound(zero_point: int) -> None:
+    layer = replace(layer_at_the_bound_of_a_segment(), output_zero_point=zero_point)
+    assert segments(layer.weights).count == 1
+    assert segments(layer.weights).piece < 64
+    largest = np.where(layer.weights[1] < 0, -128, 127).astype(np.int8)
+    smallest = -1 - largest
+    assert_equals_portable(layer, np.stack([largest, largest, largest, smallest]))
+    assert_equals_portable(layer, np.stack([smallest, largest, smallest, smallest]))
+
+
 @pytest.mark.parametrize("channel", range(3))
-def test_one_beyond_the_bound_of_lanes_needs_another_segment(channel: int) -> None:
-    weights = layer_at_the_bound().weights
+def test_one_beyond_the_bound_of_middle_lanes_needs_another_segment(channel: int) -> None:
+    weights = layer_at_the_bound_of_a_segment().weights
     weights = np.concatenate([weights, np.zeros((3, 1), np.int8)], axis=1)
-    weights[channel, 96] = 1
+    weights[channel, 64] = 1
     assert segments(weights).count > 1
+
+
+@pytest.mark.parametrize("channel", [1, 2])
+def test_one_beyond_the_bound_of_the_highest_lanes_needs_another_piece(channel: int) -> None:
+    weights = layer_at_the_bound().weights
+    weights[0, 95] = 0
+    assert segments(weights).is_whole
+    weights[channel, 95] = 1
+    assert segments(weights).count == 1
+    assert segments(weights).piece < 96
 
 
 def layer_with_a_last_channel_at_its_bound() -> PointwiseLayer:
@@ -221,7 +259,7 @@ def test_one_beyond_the_bound_of_the_last_channel_needs_another_segment() -> Non
     assert segments(weights).count > 1
 
 
-@pytest.mark.parametrize("source", Format)
+@pytest.mark.parametrize("source", BY_PIXELS)
 def test_zeros_and_single_ones(source: Format) -> None:
     layer = replace(layer_of(4, 6, 4, shifts=(3,)), source=source)
     image = np.zeros((4, 6), np.int8)
@@ -279,6 +317,57 @@ def test_pairs_in_descending_order_are_refused(source: Format, target: Format) -
         pointwise_lanes(replace(layer_of(4, 4, 3), source=source, target=target, descending=True), "kernel")
 
 
+def assert_planes_equal_portable(layer: PointwiseLayer, planes: Planes) -> None:
+    layer = replace(layer, target=Format.PLANES, planes=replace(planes, channels=layer.outputs))
+    image = image_of(layer)
+    kernel = pointwise_lanes(layer, "kernel")
+    source = image if layer.source is Format.NHWC else pairs_from_nhwc(image)
+    expected = portable_pointwise(layer, image).reshape(planes.rows, planes.columns, layer.outputs)
+    want = layer.planes.from_nhwc(expected)
+    out = np.full_like(want, 0x5A5A)
+    done = ArmFunction(kernel.assembly, "kernel")(
+        source,
+        out,
+        kernel.constants,
+        np.zeros(kernel.scratch_bytes, np.uint8),
+        align=(1 if layer.source is Format.NHWC else 4, 4),
+    )
+    wrong = np.argwhere(done.arrays[1] != want)
+    assert not wrong.size, f"channel, row, column {wrong[0]}"
+    assert done.stack_bytes == kernel.stack_bytes
+
+
+@pytest.mark.parametrize("source", BY_PIXELS)
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("outputs", [3, 4, 5, 6, 32])
+@pytest.mark.parametrize("border", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 0, 1, 1), (2, 3, 2, 2)])
+def test_planes_hold_pixels_within_their_border(
+    border: tuple[int, int, int, int], outputs: int, weight_format: WeightFormat, source: Format
+) -> None:
+    for rows, columns in ((1, 2), (3, 6), (4, 4)):
+        layer = replace(layer_of(rows * columns, 6, outputs), source=source, weight_format=weight_format)
+        assert_planes_equal_portable(layer, Planes(outputs, rows, columns, *border, zero_point=-128))
+
+
+@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("zero_point", [-128, 0, 7])
+def test_planes_as_large_as_a_store_reaches(zero_point: int, weight_format: WeightFormat) -> None:
+    layer = replace(layer_of(29 * 32, 8, 5, (6, 7), zero_point), weight_format=weight_format)
+    assert_planes_equal_portable(layer, Planes(5, 29, 32, 1, 1, 0, 1, zero_point))
+    beyond = Planes(5, 29, 32, 1, 1, 1, 1, zero_point)
+    with pytest.raises(Refusal, match="too far apart"):
+        pointwise_lanes(replace(layer, target=Format.PLANES, planes=beyond), "kernel")
+
+
+def test_planes_of_odd_rows_and_in_descending_order_are_refused() -> None:
+    planes = Planes(3, 2, 3, 1, 1, 1, 1, zero_point=-128)
+    layer = replace(layer_of(6, 4, 3), target=Format.PLANES, planes=planes)
+    with pytest.raises(Refusal, match="a pair would lie in two rows"):
+        pointwise_lanes(layer, "kernel")
+    with pytest.raises(Refusal, match="ascending order"):
+        pointwise_lanes(replace(layer, descending=True), "kernel")
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 9), st.integers(1, 20), st.integers(3, 20))
 @example(5, 8, 8)
@@ -310,4 +399,4 @@ def test_descending_order_takes_as_many_instructions_but_for_one_in_a_hundred() 
 
 def lag_of(layer: PointwiseLayer) -> int:
     row = WindowAxis(layer.pixels, 1, 1, 1, 0, 0)
-    return pair_lag(WindowAxis(1, 1, 1, 1, 0, 0), row, layer.inputs, layer.outputs)
+    return group_lag(WindowAxis(1, 1, 1, 1, 0, 0), row, layer.inputs, layer.outputs)

@@ -14,8 +14,8 @@ from mcu_nas.compiler.generators.requantization import (
     largest_sums,
     rescaled,
     rescaling,
-    uniform_rescaling,
 )
+from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
 from mcu_nas.compiler.int8_arithmetic import scaled
 from mcu_nas.compiler.requantize import Multiplier
 
