@@ -49,7 +49,7 @@ def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: b
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
-    if isinstance(op, Conv2D) and (kernel.reads, kernel.writes) != (Format.NHWC, Format.NHWC):
+    if isinstance(op, Conv2D) and not kernel.is_nhwc:
         return _pointwise_in_formats(graph, op, kernel, symbol)
     if kernel.name in _IN_ORDER:
         return _IN_ORDER[kernel.name](graph, op, symbol, descending)
