@@ -28,7 +28,6 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import LanePlan, lane_plan
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
-from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
 from mcu_nas.compiler.generators.window_gather import (
     STACK_BYTES,
     origin_word,
@@ -37,6 +36,7 @@ from mcu_nas.compiler.generators.window_gather import (
     zero_point_bytes,
 )
 from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.target import WeightStorage
 
 _SAVED_BYTES = 36  # r4-r11, lr
 _IN, _OUT, _CONSTANTS, _SCRATCH, _ORIGIN, _TARGET, _PAIRS_LEFT, _BLOCKS_LEFT = range(0, 32, 4)
@@ -57,7 +57,7 @@ def conv_blocks(layer: ConvLayer, symbol: str, block: int, *, descending: bool =
         raise Refusal(f"a block of {block} outputs out of {layer.pixels}")
     whole = as_pointwise(layer, descending)
     plan = lane_plan(
-        replace(whole, pixels=block, source=Format.PAIRS, weight_format=WeightFormat.BYTES),
+        replace(whole, pixels=block, source=Format.PAIRS, weight_storage=WeightStorage.BYTES),
     )
     local = f"{symbol}_block"
     return GeneratedKernel(

@@ -39,8 +39,8 @@ from mcu_nas.compiler.generators.lane_plan import LanePlan, lane_plan
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.padded_rows import PaddedRows
 from mcu_nas.compiler.generators.pair_gather import gather_pair
-from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
 from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.target import WeightStorage
 
 LONGEST_WINDOW = 160  # values: the gathering of a window is unrolled
 _SAVED_BYTES = 36  # r4-r11, lr
@@ -65,7 +65,7 @@ def conv_rows(layer: ConvLayer, symbol: str, rows: int, *, descending: bool = Fa
         raise Refusal(f"{rows} of {layer.out[0]} rows of {layer.out[1]} outputs, windows of {whole.inputs}")
     pixels = rows * layer.out[1]
     plan = lane_plan(
-        replace(whole, pixels=pixels, source=Format.PAIRS, weight_format=WeightFormat.BYTES),
+        replace(whole, pixels=pixels, source=Format.PAIRS, weight_storage=WeightStorage.BYTES),
     )
     windows = -(-plan.scratch_bytes // 8) * 8
     padded = PaddedRows(layer, rows, windows + pairs_bytes(pixels, whole.inputs), descending)

@@ -25,8 +25,9 @@ from mcu_nas.compiler.generators.immediates import add_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, lane_plan
 from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.target import WeightStorage
 
 _SAVED_BYTES = 28  # r4-r9, lr
 _LOCAL_SAVED_BYTES = 36  # r4-r11, lr
@@ -47,7 +48,7 @@ def pointwise_blocks(layer: PointwiseLayer, symbol: str, block: int) -> Generate
         raise Refusal(f"{layer.outputs} outputs: three fill the lanes, a store reaches {FARTHEST_STORE}")
     if (block % 2 and block != layer.pixels) or not 2 <= block <= layer.pixels:
         raise Refusal(f"a block of {block} pixels out of {layer.pixels}")
-    whole = replace(layer, source=Format.NHWC, target=Format.NHWC, weight_format=WeightFormat.BYTES)
+    whole = replace(layer, source=Format.NHWC, target=Format.NHWC, weight_storage=WeightStorage.BYTES)
     plan = lane_plan(replace(whole, pixels=block))
     counted = layer.pixels % block != 0
     local = f"{symbol}_block"
