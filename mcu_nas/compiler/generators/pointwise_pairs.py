@@ -36,7 +36,7 @@ import numpy as np
 
 from mcu_nas.compiler.generators.function_text import assembly_file, function, inner_loop
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.requantization import (
@@ -47,7 +47,6 @@ from mcu_nas.compiler.generators.requantization import (
     rescaling,
 )
 from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
-from mcu_nas.compiler.generators.winograd_transforms import number
 from mcu_nas.compiler.target import WeightStorage
 
 LEAST_INPUTS, MOST_INPUTS = 4, 8
@@ -167,7 +166,7 @@ class _Plan:
 
     def _unpacked(self) -> Iterator[str]:
         """All channels' constants from r2 to r3, and r2 then where they are."""
-        yield from ("mov r12, r3", *number("r11", self.layer.outputs), "3:  @ a channel's weights")
+        yield from ("mov r12, r3", *load_constant("r11", self.layer.outputs), "3:  @ a channel's weights")
         yield from ("ldr r4, [r2], #4", "str r4, [r12], #4")
         for _ in self._words:
             yield from ("ldr r5, [r2], #4", "sxtb16 r4, r5", "sxtb16 r5, r5, ror #8")
