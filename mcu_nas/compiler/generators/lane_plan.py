@@ -239,10 +239,7 @@ class LanePlan:
             return
         for pointer, (zero, one, two) in (("r12", ("r9", "r3", "r5")), ("r11", ("r2", "r4", "r10"))):
             yield from (f"strb {one}, [{pointer}, #1]", f"strb {two}, [{pointer}, #2]")
-            if abs(moved) <= _FARTHEST_POST_INDEX:
-                yield f"strb {zero}, [{pointer}], #{moved}"
-            else:
-                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, moved))
+            yield from _store_and_move("strb", zero, pointer, moved)
 
     def last_stored(self, moved: int) -> Iterator[str]:
         """The last channel's outputs, as ``stored``."""
@@ -254,19 +251,22 @@ class LanePlan:
             yield from self._stored_in_planes(((FIRST, SECOND),), moved)
             return
         for pointer, value in (("r12", SECOND), ("r11", FIRST)):
-            if abs(moved) <= _FARTHEST_POST_INDEX:
-                yield f"strb {value}, [{pointer}], #{moved}"
-            else:
-                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, moved))
+            yield from _store_and_move("strb", value, pointer, moved)
 
     def _stored_in_planes(self, channels: tuple[tuple[str, str], ...], moved: int) -> Iterator[str]:
         """Both pixels of each channel; the first pixel of the first last, whose store can move r11."""
         for number, (first, second) in reversed(list(enumerate(channels))):
             at = number * self.channel_bytes
             yield f"strh {second}, [r11, #{at + 2}]"
-            if number or moved > _FARTHEST_POST_INDEX:
+            if number:
                 yield f"strh {first}, [r11, #{at}]"
             else:
-                yield f"strh {first}, [r11], #{moved}"
-        if moved > _FARTHEST_POST_INDEX:
-            yield from add_constant("r11", "r11", moved)
+                yield from _store_and_move("strh", first, "r11", moved)
+
+
+def _store_and_move(store: str, value: str, pointer: str, moved: int) -> Iterator[str]:
+    """A store at a pointer, which then moves on by so many bytes."""
+    if abs(moved) <= _FARTHEST_POST_INDEX:
+        yield f"{store} {value}, [{pointer}], #{moved}"
+    else:
+        yield from (f"{store} {value}, [{pointer}]", *add_constant(pointer, pointer, moved))
