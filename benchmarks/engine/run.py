@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks.engine.figures import Figures, changes, read_results, write_results
 from benchmarks.engine.floors import kernel_shares
 from benchmarks.engine.models import BenchmarkModel, models
-from benchmarks.engine.table import HEAD, row, tflm_arenas, write_table
+from benchmarks.engine.table import HEAD, row, write_table
+from benchmarks.engine.tflm_arenas import read_arenas
 from mcu_nas.boards import Board, load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="replace rows of results.json, and engine.md")
     options = parser.parse_args()
     measured: dict[str, Figures] = {}
-    tflm = tflm_arenas()
+    tflm = read_arenas()
     for name in [options.board] if options.board else (MAIN_BOARD, *FURTHER_BOARDS):
         print(f"{name}\n{HEAD}")
         for figures in measure_models(load_board(name), options.model):
