@@ -70,13 +70,13 @@ def measure_models(board: Board, part: str) -> Iterator[Figures]:
     is_main = board.name == MAIN_BOARD
     for model in models():
         if part in model.name and (is_main or any(name in model.name for name in _FURTHER_MODELS)):
-            for optimize, target in variants(board):
+            for optimize, target in plans_and_targets(board):
                 figures = measure_model(model, board, optimize, target)
                 if figures is not None:
                     yield figures
 
 
-def variants(board: Board) -> Iterator[tuple[Optimize, Target]]:
+def plans_and_targets(board: Board) -> Iterator[tuple[Optimize, Target]]:
     """Plans and targets: for speed, on the main board for memory as well; weights in all ways that the core's
     kernels know."""
     if board.name == MAIN_BOARD:
