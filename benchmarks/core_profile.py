@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from mcu_nas.cores import instruction_set
 from mcu_nas.devices.build import build_firmware
 from mcu_nas.devices.measurement import measure_layers
 from mcu_nas.devices.session import emulated_device
+from mcu_nas.devices.symbols import read_symbols
 from mcu_nas.network import Network, op_macs
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.resources import boards_dir
@@ -54,8 +54,8 @@ CYCLES_PER_INSTRUCTION = {
     "cortex-m55": (1.0, 1.5, 2.0),
 }
 
-# Cores without a board, or whose board has too little memory for the networks, and one that runs their
-# instructions.
+# Cores that have no emulated board, or one with too little memory for the networks: another core that runs
+# their instructions.
 MEASURED_ON = {"cortex-m0": "cortex-m3", "cortex-m0plus": "cortex-m3"}
 
 
@@ -98,7 +98,7 @@ def main() -> None:
 
 def measure(core: str, count: int, seed: int) -> Measured:
     """Runs ``count`` networks on the emulated core."""
-    board = emulated_board(core)
+    board = profiled_board(core)
     rng = np.random.default_rng(seed)
     samples: list[Sample] = []
     code_bytes: dict[str, list[int]] = {}
@@ -137,7 +137,7 @@ def is_held_out(sample: Sample) -> bool:
     return sample.network // 2 % 4 == 3
 
 
-def emulated_board(core: str) -> Board:
+def profiled_board(core: str) -> Board:
     """The emulated board with this core, or another that runs its instructions, as a board of that core."""
     boards = (load_board(name) for name in board_names())
     has = MEASURED_ON.get(core, core)
@@ -163,9 +163,9 @@ def run(
 
 def symbol_sizes(elf: Path) -> dict[str, int]:
     """Bytes of each function and constant of an image, by symbol name."""
-    table = subprocess.run(["arm-none-eabi-nm", "-S", elf], capture_output=True, text=True, check=True).stdout
-    rows = re.findall(r"^\S+ (\S+) [tTrR] (\S+)$", table, re.MULTILINE)
-    return {name: int(size, 16) for size, name in rows}
+    return {
+        symbol.name: symbol.bytes for symbol in read_symbols(elf) if symbol.kind in "tTrR" and symbol.bytes
+    }
 
 
 def brought_code(sizes: dict[str, int], call: KernelCall) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.core_profile import CYCLES_PER_INSTRUCTION, emulated_board, run
+from benchmarks.core_profile import CYCLES_PER_INSTRUCTION, profiled_board, run
 from benchmarks.profiled_networks import random_mbconv
 from mcu_nas.boards import Board
 from mcu_nas.compiler.planner import Optimize
@@ -75,7 +75,7 @@ def main() -> None:
 
 def measure(core: str, count: int) -> Row:
     """The row of a core, from ``count`` networks that its emulated board has room for."""
-    board, profile, target = emulated_board(core), load_core_profile(core), targets(core)[0]
+    board, profile, target = profiled_board(core), load_core_profile(core), targets(core)[0]
     rng = np.random.default_rng(_SEED)
     counted, estimated, macs = [], [], []
     while len(counted) < count:

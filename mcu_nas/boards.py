@@ -3,7 +3,7 @@
 A board is data. Code never asks for a board's name: what differs between boards is a key of the file, or
 lives in firmware/ports/. Files are looked for in ./boards, in the user's configuration folder, and among
 the shipped ones; the first that has the name wins. The sub-folder ``cores`` of a board folder holds
-latency profiles and is none of this module's business.
+core profiles and is none of this module's business.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from mcu_nas.devices.measurement import LayersMeasurement
 from mcu_nas.network import Network, op_macs
 from mcu_nas.operators import Op
 
-HEAD = "| weights | kernel | layers | work | per unit | floor | times the floor | share of all instructions |"
-RULE = "|---|---|" + "---:|" * 6
+_NAMES = ("weights", "kernel")
+_NUMBERS = ("layers", "work", "per unit", "floor", "times the floor", "share of all instructions")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def _lines_run(functions: Mapping[str, tuple[str, ...]], symbol: str) -> Iterato
 
 def floor_table(models: Mapping[str, Iterable[Mapping[str, KernelShare]]]) -> Iterator[str]:
     """Markdown lines; ``models``: by how weights are stored, the shares of each model's kernels."""
-    yield from (HEAD, RULE)
+    yield f"| {' | '.join((*_NAMES, *_NUMBERS))} |"
+    yield "|" + "---|" * len(_NAMES) + "---:|" * len(_NUMBERS)
     for weights, all_shares in models.items():
         total: dict[str, KernelShare] = {}
         for shares in all_shares:

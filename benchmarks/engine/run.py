@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks.engine.figures import Figures, changes, read_results, write_results
 from benchmarks.engine.floors import kernel_shares
 from benchmarks.engine.models import BenchmarkModel, models
-from benchmarks.engine.table import HEAD, row, tflm_arenas, write_table
+from benchmarks.engine.table import HEAD, row, write_table
+from benchmarks.engine.tflm_arenas import read_arenas
 from mcu_nas.boards import Board, load_board
 from mcu_nas.compiler.emit import write_sources
 from mcu_nas.compiler.planner import Optimize
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="replace rows of results.json, and engine.md")
     options = parser.parse_args()
     measured: dict[str, Figures] = {}
-    tflm = tflm_arenas()
+    tflm = read_arenas()
     for name in [options.board] if options.board else (MAIN_BOARD, *FURTHER_BOARDS):
         print(f"{name}\n{HEAD}")
         for figures in measure_models(load_board(name), options.model):
@@ -69,13 +70,13 @@ def measure_models(board: Board, part: str) -> Iterator[Figures]:
     is_main = board.name == MAIN_BOARD
     for model in models():
         if part in model.name and (is_main or any(name in model.name for name in _FURTHER_MODELS)):
-            for optimize, target in variants(board):
+            for optimize, target in plans_and_targets(board):
                 figures = measure_model(model, board, optimize, target)
                 if figures is not None:
                     yield figures
 
 
-def variants(board: Board) -> Iterator[tuple[Optimize, Target]]:
+def plans_and_targets(board: Board) -> Iterator[tuple[Optimize, Target]]:
     """Plans and targets: for speed, on the main board for memory as well; weights in all ways that the core's
     kernels know."""
     if board.name == MAIN_BOARD:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.engine.figures import Figures
 from benchmarks.engine.floors import floor_table
-from benchmarks.engine.tflm_arenas import ARENAS
+from benchmarks.engine.tflm_arenas import read_arenas
 from mcu_nas.boards import load_board
 from mcu_nas.compiler.planner import Optimize
 from mcu_nas.compiler.target import WeightStorage
@@ -26,12 +25,6 @@ of an average a value."""
 _COLUMNS = ("model", "MACs", "plan", "weights", "instructions", "per MAC", "bar")
 _BYTES = ("arena B", "TFLM's arena B", "constants B", "kernels B", "stack B")
 HEAD = f"| {' | '.join((*_COLUMNS, *_BYTES))} |"
-
-
-def tflm_arenas() -> dict[str, int]:
-    """Bytes of TFLite Micro's arena, by model, as tflm_arenas.py found them."""
-    heads: dict[str, int] = json.loads(ARENAS.read_text(encoding="utf-8"))
-    return heads
 
 
 def row(figures: Figures, tflm_arena_bytes: int | None) -> str:
@@ -63,7 +56,7 @@ def write_table(figures: Sequence[Figures], board: str) -> None:
 
 
 def _models(figures: Sequence[Figures]) -> Iterator[str]:
-    tflm = tflm_arenas()
+    tflm = read_arenas()
     yield from (HEAD, "|---|" + "---:|" + "---|---|" + "---:|" * 8)
     yield from (row(one, tflm.get(one.model)) for one in figures)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.engine.models import models
 from mcu_nas.tflite.writer import serialize_tflite
 
-ARENAS = Path(__file__).parent / "tflm_arenas.json"
+ARENAS = Path(__file__).with_name("tflm_arenas.json")
 # Runs by itself: the allocator prints to standard error, past Python.
 _PRINT_ALLOCATIONS = """
 import sys
@@ -36,6 +36,12 @@ def main() -> None:
     ARENAS.write_text(json.dumps(heads, indent=1) + "\n", encoding="utf-8")
     for name, count in heads.items():
         print(f"{name}: {count:,} B")
+
+
+def read_arenas() -> dict[str, int]:
+    """Bytes of the head, by model, as main wrote them."""
+    heads: dict[str, int] = json.loads(ARENAS.read_text(encoding="utf-8"))
+    return heads
 
 
 def head_bytes(tflite: bytes) -> int:

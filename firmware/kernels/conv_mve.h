@@ -2,8 +2,8 @@
  * channels or more and factors below 1. A pixel's window is gathered in scratch, with the input's zero point
  * where it reaches beyond the image, and multiplied as product_mve.h says, which also says how weights and
  * parameters lie: those of the zero point folded in serve all windows.
- *   scratch [y.taps][x.taps][in_channels] and MCU_CONV_MVE_BEHIND bytes more, no alignment; nothing overlaps
- * it */
+ *   scratch [y.taps][x.taps][in_channels] and MCU_CONV_MVE_BEHIND bytes more, which overlap nothing
+ * No alignment. */
 #ifndef MCU_CONV_MVE_H
 #define MCU_CONV_MVE_H
 

@@ -5,11 +5,11 @@
  * Inputs that are left stand in a vector with zeros behind them, whose weights are loaded with whatever
  * follows.
  *
- *   groups of four channels: 0 to 3, 4 to 7, ..., the last of them out_channels - 4 to out_channels - 1,
- * which overlaps the one before where out_channels is no multiple of four weights: for each group, for each
- * 16 inputs of it, 16 weights of each channel; last as many as there are inputs left. 15 bytes behind the
- * last may be read. parameters: for each group four biases with the zero point folded in, multipliers, shifts
- * (requantize.h)
+ *   groups      of four channels: 0 to 3, 4 to 7, ..., out_channels - 4 to out_channels - 1: the last
+ *               overlaps the one before where out_channels is no multiple of four
+ *   weights     of each group, for each 16 inputs, 16 of each channel; then as many as inputs are left.
+ *               15 bytes behind the last may be read
+ *   parameters  of each group four biases with the zero point folded in, multipliers, shifts (requantize.h)
  *
  * Bound: the caller's, see there: no partial sum overflows int32, in whatever order it is added. */
 #ifndef MCU_PRODUCT_MVE_H

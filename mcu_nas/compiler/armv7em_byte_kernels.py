@@ -18,13 +18,13 @@ from mcu_nas.compiler.armv7em_efforts import (
 )
 from mcu_nas.compiler.armv7em_kernels import (
     TO_A_WORD,
-    TRIPLE_WORDS,
     WINOGRAD_WORDS,
     generated,
     in_and_out,
     in_tiles,
     lane_constants,
     pointwise_in_lanes,
+    triple_bytes,
     window_in_lanes,
     zero_point_bytes,
 )
@@ -115,7 +115,7 @@ def _rows_bytes(network: Network, op: Conv2D, rows: int) -> int:
 def _rows_scratch(network: Network, op: Conv2D) -> int:
     """A triple's unpacked constants besides."""
     _, inputs, _ = product_shape(network, op)
-    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    unpacked = triple_bytes(inputs)
     return unpacked + _rows_bytes(network, op, block_rows(network, op)) + TO_A_WORD
 
 
@@ -152,7 +152,7 @@ def _short_windows(network: Network, op: Conv2D) -> bool:
 def _windows_scratch(network: Network, op: Conv2D) -> int:
     """A triple's unpacked constants, the windows of a block, and zero points."""
     _, inputs, _ = product_shape(network, op)
-    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    unpacked = triple_bytes(inputs)
     windows = 2 * block_outputs(network, op) * inputs
     return unpacked + windows + zero_point_bytes(network, op) + TO_A_WORD
 
@@ -172,7 +172,7 @@ def _windows_lag(network: Network, op: Conv2D) -> int:
 def _pixels_scratch(network: Network, op: Conv2D) -> int:
     """A triple's unpacked constants, and a block's pixels."""
     _, inputs, _ = product_shape(network, op)
-    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8
+    unpacked = triple_bytes(inputs)
     pairs = -(-block_pixels(network, op) // 2)
     return unpacked + 4 * pairs * inputs + TO_A_WORD
 

@@ -15,10 +15,9 @@ from mcu_nas.compiler.armv7em_kernels import (
     ARMV7E_M_KERNELS,
     FARTHEST,
     TO_A_WORD,
-    TRIPLE_WORDS,
     on_plane,
-    plane_values,
     pointwise_in_lanes,
+    triple_bytes,
 )
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
 from mcu_nas.compiler.input_planes import input_planes, reader_of
@@ -53,7 +52,7 @@ def _scratch(network: Network, op: Conv2D, weights: WeightStorage, reads: Format
     pixels, inputs, _ = product_shape(network, op)
     if weights is WeightStorage.WIDE:
         return 4 * inputs + TO_A_WORD if reads is Format.NHWC else 0
-    unpacked = -(-4 * (2 * inputs + TRIPLE_WORDS) // 8) * 8 + TO_A_WORD
+    unpacked = triple_bytes(inputs) + TO_A_WORD
     return unpacked + (pairs_bytes(pixels, inputs) if reads is Format.NHWC else 0)
 
 
@@ -63,7 +62,7 @@ def _near_planes(network: Network, op: Conv2D) -> bool:
     readers = [other for other in network.ops if op.outputs[0] in other.inputs]
     if not (len(readers) == 1 and isinstance(readers[0], DepthwiseConv2D) and on_plane(network, readers[0])):
         return False
-    plane_bytes = 2 * plane_values(network, readers[0])
+    plane_bytes = 2 * input_planes(network, readers[0]).plane_stride
     return network.shape(op.outputs[0])[2] % 2 == 0 and 2 * plane_bytes + 2 <= FARTHEST
 
 

@@ -18,32 +18,21 @@ from mcu_nas.compiler.armv7em_efforts import (
     vector_effort,
     window_effort,
 )
-from mcu_nas.compiler.armv7em_words import WORD_KERNELS
 from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.winograd_gemm import positions_per_round
+from mcu_nas.compiler.input_planes import input_planes
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.overlaps import group_lag, tile_lag
 from mcu_nas.compiler.portable_kernels import is_pointwise
 from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.cores import InstructionSet
-from mcu_nas.network import Network, WindowAxis, window_axes
+from mcu_nas.network import Network, window_axes
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected
 
 _LARGEST_CHANNELS = 1020  # of Winograd's input
 FARTHEST = 4095  # bytes that a load or store reaches from its base register
 _LONGEST_SIDE = (1 << 15) - 1
 TO_A_WORD = 3  # bytes that aligning scratch may take
-
-
-def plane_values(network: Network, op: DepthwiseConv2D) -> int:
-    """int16 values of one channel's plane of a depthwise convolution, its border included."""
-    rows, columns = map(_bordered, window_axes(network, op))
-    return rows * (columns + columns % 2)
-
-
-def _bordered(axis: WindowAxis) -> int:
-    """Pixels of an axis with all that its windows read."""
-    return max(axis.before + axis.size, (axis.outputs - 1) * axis.stride + axis.taps)
 
 
 def _in_lanes(network: Network, op: Conv2D) -> bool:
@@ -115,7 +104,7 @@ def _tile_scratch(network: Network, op: Conv2D, size: int) -> int:
 
 def _planes_scratch(network: Network, op: DepthwiseConv2D, planes: int) -> int:
     """Planes of one channel, or of four."""
-    return planes * 2 * plane_values(network, op) + TO_A_WORD
+    return planes * 2 * input_planes(network, op).plane_stride + TO_A_WORD
 
 
 def _padded_inputs(network: Network, op: FullyConnected) -> int:
@@ -127,11 +116,16 @@ def _vector_scratch(network: Network, op: FullyConnected) -> int:
     return 2 * _padded_inputs(network, op) + TO_A_WORD
 
 
-TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
+_TRIPLE_WORDS = 19  # of a triple beside its weights, at most: 4 beginnings, 6 biases, 9 for its factors
 _ALONE_WORDS = 4  # of a channel alone beside its weights, at most: bias, multiplier, C, E
 WINOGRAD_WORDS = 26  # of a channel beside its weights, at most
 _DEPTHWISE_WORDS = 6  # of a channel beside its weights, at most: start value, multiplier, C, E, clamps
 _VECTOR_WORDS = 4  # of an output beside its weights, at most: start value, multiplier, C, E
+
+
+def triple_bytes(inputs: int) -> int:
+    """A triple's constants with unpacked weights, at most, in whole double words."""
+    return -(-4 * (2 * inputs + _TRIPLE_WORDS) // 8) * 8
 
 
 def lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
@@ -140,7 +134,7 @@ def lane_constants(network: Network, op: Conv2D, weights: WeightStorage) -> int:
     triples, alone = lane_triples(outputs)
     words = inputs if weights is WeightStorage.WIDE else -(-inputs // 4)
     of_triple = 2 * inputs if weights is WeightStorage.WIDE else LANES * words
-    return 4 * (triples * (of_triple + TRIPLE_WORDS) + alone * (words + _ALONE_WORDS))
+    return 4 * (triples * (of_triple + _TRIPLE_WORDS) + alone * (words + _ALONE_WORDS))
 
 
 def _tile_constants(network: Network, op: Conv2D, size: int) -> int:
@@ -242,5 +236,4 @@ ARMV7E_M_KERNELS = (
             (WeightStorage.BYTES, 1, 0.857, 5.7),
         )
     ),
-    *WORD_KERNELS,
 )

@@ -1,16 +1,14 @@
 """Rows of the kernels in ARMv7E-M assembly that take values four a word, without weights: ADD, averages.
 
-As armv7em_kernels.py says of all its rows: by shape alone, ``effort`` in instructions.
+As armv7em_kernels.py says: by shape alone; ``effort`` as armv7em_efforts.py says.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 
-from mcu_nas.compiler.kernel import Kernel
+from mcu_nas.compiler.armv7em_kernels import generated
 from mcu_nas.compiler.portable_kernels import is_dense
-from mcu_nas.cores import InstructionSet
 from mcu_nas.network import Network, window_axes
 from mcu_nas.operators import Add, AveragePool2D, Mean
 
@@ -52,10 +50,8 @@ def _sums_effort(network: Network, op: AveragePool2D | Mean) -> float:
     return 0.82 * values + 8 * math.prod(network.shape(op.outputs[0]))
 
 
-_generated = partial(Kernel, instruction_set=InstructionSet.ARMV7E_M, is_generated=True)
-
-WORD_KERNELS = (
-    _generated(
+ARMV7E_M_WORD_KERNELS = (
+    generated(
         "add_words",
         Add,
         condition=_two_activations,
@@ -63,14 +59,14 @@ WORD_KERNELS = (
         in_place=(0, 1),
         effort=_add_effort,
     ),
-    _generated(
+    generated(
         "global_average",
         AveragePool2D,
         condition=_whole_window,
         constants_bytes=lambda network, op: 8,
         effort=_sums_effort,
     ),
-    _generated(
+    generated(
         "global_mean",
         Mean,
         condition=_whole_image,

@@ -12,6 +12,7 @@ from mcu_nas.compiler.armv7em_byte_kernels import ARMV7E_M_BYTE_KERNELS
 from mcu_nas.compiler.armv7em_formats import ARMV7E_M_FORMAT_KERNELS
 from mcu_nas.compiler.armv7em_kernels import ARMV7E_M_KERNELS
 from mcu_nas.compiler.armv7em_pairs import ARMV7E_M_PAIR_KERNELS
+from mcu_nas.compiler.armv7em_words import ARMV7E_M_WORD_KERNELS
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.kernel import Kernel
 from mcu_nas.compiler.mve_kernels import MVE_KERNELS
@@ -26,6 +27,7 @@ KERNELS = (
     *PORTABLE_KERNELS,
     *MVE_KERNELS,
     *ARMV7E_M_KERNELS,
+    *ARMV7E_M_WORD_KERNELS,
     *ARMV7E_M_PAIR_KERNELS,
     *ARMV7E_M_BYTE_KERNELS,
     *ARMV7E_M_FORMAT_KERNELS,

@@ -70,7 +70,7 @@ class Kernel:
 
     @property
     def is_nhwc(self) -> bool:
-        """Whether it reads and writes NHWC: rows that do have a name each."""
+        """Whether it reads and writes NHWC; of the rows of one name one does."""
         return self.reads is Format.NHWC and self.writes is Format.NHWC
 
     @property

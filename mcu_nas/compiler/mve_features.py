@@ -10,26 +10,26 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mcu_nas.compiler.mve_kernels import DEPTHWISE_GROUP, PRODUCT_GROUP, VECTOR_VALUES
 from mcu_nas.compiler.window_taps import taps_inside
 from mcu_nas.network import Network
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected
 
 _Features = tuple[float, float, float, float, float]
-_LANES, _PRODUCT_GROUP, _DEPTHWISE_GROUP = 16, 4, 8
 
 
 def _product(network: Network, op: Conv2D | FullyConnected) -> _Features:
     channels, *window = network.shape(op.inputs[1])
     pixels = math.prod(network.shape(op.outputs[0])) // channels
-    groups = pixels * -(-channels // _PRODUCT_GROUP)
+    groups = pixels * -(-channels // PRODUCT_GROUP)
     rows = pixels * window[0] if len(window) == 3 else 0
-    return (1.0, pixels, groups, rows, groups * -(-math.prod(window) // _LANES))
+    return (1.0, pixels, groups, rows, groups * -(-math.prod(window) // VECTOR_VALUES))
 
 
 def _depthwise(network: Network, op: DepthwiseConv2D) -> _Features:
     """Taps in the padding are skipped."""
     _, height, width, channels = network.shape(op.outputs[0])
-    groups = -(-channels // _DEPTHWISE_GROUP)
+    groups = -(-channels // DEPTHWISE_GROUP)
     rows, columns = taps_inside(network, op)
     pixels = height * width
     return (1.0, pixels, pixels * groups, rows * width * groups, rows * columns * groups)

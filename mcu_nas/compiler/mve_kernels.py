@@ -17,16 +17,16 @@ from mcu_nas.network import Network
 from mcu_nas.operators import Conv2D, DepthwiseConv2D, FullyConnected
 
 _PORTABLE = {kernel.name: kernel for kernel in PORTABLE_KERNELS}
-_LANES = 16  # int8 values of a vector
-_BEHIND = _LANES - 1  # bytes behind what does not fill its last vector
-_GROUP = 4  # output channels of a product
-_PARAMETERS = 12  # bytes of each of them: bias, multiplier, shift
-_DEPTHWISE_GROUP = 8
-_DEPTHWISE_PARAMETERS = 16  # two biases, multiplier, shift
+VECTOR_VALUES = 16  # int8 values of a vector
+PRODUCT_GROUP = 4  # output channels that product_mve.h computes together
+DEPTHWISE_GROUP = 8  # channels, of depthwise_mve.c
+BEHIND = VECTOR_VALUES - 1  # bytes behind what does not fill its last vector
+_PARAMETERS = 12  # bytes of a product's channel: bias, multiplier, shift
+_DEPTHWISE_PARAMETERS = 16  # bytes of a channel: two biases, multiplier, shift
 
 
 def _in_groups(network: Network, op: Conv2D | FullyConnected) -> bool:
-    return network.shape(op.inputs[1])[0] >= _GROUP
+    return network.shape(op.inputs[1])[0] >= PRODUCT_GROUP
 
 
 def _pointwise(network: Network, op: Conv2D) -> bool:
@@ -41,25 +41,25 @@ def _product_constants(network: Network, op: Conv2D | FullyConnected) -> int:
     """Weights and parameters of whole groups."""
     channels, *window = network.shape(op.inputs[1])
     inputs = math.prod(window)
-    behind = _BEHIND if inputs % _LANES else 0
-    return -(-channels // _GROUP) * _GROUP * (inputs + _PARAMETERS) + behind
+    behind = BEHIND if inputs % VECTOR_VALUES else 0
+    return -(-channels // PRODUCT_GROUP) * PRODUCT_GROUP * (inputs + _PARAMETERS) + behind
 
 
 def _window_scratch(network: Network, op: Conv2D) -> int:
     """One pixel's window, stored in whole vectors."""
-    return math.prod(network.shape(op.inputs[1])[1:]) + _BEHIND
+    return math.prod(network.shape(op.inputs[1])[1:]) + BEHIND
 
 
 def _in_eights(network: Network, op: DepthwiseConv2D) -> bool:
     """As many outputs as inputs."""
     channels = network.shape(op.inputs[0])[3]
-    return network.shape(op.outputs[0])[3] == channels >= _DEPTHWISE_GROUP
+    return network.shape(op.outputs[0])[3] == channels >= DEPTHWISE_GROUP
 
 
 def _depthwise_constants(network: Network, op: DepthwiseConv2D) -> int:
     """Weights and parameters of whole groups."""
     _, rows, columns, channels = network.shape(op.inputs[1])
-    whole = -(-channels // _DEPTHWISE_GROUP) * _DEPTHWISE_GROUP
+    whole = -(-channels // DEPTHWISE_GROUP) * DEPTHWISE_GROUP
     return whole * (rows * columns + _DEPTHWISE_PARAMETERS)
 
 

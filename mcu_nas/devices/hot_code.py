@@ -12,25 +12,16 @@ import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from mcu_nas.devices.symbols import Symbol, read_symbols
 from mcu_nas.devices.thumb_code import ThumbCode, read_thumb_code
-from mcu_nas.devices.toolchain import run_tool
 from mcu_nas.errors import BuildError
 
 JUMPS_BYTES = 512  # left to the linker, whose jumps from hot code to flash lie among it
 _LAYER = struct.Struct("<III")  # struct mcu_layer of firmware/kernels/mcu_model.h: name, function, MACs
-_SYMBOL = re.compile(r"^([0-9a-f]+) ([0-9a-f]+) ([a-zA-Z]) (\S+)$", re.MULTILINE)
 _CALLERS = re.compile(r"layer_\d+_\w+")  # the layers' functions in NAME.c: one call each
 _Kernel = frozenset[str]  # the names of a kernel's function and of all that it calls
-
-
-@dataclass(frozen=True)
-class _Symbol:
-    address: int
-    bytes: int
-    name: str
 
 
 def hot_functions(elf: Path, binary: Path, flash_origin: int, capacity: int) -> list[str]:
@@ -42,12 +33,9 @@ def hot_functions(elf: Path, binary: Path, flash_origin: int, capacity: int) -> 
         ToolError: arm-none-eabi-nm or -objdump is not installed.
         BuildError: they refuse the image, or it has no table of layers.
     """
-    listing = run_tool("arm-none-eabi-nm", ["-S", elf])
-    if listing.returncode != 0:
-        raise BuildError(f"arm-none-eabi-nm cannot read {elf}")
-    symbols = [_Symbol(int(m[0], 16), int(m[1], 16), m[3]) for m in _SYMBOL.findall(listing.stdout)]
+    symbols = [symbol for symbol in read_symbols(elf) if symbol.bytes]
     code = read_thumb_code(elf)
-    functions = {symbol.address & ~1: symbol for symbol in symbols if symbol.address & ~1 in code.names}
+    functions = {symbol.value: symbol for symbol in symbols if symbol.value in code.names}
     sizes: dict[str, int] = defaultdict(int)
     for symbol in functions.values():
         sizes[symbol.name] += -(-symbol.bytes // 4) * 4
@@ -71,24 +59,23 @@ def _hottest(macs: Mapping[_Kernel, int], sizes: Mapping[str, int], room: int) -
     return chosen
 
 
-def _layers(symbols: list[_Symbol], binary: Path, flash_origin: int) -> Iterator[tuple[int, int]]:
+def _layers(symbols: list[Symbol], binary: Path, flash_origin: int) -> Iterator[tuple[int, int]]:
     """The address of each layer's function, and the layer's MACs."""
     table = next((symbol for symbol in symbols if symbol.name == "layers"), None)
     if table is None:
         raise BuildError(f"{binary.name} has no table of layers")
-    start = table.address - flash_origin
+    start = table.value - flash_origin
     content = binary.read_bytes()[start : start + table.bytes]
     for _, function, macs in _LAYER.iter_unpack(content):
         yield function & ~1, macs
 
 
-def _reached(code: ThumbCode, functions: dict[int, _Symbol], start: int) -> _Kernel:
+def _reached(code: ThumbCode, functions: dict[int, Symbol], start: int) -> _Kernel:
     """The functions that run when the layer's function at ``start`` is called, itself left out."""
     waiting, seen = [start], {start}
     while waiting:
         entry = functions[waiting.pop()]
-        begin = entry.address & ~1
-        for address in range(begin, begin + entry.bytes, 2):
+        for address in range(entry.value, entry.value + entry.bytes, 2):
             instruction = code.instructions.get(address)
             if instruction and instruction.target in functions and instruction.target not in seen:
                 seen.add(instruction.target)

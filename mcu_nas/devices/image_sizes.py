@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcu_nas.devices.build import FirmwareImage
-from mcu_nas.devices.toolchain import run_tool
-from mcu_nas.errors import BuildError
+from mcu_nas.devices.toolchain import image_listing
 
 # address size type name<tab>file:line; data and code in flash are of the types t, r, w, v and n.
 _SYMBOL = re.compile(r"^([0-9a-f]+) ([0-9a-f]+) ([a-zA-Z]) (\S+)\t(.+):\d+$", re.MULTILINE)
@@ -60,12 +59,10 @@ def image_sizes(image: FirmwareImage, model_name: str) -> ImageSizes:
         ToolError: arm-none-eabi-nm is not installed.
         BuildError: it refuses the image.
     """
-    listing = run_tool("arm-none-eabi-nm", ["-S", "-l", image.elf])
-    if listing.returncode != 0:
-        raise BuildError(f"arm-none-eabi-nm cannot read {image.elf}")
+    listing = image_listing("arm-none-eabi-nm", ["-S", "-l"], image.elf)
     parts = dict.fromkeys(("weights", "constants", "model_code", "kernels"), 0)
     seen: set[str] = set()
-    for address, size, kind, symbol, source in _SYMBOL.findall(listing.stdout):
+    for address, size, kind, symbol, source in _SYMBOL.findall(listing):
         part = _part(symbol, Path(source), model_name)
         if part is None or kind.lower() in "bd" or address in seen:  # variables; a second name of one place
             continue

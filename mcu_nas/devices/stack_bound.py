@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mcu_nas.devices.symbols import read_symbols
 from mcu_nas.devices.thumb_code import Instruction, ThumbCode, read_thumb_code
-from mcu_nas.devices.toolchain import run_tool
 from mcu_nas.errors import BuildError
 
 # Functions of firmware/harness that call through a pointer, and the names of those that it can point to.
@@ -23,7 +23,7 @@ POINTERS = {
 }
 _VENEER = re.compile(r"__(\w+)_veneer")  # the linker's: a jump to a function that a branch cannot reach
 _NO_CODE = Instruction(None, fault="goes on where no code is")
-_STATED = re.compile(r"^([0-9a-f]+) [aA] (\w+)_stack_bytes$", re.MULTILINE)
+_STATED = "_stack_bytes"  # ends the name of what a generated kernel states
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ def stack_bound(elf: Path, model_name: str) -> StackBound:
 
 def _stated_bytes(elf: Path) -> dict[str, int]:
     """What generated kernels need, from the absolute symbols NAME_stack_bytes beside them."""
-    listing = run_tool("arm-none-eabi-nm", [elf])
-    if listing.returncode != 0:
-        raise BuildError(f"arm-none-eabi-nm cannot read {elf}")
-    return {name: int(value, 16) for value, name in _STATED.findall(listing.stdout)}
+    return {
+        symbol.name.removesuffix(_STATED): symbol.value
+        for symbol in read_symbols(elf)
+        if symbol.kind in "Aa" and symbol.name.endswith(_STATED)
+    }
 
 
 @dataclass
@@ -121,12 +122,10 @@ class StackNeeds:
             return within, self._pointed_at(name)
         if instruction.target is None:
             return within, []
-        if instruction.calls and instruction.target not in self.code.names:
-            return [
-                instruction.target
-            ], []  # within a function: gcc's far jump on ARMv6-M, which saves lr before
-        ends_in_another = instruction.target in self.code.names and instruction.target != entry
-        if instruction.calls or ends_in_another:
+        is_function = instruction.target in self.code.names
+        if instruction.calls and not is_function:  # gcc's far jump on ARMv6-M, which saves lr before
+            return [instruction.target], []
+        if instruction.calls or (is_function and instruction.target != entry):
             return within, [instruction.target]
         return [*within, instruction.target], []
 

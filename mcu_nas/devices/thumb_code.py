@@ -1,5 +1,5 @@
-"""The machine code of a linked image, as far as the stack is concerned: what each instruction does to the
-stack pointer and where it goes on. Read from ``arm-none-eabi-objdump -d``.
+"""The machine code of a linked image: what each instruction does to the stack pointer, where it goes on and
+what it calls. Read from ``arm-none-eabi-objdump -d``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcu_nas.devices.toolchain import run_tool
+from mcu_nas.devices.toolchain import image_listing
 from mcu_nas.errors import BuildError
 
 _FUNCTION = re.compile(r"^([0-9a-f]+) <([^>+]+)>:$")
@@ -71,12 +71,10 @@ def read_thumb_code(elf: Path) -> ThumbCode:
         ToolError: arm-none-eabi-objdump is not installed.
         BuildError: it refuses the image.
     """
-    listing = run_tool("arm-none-eabi-objdump", ["-d", "--no-show-raw-insn", elf])
-    if listing.returncode != 0:
-        raise BuildError(f"arm-none-eabi-objdump cannot read {elf}")
+    listing = image_listing("arm-none-eabi-objdump", ["-d", "--no-show-raw-insn"], elf)
     names: dict[int, str] = {}
     code: list[tuple[int, str, str]] = []
-    for line in listing.stdout.splitlines():
+    for line in listing.splitlines():
         if match := _FUNCTION.match(line):
             names[int(match[1], 16)] = match[2]
         elif match := _INSTRUCTION.match(line):

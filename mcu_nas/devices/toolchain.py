@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcu_nas.errors import ToolError
+from mcu_nas.errors import BuildError, ToolError
 
 # What all C of this project, generated and written, compiles without a word of: gcc and clang.
 C_WARNINGS = (
@@ -70,6 +70,19 @@ def run_tool(program: str, arguments: Sequence[str | Path]) -> subprocess.Comple
     """
     command = [str(find_tool(program)), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def image_listing(program: str, options: Sequence[str], elf: Path) -> str:
+    """What a program that reads linked images prints of one.
+
+    Raises:
+        ToolError: it is not installed.
+        BuildError: it refuses the image.
+    """
+    listing = run_tool(program, [*options, elf])
+    if listing.returncode != 0:
+        raise BuildError(f"{program} cannot read {elf}")
+    return listing.stdout
 
 
 def require_firmware_tools(emulated: bool) -> None:

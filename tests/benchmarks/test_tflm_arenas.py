@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from benchmarks.engine.models import models
-from benchmarks.engine.tflm_arenas import ARENAS, head_bytes
+from benchmarks.engine.tflm_arenas import head_bytes, read_arenas
 from mcu_nas.operators import Activation
 from mcu_nas.quantize.synthetic import random_graph
 from mcu_nas.spaces.builder import NetworkBuilder
@@ -27,4 +25,4 @@ def test_a_chain_takes_its_largest_input_and_output() -> None:
 
 
 def test_every_model_of_the_benchmark_has_one() -> None:
-    assert {model.name for model in models()} <= json.loads(ARENAS.read_text()).keys()
+    assert {model.name for model in models()} <= read_arenas().keys()

@@ -21,12 +21,11 @@ from mcu_nas.compiler.generators.depthwise_plane import depthwise_plane
 from mcu_nas.compiler.generators.depthwise_planes import DepthwiseLayer, depthwise_planes
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.fully_connected import fully_connected
-from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
+from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer
 from mcu_nas.compiler.generators.generated import GeneratedKernel
 from mcu_nas.compiler.generators.pointwise_blocks import pointwise_blocks
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
 from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
-from mcu_nas.compiler.generators.pointwise_layer import WeightFormat as ByteOrPacked
 from mcu_nas.compiler.generators.pointwise_pairs import pointwise_pairs
 from mcu_nas.compiler.generators.requantization import Requantization
 from mcu_nas.compiler.generators.winograd import winograd
@@ -49,7 +48,7 @@ def generate(graph: Graph, op: Op, kernel: Kernel, symbol: str, *, descending: b
         Refusal: the layer's weights, bias or factors break a bound of the generator.
         UnsupportedError: a value that no kernel's arithmetic can hold.
     """
-    if isinstance(op, Conv2D) and (kernel.reads, kernel.writes) != (Format.NHWC, Format.NHWC):
+    if isinstance(op, Conv2D) and not kernel.is_nhwc:
         return _pointwise_in_formats(graph, op, kernel, symbol)
     if kernel.name in _IN_ORDER:
         return _IN_ORDER[kernel.name](graph, op, symbol, descending)
@@ -133,7 +132,7 @@ def _pointwise_pairs(graph: Graph, op: Conv2D, symbol: str, descending: bool) ->
 
 def _pointwise_pairs_bytes(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
     layer = _pointwise_layer(graph, op, descending)
-    return pointwise_pairs(replace(layer, weight_format=ByteOrPacked.BYTES), symbol)
+    return pointwise_pairs(replace(layer, weight_storage=WeightStorage.BYTES), symbol)
 
 
 def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -> GeneratedKernel:
@@ -142,9 +141,8 @@ def _pointwise_blocks(graph: Graph, op: Conv2D, symbol: str, descending: bool) -
 
 
 def _pointwise_in_formats(graph: Graph, op: Conv2D, kernel: Kernel, symbol: str) -> GeneratedKernel:
-    weights = ByteOrPacked.BYTES if kernel.weights is WeightStorage.BYTES else ByteOrPacked.PACKED
     layer = _pointwise_layer(graph, op, descending=False)
-    layer = replace(layer, source=kernel.reads, target=kernel.writes, weight_format=weights)
+    layer = replace(layer, source=kernel.reads, target=kernel.writes, weight_storage=kernel.weights)
     if kernel.writes is Format.PLANES:
         reader = reader_of(graph.network, op.outputs[0])
         layer = replace(layer, planes=input_planes(graph.network, reader, layer.output_zero_point))
@@ -181,15 +179,15 @@ def _depthwise_layer(graph: Graph, op: DepthwiseConv2D) -> DepthwiseLayer:
 
 
 def _fully_connected_wide(graph: Graph, op: FullyConnected, symbol: str) -> GeneratedKernel:
-    return fully_connected(_fully_connected_layer(graph, op, WeightFormat.INT16), symbol)
+    return fully_connected(_fully_connected_layer(graph, op, WeightStorage.WIDE), symbol)
 
 
 def _fully_connected_bytes(graph: Graph, op: FullyConnected, symbol: str) -> GeneratedKernel:
-    return fully_connected(_fully_connected_layer(graph, op, WeightFormat.INT8), symbol)
+    return fully_connected(_fully_connected_layer(graph, op, WeightStorage.BYTES), symbol)
 
 
 def _fully_connected_layer(
-    graph: Graph, op: FullyConnected, weight_format: WeightFormat
+    graph: Graph, op: FullyConnected, weight_storage: WeightStorage
 ) -> FullyConnectedLayer:
     weights = graph.constants[op.inputs[1]]
     return FullyConnectedLayer(
@@ -197,7 +195,7 @@ def _fully_connected_layer(
         bias=bias_of(graph, op, len(weights)),
         input_zero_point=_input_zero_point(graph, op),
         requantization=_requantization(graph, op, len(weights)),
-        weight_format=weight_format,
+        weight_storage=weight_storage,
     )
 
 

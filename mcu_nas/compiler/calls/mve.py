@@ -13,12 +13,10 @@ import numpy as np
 from mcu_nas.compiler.calls import pooling, weighted
 from mcu_nas.compiler.calls.fields import Arguments
 from mcu_nas.compiler.generators.generated import Refusal
+from mcu_nas.compiler.mve_kernels import BEHIND, DEPTHWISE_GROUP, PRODUCT_GROUP, VECTOR_VALUES
 from mcu_nas.graph import Graph
 from mcu_nas.operators import DepthwiseConv2D, Mean
 
-LANES = 16  # int8 values of a vector
-PRODUCT_GROUP = 4  # output channels that product_mve.h computes together
-DEPTHWISE_GROUP = 8
 _WIDENED = np.array([0, 2, 4, 6, 1, 3, 5, 7])  # channels of a depthwise group, as lanes_mve.h has them
 
 
@@ -57,11 +55,11 @@ def product_constants(weights: np.ndarray, bias: np.ndarray, factors: np.ndarray
     """
     groups = _groups(len(weights), PRODUCT_GROUP)
     inputs = weights.shape[1]
-    whole = inputs - inputs % LANES
+    whole = inputs - inputs % VECTOR_VALUES
     grouped = weights[groups]  # (groups, 4, inputs)
-    vectors = grouped[:, :, :whole].reshape(*groups.shape, -1, LANES).transpose(0, 2, 1, 3)
+    vectors = grouped[:, :, :whole].reshape(*groups.shape, -1, VECTOR_VALUES).transpose(0, 2, 1, 3)
     rows = [part.reshape(len(groups), -1) for part in (vectors, grouped[:, :, whole:])]
-    behind = LANES - 1 if whole < inputs else 0
+    behind = BEHIND if whole < inputs else 0
     return {
         "weights": np.pad(np.concatenate(rows, axis=1).reshape(-1), (0, behind)),
         "parameters": _by_group(groups, bias, *factors.T),

@@ -25,10 +25,9 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.lane_plan import LanePlan, lane_plan
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
-from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
 from mcu_nas.compiler.generators.window_gather import (
     STACK_BYTES,
     origin_word,
@@ -36,7 +35,7 @@ from mcu_nas.compiler.generators.window_gather import (
     window_pair,
     zero_point_bytes,
 )
-from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.target import WeightStorage
 
 _SAVED_BYTES = 36  # r4-r11, lr
 _IN, _OUT, _CONSTANTS, _SCRATCH, _ORIGIN, _TARGET, _PAIRS_LEFT, _BLOCKS_LEFT = range(0, 32, 4)
@@ -57,7 +56,7 @@ def conv_blocks(layer: ConvLayer, symbol: str, block: int, *, descending: bool =
         raise Refusal(f"a block of {block} outputs out of {layer.pixels}")
     whole = as_pointwise(layer, descending)
     plan = lane_plan(
-        replace(whole, pixels=block, source=Format.PAIRS, weight_format=WeightFormat.BYTES),
+        replace(whole, pixels=block, source=Format.PAIRS, weight_storage=WeightStorage.BYTES),
     )
     local = f"{symbol}_block"
     return GeneratedKernel(
@@ -85,11 +84,18 @@ def _all_blocks(layer: ConvLayer, plan: LanePlan, local: str) -> Iterator[str]:
     yield from ("push {r4-r11, lr}", f"sub sp, #{_FRAME_BYTES}")
     yield from add_constant("r1", "r1", first * layer.out_channels)
     yield from (f"strd r0, r1, [sp, #{_IN}]", f"strd r2, r3, [sp, #{_CONSTANTS}]")
-    yield from (*number("r4", origin_word(layer, first + plan.layer.first)), f"str r4, [sp, #{_ORIGIN}]")
-    yield from (*number("r4", -(-layer.pixels // block)), f"str r4, [sp, #{_BLOCKS_LEFT}]")
+    yield from (
+        *load_constant("r4", origin_word(layer, first + plan.layer.first)),
+        f"str r4, [sp, #{_ORIGIN}]",
+    )
+    yield from (*load_constant("r4", -(-layer.pixels // block)), f"str r4, [sp, #{_BLOCKS_LEFT}]")
     yield "1:  @ a block of outputs"
     yield from (f"ldr r1, [sp, #{_SCRATCH}]", *add_constant("r1", "r1", _windows_offset(plan)))
-    yield from (f"str r1, [sp, #{_TARGET}]", *number("r4", block // 2), f"str r4, [sp, #{_PAIRS_LEFT}]")
+    yield from (
+        f"str r1, [sp, #{_TARGET}]",
+        *load_constant("r4", block // 2),
+        f"str r4, [sp, #{_PAIRS_LEFT}]",
+    )
     yield "2:  @ a pair of windows"
     yield from origins(layer, f"[sp, #{_ORIGIN}]", step)
     yield f"ldr r1, [sp, #{_TARGET}]"
@@ -104,7 +110,7 @@ def _all_blocks(layer: ConvLayer, plan: LanePlan, local: str) -> Iterator[str]:
     rest = layer.pixels % block
     if rest:
         yield "@ the last block ends where the image does"
-        yield from ("cmp r4, #1", "bne 3f", *number("r4", origin_word(layer, last + plan.layer.first)))
+        yield from ("cmp r4, #1", "bne 3f", *load_constant("r4", origin_word(layer, last + plan.layer.first)))
         back = step * (rest * layer.out_channels - block_bytes)
         yield from (f"str r4, [sp, #{_ORIGIN}]", *add_constant("r1", "r1", back))
         yield "3:"

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.immediates import load_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, STREAM, LanePlan, lane_plan
 from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_pairs import (
@@ -40,7 +41,6 @@ from mcu_nas.compiler.generators.window_gather import (
     window_pair,
     zero_point_bytes,
 )
-from mcu_nas.compiler.generators.winograd_transforms import number
 
 _ORIGIN = 8  # slot
 _SAVED_BYTES = 36  # r4-r11, lr
@@ -99,8 +99,8 @@ def _all_pairs(layer: ConvLayer, plan: LanePlan) -> Iterator[str]:
     step = plan.layer.step
     yield from (f"str r0, {plan.slot(INPUT)}", *first_outputs(plan))
     yield from (f"str r2, {plan.slot(CONSTANTS)}", f"str r3, {plan.slot(STREAM)}")
-    yield from (*number("r12", layer.pixels), f"str r12, {plan.slot(PIXELS_LEFT)}")
-    yield from (*number("r4", origin_word(layer, plan.layer.first)), f"str r4, {plan.slot(_ORIGIN)}")
+    yield from (*load_constant("r12", layer.pixels), f"str r12, {plan.slot(PIXELS_LEFT)}")
+    yield from (*load_constant("r4", origin_word(layer, plan.layer.first)), f"str r4, {plan.slot(_ORIGIN)}")
     yield "1:  @ a pair of outputs"
     yield from origins(layer, plan.slot(_ORIGIN), step)
     if layer.pixels % 2:

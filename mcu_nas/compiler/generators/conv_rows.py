@@ -34,13 +34,12 @@ from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.formats import Format, pairs_bytes
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.lane_plan import LanePlan, lane_plan
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.padded_rows import PaddedRows
 from mcu_nas.compiler.generators.pair_gather import gather_pair
-from mcu_nas.compiler.generators.pointwise_layer import WeightFormat
-from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.target import WeightStorage
 
 LONGEST_WINDOW = 160  # values: the gathering of a window is unrolled
 _SAVED_BYTES = 36  # r4-r11, lr
@@ -65,7 +64,7 @@ def conv_rows(layer: ConvLayer, symbol: str, rows: int, *, descending: bool = Fa
         raise Refusal(f"{rows} of {layer.out[0]} rows of {layer.out[1]} outputs, windows of {whole.inputs}")
     pixels = rows * layer.out[1]
     plan = lane_plan(
-        replace(whole, pixels=pixels, source=Format.PAIRS, weight_format=WeightFormat.BYTES),
+        replace(whole, pixels=pixels, source=Format.PAIRS, weight_storage=WeightStorage.BYTES),
     )
     windows = -(-plan.scratch_bytes // 8) * 8
     padded = PaddedRows(layer, rows, windows + pairs_bytes(pixels, whole.inputs), descending)
@@ -92,8 +91,8 @@ def _all_blocks(
     yield from ("push {r4-r11, lr}", f"sub sp, #{_FRAME_BYTES}")
     yield from add_constant("r1", "r1", first * row_bytes)
     yield from (f"strd r0, r1, [sp, #{_IN}]", f"strd r2, r3, [sp, #{_CONSTANTS}]")
-    yield from number("r4", first * layer.stride[0] - layer.pad[0])
-    yield from number("r5", -(-layer.out[0] // padded.out_rows))
+    yield from load_constant("r4", first * layer.stride[0] - layer.pad[0])
+    yield from load_constant("r5", -(-layer.out[0] // padded.out_rows))
     yield from (f"strd r4, r5, [sp, #{_ROW}]", "1:  @ a block of rows of outputs")
     yield from padded.filled(f"[sp, #{_ROW}]", f"[sp, #{_IN}]", f"[sp, #{_SCRATCH}]")
     yield from _windows(layer, padded, windows, step)
@@ -122,8 +121,8 @@ def _windows(layer: ConvLayer, padded: PaddedRows, windows: int, step: int) -> I
     together = 2 if padded.holds_words else 1  # columns of outputs behind the last that a window begins with
     begin = 0 if step > 0 else (padded.out_rows - 1) * row + (layer.out[1] - together) * stride
     yield from (f"ldr r1, [sp, #{_SCRATCH}]", *add_constant("r12", "r1", padded.offset + begin))
-    yield from (*add_constant("r1", "r1", windows), *number("lr", padded.out_rows))
-    yield from ("5:  @ a row of outputs", *number("r11", layer.out[1] // 2), "6:  @ two windows")
+    yield from (*add_constant("r1", "r1", windows), *load_constant("lr", padded.out_rows))
+    yield from ("5:  @ a row of outputs", *load_constant("r11", layer.out[1] // 2), "6:  @ two windows")
     yield from _window_pair(layer, padded, step * stride)
     yield from (*add_constant("r12", "r12", step * 2 * stride), "subs r11, r11, #1", "bne.w 6b")
     yield from add_constant("r12", "r12", step * (row - layer.out[1] * stride))

@@ -1,11 +1,11 @@
 """Fully connected layers of one vector, ARMv7E-M: four outputs at once, two products an instruction.
 
 The input is widened once to int16 in ``scratch``. With one vector every weight is used once, so that what
-remains is to load a weight, to widen it, and to multiply. There are two formats of weights:
+remains is to load a weight, to widen it, and to multiply. Weights are stored in two ways:
 
-INT16  two weights a word, doubled. Eight inputs of four outputs: 5 LDM + 16 SMLAD for 32 products, 0.656
+WIDE   two weights a word, doubled. Eight inputs of four outputs: 5 LDM + 16 SMLAD for 32 products, 0.656
        instructions each.
-INT8   a lane of 16 bits holds w[o] + 256 w[o + 1] of a pair of outputs. SMLAD on the raw word sums
+BYTES  a lane of 16 bits holds w[o] + 256 w[o + 1] of a pair of outputs. SMLAD on the raw word sums
        y[o] + 256 y[o + 1]; SXTB16 leaves w[o], whose SMLAD sums y[o]; their difference is 256 y[o + 1].
        Eight inputs of four outputs: 3 LDM + 8 SXTB16 + 16 SMLAD, 0.844 instructions a product. The last
        output of an odd number stands alone: two SXTB16 widen its four weights a word.
@@ -20,7 +20,7 @@ Registers  r0 widened input   r1 constants   r2-r5 sums   r6-r9 input words   r1
 
 Constants  multiplier, C                of the layer, where all outputs share them and the shift; then for
                                         each group of four outputs, and for the one to three that remain:
-           start value of each sum      INT16: 2 b;  a pair: b[o], then b[o] + 256 b[o + 1];  alone: b
+           start value of each sum      WIDE: 2 b;  a pair: b[o], then b[o] + 256 b[o + 1];  alone: b
                                         with b = bias - zero point * sum of weights
            weights                      block by block; in a block, output by output or pair by pair
            multiplier, C, final shift   of each output, where they are not shared
@@ -42,7 +42,6 @@ import numpy as np
 from mcu_nas.compiler.generators.fully_connected_weights import (
     BLOCK,
     FullyConnectedLayer,
-    WeightFormat,
     check_pairs,
     folded_bias,
     group_words,
@@ -55,6 +54,7 @@ from mcu_nas.compiler.generators.requantization import (
     largest_sums,
     rescaling,
 )
+from mcu_nas.compiler.target import WeightStorage
 
 GROUP = 4  # outputs computed together
 MANY_GROUPS = 8  # from here on, speed is worth code
@@ -83,7 +83,7 @@ def fully_connected(layer: FullyConnectedLayer, symbol: str) -> GeneratedKernel:
     groups, rest = divmod(len(layer.weights), GROUP)
     width = -(-layer.weights.shape[1] // 4) * 4
     bodies = [
-        _Body(layer.weight_format, count, times, width, unrolled, scaling)
+        _Body(layer.weight_storage, count, times, width, unrolled, scaling)
         for count, times, unrolled in (
             (GROUP, groups, LOOP_BLOCKS if groups >= MANY_GROUPS else FEW_BLOCKS),
             (rest, 1, FEW_BLOCKS),
@@ -158,7 +158,7 @@ class _Scaling:
 class _Body:
     """The code of ``times`` groups of ``count`` outputs: a loop over groups around a loop over inputs."""
 
-    weight_format: WeightFormat
+    weight_storage: WeightStorage
     count: int
     times: int
     width: int  # of the widened input, a multiple of 4
@@ -197,7 +197,7 @@ class _Body:
 
     def _products(self, words: int) -> Iterator[str]:
         yield _load(0, _INPUTS[:words])
-        if self.weight_format is WeightFormat.INT16:
+        if self.weight_storage is WeightStorage.WIDE:
             for total in _SUMS[: self.count]:
                 yield _load(1, _WEIGHTS[:words])
                 for x, w in zip(_INPUTS, _WEIGHTS[:words], strict=False):
@@ -220,7 +220,7 @@ class _Body:
     def outputs(self) -> Iterator[str]:
         """From the sums to the outputs, stored."""
         yield "@ twice the sums, scaled"
-        if self.weight_format is WeightFormat.INT8:
+        if self.weight_storage is WeightStorage.BYTES:
             for low, raw in self.pairs:
                 yield f"sub {raw}, {raw}, {low}"
                 yield f"asr {raw}, {raw}, #7"
@@ -298,7 +298,7 @@ def _add(target: str, source: str, number: int) -> Iterator[str]:
 
 def _function(symbol: str, layer: FullyConnectedLayer, lines: list[str]) -> Assembly:
     outputs, inputs = layer.weights.shape
-    weights = layer.weight_format.name.lower()
+    weights = layer.weight_storage.value
     comment = (f"fully connected, {inputs} inputs, {outputs} outputs, weights {weights}",)
     body = ("push {r4-r11, lr}", f"sub sp, #{_FRAME}", *lines, f"add sp, #{_FRAME}", "pop {r4-r11, pc}")
     return assembly_file(comment, function(symbol, body, is_global=True))

@@ -6,21 +6,14 @@ fully_connected.py documents the layout, and the bounds that are checked here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
+from mcu_nas.compiler.target import WeightStorage
 
 BLOCK = 8  # inputs of an unrolled step
-
-
-class WeightFormat(Enum):
-    """How the constants hold a weight: its bytes."""
-
-    INT8 = 1
-    INT16 = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class FullyConnectedLayer:
     bias: np.ndarray
     input_zero_point: int
     requantization: Requantization
-    weight_format: WeightFormat
+    weight_storage: WeightStorage
 
 
 def folded_bias(layer: FullyConnectedLayer) -> np.ndarray:
@@ -46,7 +39,7 @@ def folded_bias(layer: FullyConnectedLayer) -> np.ndarray:
 
 def check_pairs(layer: FullyConnectedLayer, largest: np.ndarray) -> None:
     """Raises Refusal where a pair's second sum, or a pair's lane, may leave its register."""
-    if layer.weight_format is WeightFormat.INT16:
+    if layer.weight_storage is WeightStorage.WIDE:
         return
     pairs = len(layer.weights) // 2 * 2
     if largest[1:pairs:2].max(initial=0) >= 2**23:
@@ -65,7 +58,7 @@ def group_words(layer: FullyConnectedLayer, outputs: slice, width: int) -> np.nd
     weights = np.zeros((outputs.stop - outputs.start, width), np.int64)
     weights[:, : layer.weights.shape[1]] = layer.weights[outputs]
     bias = folded_bias(layer)[outputs]
-    if layer.weight_format is WeightFormat.INT16:
+    if layer.weight_storage is WeightStorage.WIDE:
         starts, strands = 2 * bias, [_lanes(2 * row) for row in weights]
     else:
         starts, strands = bias.copy(), []

@@ -22,8 +22,8 @@ class GeneratedKernel:
     Attributes:
         symbol: the function's global name.
         assembly: GNU as source, the function and the local ones that it calls.
-        constants: uint32, in the order in which the code reads it; 8-byte aligned in flash.
-        scratch_bytes: memory the function may write while it runs, 8-byte aligned; 0: it reads no pointer.
+        constants: uint32, in the order in which the code reads it; 4-byte aligned in flash.
+        scratch_bytes: memory the function may write while it runs, 4-byte aligned; 0: it reads no pointer.
         stack_bytes: the most stack the function uses, its saved registers included.
         has_second_input: it is of the second form.
     """

@@ -1,4 +1,4 @@
-"""Adding a constant to a register in the fewest instructions that Thumb-2 has for it."""
+"""Constants in instructions: put into a register, or added to one, in as few as Thumb-2 has for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from mcu_nas.compiler.generators.generated import Refusal
 
 _IMM12 = 1 << 12  # ADDW and SUBW take any constant below
 _LARGEST = 1 << 20  # eight bits above an imm12
+
+
+def load_constant(register: str, value: int) -> list[str]:
+    """``register = value``, modulo 2^32, in one or two instructions."""
+    high = value >> 16 & 0xFFFF
+    return [f"movw {register}, #{value & 0xFFFF}", *([f"movt {register}, #{high}"] if high else [])]
 
 
 def add_constant(target: str, source: str, value: int) -> list[str]:

@@ -4,9 +4,9 @@ Constants of a triple, in the order of reading (head, weights, tail)
     uncut         4 words beginning of A and B; weights; 6 words bias, factors
     in a loop     6 words bias; weights; factors
     else cut      6 words bias, 4 words beginning; weights; factors
-    weights       PACKED: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
+    weights       WIDE: 2 words an input.  BYTES: of each four inputs a word for each of the three channels,
                   the last inputs filled up with zeros
-Behind all triples of 3n + 1 channels those of the last one: weights, PACKED a word an input, BYTES a word of
+Behind all triples of 3n + 1 channels those of the last one: weights, WIDE a word an input, BYTES a word of
 four; 1 word bias, factors.
 Scratch         BYTES: a triple as the block reads it. Then, from NHWC, PAIRS.
 Stack frame     partial sums where the inputs are cut, then slots of a word. The first four are read
@@ -32,7 +32,7 @@ from mcu_nas.compiler.generators.one_lane import (
     tail_segments,
     tail_words,
 )
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.requantization import (
     Requantization,
     Rescaling,
@@ -51,6 +51,7 @@ from mcu_nas.compiler.generators.three_lanes import (
     weight_words,
 )
 from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
+from mcu_nas.compiler.target import WeightStorage
 
 FARTHEST_STORE = 4095  # bytes ADDW reaches, from a pixel's outputs to the next pixel's
 _FARTHEST_POST_INDEX = 255
@@ -126,7 +127,7 @@ class LanePlan:
         """A triple's constants."""
         head, tail = self.around(triple)
         weights = self.layer.weights[list(triple)]
-        if self.layer.weight_format is WeightFormat.PACKED:
+        if self.layer.weight_storage is WeightStorage.WIDE:
             return np.concatenate([head, weight_words(weights), tail])
         padded = np.zeros((LANES, -(-self.layer.inputs // 4) * 4), np.int8)
         padded[:, : self.layer.inputs] = weights
@@ -138,7 +139,7 @@ class LanePlan:
         """Of the channel behind the triples (one_lane.py)."""
         channel = self.layer.outputs - 1
         weights = self.layer.weights[channel]
-        if self.layer.weight_format is WeightFormat.BYTES:
+        if self.layer.weight_storage is WeightStorage.BYTES:
             words = np.pad(weights, (0, -len(weights) % 4)).view("<u4")
         else:
             words = weights.astype(np.int32).view(np.uint32)
@@ -182,7 +183,7 @@ class LanePlan:
     def scratch_bytes(self) -> int:
         """Scratch of the whole kernel."""
         gathers = self.layer.source is Format.NHWC
-        if self.layer.weight_format is WeightFormat.PACKED:
+        if self.layer.weight_storage is WeightStorage.WIDE:
             return 4 * self.layer.inputs if gathers else 0
         return self.activations_offset + (pairs_bytes(self.layer.pixels, self.layer.inputs) if gathers else 0)
 
@@ -238,10 +239,7 @@ class LanePlan:
             return
         for pointer, (zero, one, two) in (("r12", ("r9", "r3", "r5")), ("r11", ("r2", "r4", "r10"))):
             yield from (f"strb {one}, [{pointer}, #1]", f"strb {two}, [{pointer}, #2]")
-            if abs(moved) <= _FARTHEST_POST_INDEX:
-                yield f"strb {zero}, [{pointer}], #{moved}"
-            else:
-                yield from (f"strb {zero}, [{pointer}]", *add_constant(pointer, pointer, moved))
+            yield from _store_and_move("strb", zero, pointer, moved)
 
     def last_stored(self, moved: int) -> Iterator[str]:
         """The last channel's outputs, as ``stored``."""
@@ -253,19 +251,22 @@ class LanePlan:
             yield from self._stored_in_planes(((FIRST, SECOND),), moved)
             return
         for pointer, value in (("r12", SECOND), ("r11", FIRST)):
-            if abs(moved) <= _FARTHEST_POST_INDEX:
-                yield f"strb {value}, [{pointer}], #{moved}"
-            else:
-                yield from (f"strb {value}, [{pointer}]", *add_constant(pointer, pointer, moved))
+            yield from _store_and_move("strb", value, pointer, moved)
 
     def _stored_in_planes(self, channels: tuple[tuple[str, str], ...], moved: int) -> Iterator[str]:
         """Both pixels of each channel; the first pixel of the first last, whose store can move r11."""
         for number, (first, second) in reversed(list(enumerate(channels))):
             at = number * self.channel_bytes
             yield f"strh {second}, [r11, #{at + 2}]"
-            if number or moved > _FARTHEST_POST_INDEX:
+            if number:
                 yield f"strh {first}, [r11, #{at}]"
             else:
-                yield f"strh {first}, [r11], #{moved}"
-        if moved > _FARTHEST_POST_INDEX:
-            yield from add_constant("r11", "r11", moved)
+                yield from _store_and_move("strh", first, "r11", moved)
+
+
+def _store_and_move(store: str, value: str, pointer: str, moved: int) -> Iterator[str]:
+    """A store at a pointer, which then moves on by so many bytes."""
+    if abs(moved) <= _FARTHEST_POST_INDEX:
+        yield f"{store} {value}, [{pointer}], #{moved}"
+    else:
+        yield from (f"{store} {value}, [{pointer}]", *add_constant(pointer, pointer, moved))

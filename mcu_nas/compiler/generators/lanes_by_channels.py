@@ -18,13 +18,12 @@ import math
 from collections.abc import Callable, Iterator
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT, Format
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.lane_plan import END, OUT0, OUT1, STREAM, LanePlan
 from mcu_nas.compiler.generators.lane_segments import LANES, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.plane_border import filled_planes
-from mcu_nas.compiler.generators.winograd_transforms import number
 
 _CONSTANTS, _TRIPLES_LEFT, _ACTIVATIONS, _OUTPUT, _PIXELS = range(5, 10)  # slots; STREAM: the unpacked triple
 _COPIED_AT_ONCE = 9  # words: r2-r10
@@ -178,7 +177,7 @@ def _end_of_pairs(plan: LanePlan, counted: bool) -> Iterator[str]:
     """Where the activations of whole pairs end, or of a pixel that is the only one, from r0 and r6."""
     pair_bytes = 4 * plan.layer.inputs
     if counted:
-        yield from ("lsrs r7, r6, #1", "it eq", "moveq r7, #1", *number("r8", pair_bytes))
+        yield from ("lsrs r7, r6, #1", "it eq", "moveq r7, #1", *load_constant("r8", pair_bytes))
         yield "mla r12, r7, r8, r0"
     else:
         pairs = plan.layer.pixels // 2 if _last_is_alone(plan) else -(-plan.layer.pixels // 2)
@@ -192,6 +191,6 @@ def _end_of_pixels(plan: LanePlan, counted: bool) -> Iterator[str]:
     yield f"ldr r6, {plan.slot(_ACTIVATIONS)}"
     if counted:
         yield from (f"ldr r7, {plan.slot(_PIXELS)}", "add r7, r7, #1", "lsr r7, r7, #1")
-        yield from (*number("r8", pair_bytes), "mla r6, r7, r8, r6")
+        yield from (*load_constant("r8", pair_bytes), "mla r6, r7, r8, r6")
     else:
         yield from add_constant("r6", "r6", -(-plan.layer.pixels // 2) * pair_bytes)

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 
 from mcu_nas.compiler.generators.conv_layer import ConvLayer
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.pair_gather import gather_pair
 from mcu_nas.compiler.generators.shared_column import shares_column, window_pairs
-from mcu_nas.compiler.generators.winograd_transforms import number
 
 _WORDS_OF_TURN = 4
 
@@ -55,7 +54,7 @@ class PaddedRows:
     def filled(self, row: str, image: str, scratch: str) -> Iterator[str]:
         """All rows; operands load the first row's number, the image's and the scratch's begin."""
         layer = self.layer
-        yield from (f"ldr r11, {row}", *number("r12", self.rows), f"ldr lr, {scratch}")
+        yield from (f"ldr r11, {row}", *load_constant("r12", self.rows), f"ldr lr, {scratch}")
         yield from add_constant("lr", "lr", self.offset)
         yield "5:  @ an input row"
         if self.holds_windows and not layer.pad[1]:
@@ -67,8 +66,8 @@ class PaddedRows:
     def _image_row(self, image: str) -> Iterator[str]:
         """r0: where row r11 begins; to label 6 if the image has no such row."""
         layer = self.layer
-        yield from (*number("r2", layer.image[0]), "cmp r11, r2", "bhs.w 6f")
-        yield from (f"ldr r0, {image}", *number("r2", layer.image[1] * layer.in_channels))
+        yield from (*load_constant("r2", layer.image[0]), "cmp r11, r2", "bhs.w 6f")
+        yield from (f"ldr r0, {image}", *load_constant("r2", layer.image[1] * layer.in_channels))
         yield "mla r0, r11, r2, r0"
 
     def _packed_row(self, image: str, scratch: str) -> Iterator[str]:
@@ -90,7 +89,7 @@ class PaddedRows:
             yield from (f"ldr r0, {scratch}", *add_constant("r0", "r0", self.bytes_at), "mov r1, lr")
             yield from window_pairs(channels, pairs - inside, self.descending)
         yield from ("b 7f", "6:  @ beside the image")
-        yield from number("r3", layer.input_zero_point * (1 + (1 << PAIR_SHIFT)) & 0xFFFF_FFFF)
+        yield from load_constant("r3", layer.input_zero_point * (1 + (1 << PAIR_SHIFT)) & 0xFFFF_FFFF)
         yield from (*_run(self.row_bytes, is_copied=False), "7:", "mov lr, r1")
 
     def _row_by_bytes(self, image: str, scratch: str) -> Iterator[str]:
@@ -131,7 +130,7 @@ def _run(count: int, *, is_copied: bool, is_aligned: bool = False) -> Iterator[s
     turns, rest = divmod(count, 4 * _WORDS_OF_TURN)
     if turns > 1:
         turn = _four_words() if is_copied and is_aligned else _words(_WORDS_OF_TURN, is_copied=is_copied)
-        yield from (*number("r10", turns), "8:", *turn)
+        yield from (*load_constant("r10", turns), "8:", *turn)
         yield from ("subs r10, r10, #1", "bne 8b")
     else:
         yield from _words(turns * _WORDS_OF_TURN, is_copied=is_copied)

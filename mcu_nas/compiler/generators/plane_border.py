@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcu_nas.compiler.generators.formats import Planes
-from mcu_nas.compiler.generators.immediates import add_constant
-from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 
 _WORDS = tuple(f"r{register}" for register in range(4, 12))
 _COPIES = 8  # STMs of a turn
@@ -20,14 +19,14 @@ def filled_planes(planes: Planes) -> Iterator[str]:
     """The code; planes without a border are not filled."""
     if planes.plane_stride > planes.rows * planes.columns:
         zero = planes.zero_point % (1 << 16)
-        yield from number(_WORDS[0], zero << 16 | zero)
+        yield from load_constant(_WORDS[0], zero << 16 | zero)
         yield from (f"mov {word}, {_WORDS[0]}" for word in _WORDS[1:])
         yield "mov lr, r1"
         words = planes.bytes // 4
         turns, rest = divmod(words, _COPIES * len(_WORDS))
         stored = f"stm lr!, {{{', '.join(_WORDS)}}}"
         if turns:
-            yield from (*number("r12", turns), "9:  @ zero points")
+            yield from (*load_constant("r12", turns), "9:  @ zero points")
             yield from (*[stored] * _COPIES, "subs r12, #1", "bne 9b")
         yield from [stored] * (rest // len(_WORDS))
         yield from [f"str {_WORDS[0]}, [lr], #4"] * (rest % len(_WORDS))

@@ -21,12 +21,12 @@ from dataclasses import replace
 from mcu_nas.compiler.generators.formats import Format
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, lane_plan
 from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
-from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.target import WeightStorage
 
 _SAVED_BYTES = 28  # r4-r9, lr
 _LOCAL_SAVED_BYTES = 36  # r4-r11, lr
@@ -47,7 +47,7 @@ def pointwise_blocks(layer: PointwiseLayer, symbol: str, block: int) -> Generate
         raise Refusal(f"{layer.outputs} outputs: three fill the lanes, a store reaches {FARTHEST_STORE}")
     if (block % 2 and block != layer.pixels) or not 2 <= block <= layer.pixels:
         raise Refusal(f"a block of {block} pixels out of {layer.pixels}")
-    whole = replace(layer, source=Format.NHWC, target=Format.NHWC, weight_format=WeightFormat.BYTES)
+    whole = replace(layer, source=Format.NHWC, target=Format.NHWC, weight_storage=WeightStorage.BYTES)
     plan = lane_plan(replace(whole, pixels=block))
     counted = layer.pixels % block != 0
     local = f"{symbol}_block"
@@ -74,9 +74,9 @@ def _all_blocks(layer: PointwiseLayer, block: int, counted: bool, local: str) ->
     yield "push {r4-r9, lr}"
     yield from add_constant("r5", "r0", begin * layer.inputs)
     yield from add_constant("r6", "r1", begin * layer.outputs)
-    yield from ("mov r7, r2", "mov r8, r3", *number("r9", layer.pixels))
+    yield from ("mov r7, r2", "mov r8, r3", *load_constant("r9", layer.pixels))
     yield "1:  @ a block of pixels"
-    yield from number("r4", block)
+    yield from load_constant("r4", block)
     if counted:
         yield from ("cmp r4, r9", "it hi", "movhi r4, r9")
     yield from ("mov r0, r5", "mov r1, r6", "mov r2, r7", "mov r3, r8", f"bl {local}")

@@ -3,7 +3,7 @@
 three_lanes.py has the arithmetic of a block, its registers and its exactness. What remains is the order of
 the blocks, which follows from how the constants hold a weight:
 
-PACKED  8 bytes for 3 weights, as SMLAL reads them (lanes_by_pairs.py). For each pair of pixels all triples
+WIDE    8 bytes for 3 weights, as SMLAL reads them (lanes_by_pairs.py). For each pair of pixels all triples
         of channels, the constants read through. NHWC input: one pair at a time is gathered into scratch,
         4 bytes an input channel.
 BYTES   1 byte a weight (lanes_by_channels.py). For each triple its weights are unpacked into scratch, then
@@ -19,7 +19,7 @@ PLANES are filled with zero points, for their borders, then pixels are stored as
 one row of an even number of columns. They run ascending only.
 
 Alignment  NHWC: none. PAIRS, PLANES: 4 bytes.
-Overlap    A pair is read before it is written. PACKED from NHWC to NHWC: the output may overlap its input at
+Overlap    A pair is read before it is written. WIDE from NHWC to NHWC: the output may overlap its input at
            a distance of overlaps.py's ``group_lag``. BYTES from NHWC reads everything first: any overlap.
            From PAIRS, or to PLANES: none.
 """
@@ -33,7 +33,8 @@ from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE, LanePlan, lane
 from mcu_nas.compiler.generators.lane_segments import LANES
 from mcu_nas.compiler.generators.lanes_by_channels import by_channels
 from mcu_nas.compiler.generators.lanes_by_pairs import by_pairs
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
+from mcu_nas.compiler.target import WeightStorage
 
 _SAVED_BYTES = 36  # r4-r11, lr
 
@@ -56,7 +57,7 @@ def pointwise_lanes(layer: PointwiseLayer, symbol: str) -> GeneratedKernel:
     if layer.planes is not None and 4 * layer.planes.plane_stride + 2 > FARTHEST_STORE:
         raise Refusal(f"planes of {layer.planes.plane_stride} values: a triple's lie too far apart")
     plan = lane_plan(layer)
-    order = by_channels if layer.weight_format is WeightFormat.BYTES else by_pairs
+    order = by_channels if layer.weight_storage is WeightStorage.BYTES else by_pairs
     return GeneratedKernel(
         symbol=symbol,
         assembly=assembly_file(_comment(plan), function(symbol, order(plan), is_global=True)),
@@ -70,6 +71,6 @@ def _comment(plan: LanePlan) -> list[str]:
     layer = plan.layer
     return [
         f"Pointwise convolution, {layer.pixels} pixels x {layer.inputs} inputs x {layer.outputs} outputs,",
-        f"{layer.source.value} to {layer.target.value}, weights {layer.weight_format.value}.",
+        f"{layer.source.value} to {layer.target.value}, weights {layer.weight_storage.value}.",
         "r0 in, r1 out, r2 constants, r3 scratch. pointwise_lanes.py and three_lanes.py explain it.",
     ]

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
 from mcu_nas.compiler.generators.formats import Format, Planes
-
-
-class WeightFormat(Enum):
-    """How the constants hold weights."""
-
-    PACKED = "packed"
-    BYTES = "bytes"
+from mcu_nas.compiler.target import WeightStorage
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class PointwiseLayer:
     output_max: int = 127
     source: Format = Format.NHWC
     target: Format = Format.NHWC
-    weight_format: WeightFormat = WeightFormat.PACKED
+    weight_storage: WeightStorage = WeightStorage.WIDE
     descending: bool = False
     planes: Planes | None = None
 

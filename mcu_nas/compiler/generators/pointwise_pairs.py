@@ -20,7 +20,7 @@ twice for four, and SADD16 of each word with itself s times. 12 to 40 instructio
 
 The pixels of an even number; descending, pairs run from the image's end, in each the lower pixel first. A
 pair is read before its outputs are written: the output may overlap its input at overlaps.py's ``group_lag``.
-in, out: int8 NHWC, any alignment. constants, scratch: 4-byte aligned. PACKED needs no scratch.
+in, out: int8 NHWC, any alignment. constants, scratch: 4-byte aligned. WIDE needs no scratch.
 
 Registers  r0 the lower pixel's outputs   r1 constants   r2-r5 the lower pixel   r6-r9 the higher
            r10, r11 sums   r12, lr weights, then m and C; between pairs r12 the next pair
@@ -36,9 +36,9 @@ import numpy as np
 
 from mcu_nas.compiler.generators.function_text import assembly_file, function, inner_loop
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.lane_plan import FARTHEST_STORE
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.requantization import (
     Requantization,
     Rescaling,
@@ -47,7 +47,7 @@ from mcu_nas.compiler.generators.requantization import (
     rescaling,
 )
 from mcu_nas.compiler.generators.uniform_rescaling import uniform_rescaling
-from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.target import WeightStorage
 
 LEAST_INPUTS, MOST_INPUTS = 4, 8
 _MOST_SCALE_BITS = 8
@@ -112,7 +112,7 @@ class _Plan:
     @property
     def unpacks(self) -> bool:
         """Whether constants hold weights as bytes."""
-        return self.layer.weight_format is WeightFormat.BYTES
+        return self.layer.weight_storage is WeightStorage.BYTES
 
     def stored(self, channel: int) -> np.ndarray:
         """A channel's constants."""
@@ -166,7 +166,7 @@ class _Plan:
 
     def _unpacked(self) -> Iterator[str]:
         """All channels' constants from r2 to r3, and r2 then where they are."""
-        yield from ("mov r12, r3", *number("r11", self.layer.outputs), "3:  @ a channel's weights")
+        yield from ("mov r12, r3", *load_constant("r11", self.layer.outputs), "3:  @ a channel's weights")
         yield from ("ldr r4, [r2], #4", "str r4, [r12], #4")
         for _ in self._words:
             yield from ("ldr r5, [r2], #4", "sxtb16 r4, r5", "sxtb16 r5, r5, ror #8")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcu_nas.compiler.generators.formats import PAIR_SHIFT
-from mcu_nas.compiler.generators.winograd_transforms import number
+from mcu_nas.compiler.generators.immediates import load_constant
 
 MOST_CHANNELS = 3  # in registers
 _TAPS, _STRIDE = 3, 2
@@ -28,7 +28,7 @@ def window_pairs(channels: int, pairs: int, descending: bool) -> Iterator[str]:
 
     descending: the output on the right is the first of a pair.
     """
-    yield from (*number("r10", pairs), "8:  @ what two outputs read")
+    yield from (*load_constant("r10", pairs), "8:  @ what two outputs read")
     yield from _window_pair(channels, descending)
     yield from ("subs r10, r10, #1", "bne 8b")
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from mcu_nas.compiler.generators.function_text import Assembly, Function, assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
+from mcu_nas.compiler.generators.immediates import load_constant
 from mcu_nas.compiler.generators.winograd_frame import FRAME_BYTES, SAVED_BYTES, Frame
 from mcu_nas.compiler.generators.winograd_gemm import packed_weights, products, sums_bytes
 from mcu_nas.compiler.generators.winograd_input import (
@@ -41,7 +42,7 @@ from mcu_nas.compiler.generators.winograd_input import (
 from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer, tile_order
 from mcu_nas.compiler.generators.winograd_output import buffer_bytes, output_channel
 from mcu_nas.compiler.generators.winograd_scaling import WinogradScaling
-from mcu_nas.compiler.generators.winograd_transforms import Transform, number
+from mcu_nas.compiler.generators.winograd_transforms import Transform
 
 LARGEST_CHANNELS = 1020  # a group's bytes of V lie within STR's 4095 of the tile's first
 
@@ -136,15 +137,15 @@ def _all_tiles(
     """The loop over pairs of tiles, around the loops over the two tiles and over pairs of outputs."""
     yield from ("push {r4-r11, lr}", f"sub sp, #{FRAME_BYTES}")
     yield from (f"strd r0, r1, [sp, #{Frame.IN}]", f"strd r2, r3, [sp, #{Frame.CONSTANTS}]")
-    yield from (*number("r4", order.first[0]), *number("r5", order.first[1]))
-    yield from (f"strd r4, r5, [sp, #{Frame.ROW}]", *number("r6", order.pairs))
+    yield from (*load_constant("r4", order.first[0]), *load_constant("r5", order.first[1]))
+    yield from (f"strd r4, r5, [sp, #{Frame.ROW}]", *load_constant("r6", order.pairs))
     yield from (f"str r6, [sp, #{Frame.PAIRS}]", f"{_TILE_PAIR}:", "mov r6, #0")
     yield from (f"{_TILE}:", f"str r6, [sp, #{Frame.TILE}]")
     yield from transformed_tile(layer, transform, order, local.input)
     yield from (f"ldr r6, [sp, #{Frame.TILE}]", "adds r6, r6, #8", "cmp r6, #8", f"beq.w {_TILE}b")
     yield "@ all outputs of both tiles"
     yield from (f"ldrd r4, r5, [sp, #{Frame.CONSTANTS}]", "mov r6, r5", "mov r7, r4")
-    yield from (f"strd r6, r7, [sp, #{Frame.V}]", *number("r6", layer.out_channels))
+    yield from (f"strd r6, r7, [sp, #{Frame.V}]", *load_constant("r6", layer.out_channels))
     yield from (f"str r6, [sp, #{Frame.COUNT}]", f"{_OUTPUTS}:")
     yield from two_channels(layer, transform, local)
     yield from (f"ldr r6, [sp, #{Frame.COUNT}]", "subs r6, r6, #2", f"str r6, [sp, #{Frame.COUNT}]")

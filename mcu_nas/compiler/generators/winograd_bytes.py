@@ -22,13 +22,13 @@ from collections.abc import Iterator
 
 from mcu_nas.compiler.generators.function_text import assembly_file, function
 from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.winograd import LocalFunctions, check_shape, deepest, two_channels
 from mcu_nas.compiler.generators.winograd_frame import GROUP_FRAME_BYTES, SAVED_BYTES, Frame
 from mcu_nas.compiler.generators.winograd_input import position_bytes, transformed_tile
 from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer, tile_order
 from mcu_nas.compiler.generators.winograd_scaling import WinogradScaling
-from mcu_nas.compiler.generators.winograd_transforms import Transform, number
+from mcu_nas.compiler.generators.winograd_transforms import Transform
 from mcu_nas.compiler.generators.winograd_weights import (
     byte_constants,
     round_ends,
@@ -103,17 +103,17 @@ def _all_groups(
 ) -> Iterator[str]:
     yield from ("push {r4-r11, lr}", f"sub sp, #{GROUP_FRAME_BYTES}")
     yield from (f"strd r0, r1, [sp, #{Frame.IN}]", f"str r2, [sp, #{Frame.CONSTANTS}]")
-    yield from (f"str r3, [sp, #{Frame.SCRATCH}]", *number("r4", order.first[0]))
-    yield from (*number("r5", order.first[1]), f"strd r4, r5, [sp, #{Frame.ROW}]")
-    yield from (*number("r6", order.pairs), f"str r6, [sp, #{Frame.PAIRS}]")
+    yield from (f"str r3, [sp, #{Frame.SCRATCH}]", *load_constant("r4", order.first[0]))
+    yield from (*load_constant("r5", order.first[1]), f"strd r4, r5, [sp, #{Frame.ROW}]")
+    yield from (*load_constant("r6", order.pairs), f"str r6, [sp, #{Frame.PAIRS}]")
     yield from ("mov r0, r3", *round_ends(layer, scaling.transform))
     yield f"{_GROUP}:  @ a group of {places.pairs} pairs of tiles, or what remains"
-    yield from (f"ldr r6, [sp, #{Frame.PAIRS}]", *number("r7", places.pairs), "cmp r7, r6", "it hi")
+    yield from (f"ldr r6, [sp, #{Frame.PAIRS}]", *load_constant("r7", places.pairs), "cmp r7, r6", "it hi")
     yield from ("movhi r7, r6", "sub r6, r6, r7", f"str r6, [sp, #{Frame.PAIRS}]")
     yield from (f"str r7, [sp, #{Frame.GROUP}]", *_first_pair(places, Frame.TRANSFORMED))
     yield from _inputs(layer, scaling.transform, order, places, local.input)
     yield from (f"ldr r4, [sp, #{Frame.CONSTANTS}]", f"str r4, [sp, #{Frame.WEIGHTS}]")
-    yield from (*number("r6", layer.out_channels), f"str r6, [sp, #{Frame.COUNT}]")
+    yield from (*load_constant("r6", layer.out_channels), f"str r6, [sp, #{Frame.COUNT}]")
     yield f"{_OUTPUTS}:  @ two outputs of the group"
     yield f"bl {weights}"
     yield from _outputs(layer, scaling.transform, places, local)

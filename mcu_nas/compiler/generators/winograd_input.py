@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.winograd_frame import Frame, local_body
 from mcu_nas.compiler.generators.winograd_layer import TileOrder, WinogradLayer
-from mcu_nas.compiler.generators.winograd_transforms import Transform, both_steps, number
+from mcu_nas.compiler.generators.winograd_transforms import Transform, both_steps
 
 LARGEST_POST_INDEX = 1020  # of LDRD and STRD
 _SECOND_SPOILED = {6: "r1", 4: "r8"}  # F(2×2)'s step returns what it spoils: one for each lane pair
@@ -48,21 +48,25 @@ def transformed_tile(
         if layer.pad:
             yield "@ a tile that begins within height - window rows and width - window columns is inside"
             for register, size in (("r4", layer.height), ("r5", layer.width)):
-                yield from (*number("r7", size - transform.window), f"cmp {register}, r7", "bhi 11f")
+                yield from (*load_constant("r7", size - transform.window), f"cmp {register}, r7", "bhi 11f")
         yield from _source_in_image(layer, transform)
     if has_inner and layer.pad:
         yield from ("b 12f", "11:")
     if layer.pad:
         yield from _source_at_border(layer, transform)
         yield "12:"
-    yield from (*number("r5", layer.in_channels // 4), f"str r5, [sp, #{Frame.COUNT}]", f"bl {channels}")
+    yield from (
+        *load_constant("r5", layer.in_channels // 4),
+        f"str r5, [sp, #{Frame.COUNT}]",
+        f"bl {channels}",
+    )
     yield from _next_tile(order)
 
 
 def _output_address(layer: WinogradLayer) -> Iterator[str]:
     yield "@ output of the tile at row r4, column r5"
-    yield from (*number("r7", layer.out_width), "mla r8, r4, r7, r5")
-    yield from (*number("r7", layer.out_channels), f"ldr r9, [sp, #{Frame.OUT}]", "mla r8, r8, r7, r9")
+    yield from (*load_constant("r7", layer.out_width), "mla r8, r4, r7, r5")
+    yield from (*load_constant("r7", layer.out_channels), f"ldr r9, [sp, #{Frame.OUT}]", "mla r8, r8, r7, r9")
     yield from (f"ldr r6, [sp, #{Frame.TILE}]", f"add r7, sp, #{Frame.OUT0}")
     yield from ("add r7, r7, r6, lsr #1", "str r8, [r7]")
     yield from (f"ldr r1, [sp, #{Frame.TRANSFORMED}]", "add r1, r1, r6", f"str r1, [sp, #{Frame.TARGET}]")
@@ -70,11 +74,11 @@ def _output_address(layer: WinogradLayer) -> Iterator[str]:
 
 def _source_in_image(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
     yield "@ source, row step, pixel step and step to the next four channels: in the image"
-    yield from (*number("r7", layer.width), "mla r8, r4, r7, r5")
-    yield from (*number("r7", layer.in_channels), f"ldr r9, [sp, #{Frame.IN}]", "mla r0, r8, r7, r9")
+    yield from (*load_constant("r7", layer.width), "mla r8, r4, r7, r5")
+    yield from (*load_constant("r7", layer.in_channels), f"ldr r9, [sp, #{Frame.IN}]", "mla r0, r8, r7, r9")
     row = layer.width * layer.in_channels
-    yield from (*number("r2", row), *number("r3", layer.in_channels))
-    yield from number("r4", 4 - transform.window * row)
+    yield from (*load_constant("r2", row), *load_constant("r3", layer.in_channels))
+    yield from load_constant("r4", 4 - transform.window * row)
     yield from _store_steps()
 
 
@@ -85,11 +89,11 @@ def _source_at_border(layer: WinogradLayer, transform: Transform) -> Iterator[st
     zero_point = layer.input_zero_point & 0xFF
     yield "@ a copy of a tile at the border, in V"
     yield "@ r3 source  r8 source's row  r4, r5 row and column  r10 columns that exist in this row"
-    yield from (*number("r7", layer.width), "mla r8, r4, r7, r5")
-    yield from (*number("r7", layer.in_channels), f"ldr r9, [sp, #{Frame.IN}]", "mla r8, r8, r7, r9")
+    yield from (*load_constant("r7", layer.width), "mla r8, r4, r7, r5")
+    yield from (*load_constant("r7", layer.in_channels), f"ldr r9, [sp, #{Frame.IN}]", "mla r8, r8, r7, r9")
     yield from (f"mov r2, #{zero_point * 0x0101_0101:#x}", f"mov r9, #{transform.window}")
     yield "1:"
-    yield from (*number("r7", layer.height), "cmp r4, r7", *number("r10", layer.width))
+    yield from (*load_constant("r7", layer.height), "cmp r4, r7", *load_constant("r10", layer.width))
     yield from ("it hs", "movhs r10, #0")
     yield from ("mov r3, r8", "mov r11, r5", f"mov r12, #{transform.window}")
     yield "2:"
@@ -102,12 +106,12 @@ def _source_at_border(layer: WinogradLayer, transform: Transform) -> Iterator[st
     yield "4:"
     yield from (f"addw r3, r3, #{layer.in_channels}", f"addw r1, r1, #{position_bytes(layer)}")
     yield from ("add r11, r11, #1", "subs r12, r12, #1", "bne 2b")
-    yield from (*number("r7", row), "add r8, r8, r7", "add r4, r4, #1", "subs r9, r9, #1", "bne 1b")
+    yield from (*load_constant("r7", row), "add r8, r8, r7", "add r4, r4, #1", "subs r9, r9, #1", "bne 1b")
     yield "@ source, row step, pixel step and step to the next four channels: in the copy"
     copy_row = transform.window * position_bytes(layer)
     yield f"ldr r0, [sp, #{Frame.TARGET}]"
-    yield from (*number("r2", copy_row), *number("r3", position_bytes(layer)))
-    yield from number("r4", 16 - transform.window * copy_row)
+    yield from (*load_constant("r2", copy_row), *load_constant("r3", position_bytes(layer)))
+    yield from load_constant("r4", 16 - transform.window * copy_row)
     yield from _store_steps()
 
 
@@ -197,9 +201,9 @@ def _next_tile(order: TileOrder) -> Iterator[str]:
     """Row and column of the tile after this one, as TileOrder has it."""
     beyond = "gt" if order.step > 0 else "lt"
     yield "@ step to the next tile"
-    yield from (f"ldrd r4, r5, [sp, #{Frame.ROW}]", *number("r7", order.last[1]))
-    yield from ("cmp r5, r7", "bne 1f", *number("r8", order.last[0]), "cmp r4, r8", "beq 2f")
+    yield from (f"ldrd r4, r5, [sp, #{Frame.ROW}]", *load_constant("r7", order.last[1]))
+    yield from ("cmp r5, r7", "bne 1f", *load_constant("r8", order.last[0]), "cmp r4, r8", "beq 2f")
     yield from (*add_constant("r4", "r4", order.step), "cmp r4, r8", f"it {beyond}", f"mov{beyond} r4, r8")
-    yield from (*number("r5", order.first[1]), "b 2f")
+    yield from (*load_constant("r5", order.first[1]), "b 2f")
     yield from ("1:", *add_constant("r5", "r5", order.step), "cmp r5, r7", f"it {beyond}")
     yield from (f"mov{beyond} r5, r7", "2:", f"strd r4, r5, [sp, #{Frame.ROW}]")

@@ -26,7 +26,7 @@ int16 that is never negative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -193,10 +193,3 @@ def both_steps(
     even_lines, even = step(interleaved[0::2], spoiled[0])
     odd_lines, odd = step(interleaved[1::2], spoiled[1])
     return even_lines + odd_lines, list(zip(even, odd, strict=True))
-
-
-def number(register: str, value: int) -> Iterator[str]:
-    """register = value, modulo 2^32, in one or two instructions."""
-    yield f"movw {register}, #{value & 0xFFFF}"
-    if value >> 16 & 0xFFFF:
-        yield f"movt {register}, #{value >> 16 & 0xFFFF}"

@@ -26,13 +26,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcu_nas.compiler.generators.immediates import add_constant
+from mcu_nas.compiler.generators.immediates import add_constant, load_constant
 from mcu_nas.compiler.generators.winograd_frame import Frame, local_body
 from mcu_nas.compiler.generators.winograd_gemm import positions_per_round
 from mcu_nas.compiler.generators.winograd_input import LARGEST_POST_INDEX
 from mcu_nas.compiler.generators.winograd_layer import WinogradLayer
 from mcu_nas.compiler.generators.winograd_scaling import WORD_BYTES, WinogradScaling
-from mcu_nas.compiler.generators.winograd_transforms import TAPS, Transform, number
+from mcu_nas.compiler.generators.winograd_transforms import TAPS, Transform
 
 _QUAD_BYTES = 8  # of U: four inputs of an output at one position
 _EVEN, _ODD = ("r2", "r4", "r6", "r8", "r10", "r12"), ("r3", "r5", "r7", "r9", "r11", "lr")
@@ -63,7 +63,7 @@ def round_ends(layer: WinogradLayer, transform: Transform) -> Iterator[str]:
     together = positions_per_round(layer.in_channels, transform.positions)
     rounds = transform.positions // together
     if rounds > 1:
-        yield from (*number("r1", rounds - 1), "mov r2, #1", "1:")
+        yield from (*load_constant("r1", rounds - 1), "mov r2, #1", "1:")
         yield from (*add_constant("r0", "r0", together * _position_bytes(layer)), "str r2, [r0], #4")
         yield from ("subs r1, r1, #1", "bne 1b")
     yield from (*add_constant("r0", "r0", together * _position_bytes(layer)), "mov r2, #0", "str r2, [r0]")
@@ -78,7 +78,7 @@ def _unpacked_outputs(layer: WinogradLayer, scaling: WinogradScaling) -> Iterato
     transform = scaling.transform
     window = transform.window
     yield from (f"ldr r0, [sp, #{Frame.SCRATCH}]", f"ldr r1, [sp, #{Frame.WEIGHTS}]")
-    yield from (*number("r2", layer.in_channels // 2), "1:", f"str r2, [sp, #{Frame.LEFT}]")
+    yield from (*load_constant("r2", layer.in_channels // 2), "1:", f"str r2, [sp, #{Frame.LEFT}]")
     yield f"sub sp, #{_buffer_bytes(transform)}"
     for row in range(TAPS):
         yield f"@ row {row} of the taps of four inputs"

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction, Call
 from mcu_nas.compiler.generators.fully_connected import fully_connected
-from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer, WeightFormat
+from mcu_nas.compiler.generators.fully_connected_weights import FullyConnectedLayer
 from mcu_nas.compiler.generators.generated import Refusal
 from mcu_nas.compiler.generators.requantization import Requantization
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.resources import firmware_dir
 
-FORMATS = pytest.mark.parametrize("weight_format", WeightFormat)
+FORMATS = pytest.mark.parametrize("weight_storage", WeightStorage)
 Portable = Callable[[FullyConnectedLayer, np.ndarray], np.ndarray]
 
 
@@ -62,7 +63,7 @@ def portable(tmp_path_factory: pytest.TempPathFactory) -> Portable:
     return run
 
 
-def layer_of(inputs: int, outputs: int, weight_format: WeightFormat, seed: int = 0) -> FullyConnectedLayer:
+def layer_of(inputs: int, outputs: int, weight_storage: WeightStorage, seed: int = 0) -> FullyConnectedLayer:
     """Random weights, one factor, outputs that fill int8."""
     rng = np.random.default_rng(seed)
     shift = -round(np.log2(74.0 * 74.0 * inputs**0.5 / 50.0))
@@ -75,7 +76,7 @@ def layer_of(inputs: int, outputs: int, weight_format: WeightFormat, seed: int =
             shifts=np.full(outputs, min(shift, 0)),
             zero_point=int(rng.integers(-128, 128)),
         ),
-        weight_format=weight_format,
+        weight_storage=weight_storage,
     )
 
 
@@ -115,16 +116,16 @@ def check(layer: FullyConnectedLayer, portable: Portable, *more: np.ndarray) -> 
 @FORMATS
 @pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5, 6, 7, 8, 13])
 @pytest.mark.parametrize("inputs", [1, 2, 3, 4, 5, 8, 15, 16, 17, 36, 70, 83])
-def test_every_remainder_of_inputs_and_outputs(inputs, outputs, weight_format, portable):
-    layer = layer_of(inputs, outputs, weight_format, seed=inputs)
+def test_every_remainder_of_inputs_and_outputs(inputs, outputs, weight_storage, portable):
+    layer = layer_of(inputs, outputs, weight_storage, seed=inputs)
     x = np.random.default_rng(2).integers(-128, 128, inputs).astype(np.int8)
     np.testing.assert_array_equal(runner(layer)(x).arrays[1], portable(layer, x))
 
 
 @FORMATS
 @pytest.mark.parametrize("inputs", [19, 128])
-def test_zeros_single_ones_and_extremes(inputs, weight_format, portable):
-    check(layer_of(inputs, 7, weight_format), portable)
+def test_zeros_single_ones_and_extremes(inputs, weight_storage, portable):
+    check(layer_of(inputs, 7, weight_storage), portable)
 
 
 @FORMATS
@@ -135,7 +136,7 @@ def test_zeros_single_ones_and_extremes(inputs, weight_format, portable):
     st.sampled_from([(-128, 127), (-128, 70), (-90, 127), (-3, 100)]),
 )
 @settings(max_examples=25, deadline=None)
-def test_a_factor_for_each_output_and_any_clamp(weight_format, portable, inputs, outputs, seed, clamp):
+def test_a_factor_for_each_output_and_any_clamp(weight_storage, portable, inputs, outputs, seed, clamp):
     rng = np.random.default_rng(seed)
     scaling = Requantization(
         multipliers=rng.integers(2**30, 2**31, outputs) * (rng.random(outputs) < 0.9),
@@ -144,7 +145,7 @@ def test_a_factor_for_each_output_and_any_clamp(weight_format, portable, inputs,
         minimum=clamp[0],
         maximum=clamp[1],
     )
-    layer = replace(layer_of(inputs, outputs, weight_format, seed), requantization=scaling)
+    layer = replace(layer_of(inputs, outputs, weight_storage, seed), requantization=scaling)
     x = rng.integers(-128, 128, inputs).astype(np.int8)
     np.testing.assert_array_equal(runner(layer)(x).arrays[1], portable(layer, x))
 
@@ -152,9 +153,9 @@ def test_a_factor_for_each_output_and_any_clamp(weight_format, portable, inputs,
 @FORMATS
 @pytest.mark.parametrize("shift", [0, -1, -2, -9, -20])
 @pytest.mark.parametrize(("zero_point", "minimum"), [(-5, -128), (-1, -1)])
-def test_ties_round_as_the_portable_kernel_rounds_them(weight_format, shift, zero_point, minimum, portable):
+def test_ties_round_as_the_portable_kernel_rounds_them(weight_storage, shift, zero_point, minimum, portable):
     layer = replace(
-        layer_of(4, 6, weight_format),
+        layer_of(4, 6, weight_storage),
         weights=np.array(
             [[1, 0, 0, 0], [2, 0, 0, 0], [0, 3, 0, 0], [0, 0, -1, 0], [5, -2, 0, 0], [0, 0, 0, 7]]
         ),
@@ -170,9 +171,9 @@ def test_ties_round_as_the_portable_kernel_rounds_them(weight_format, shift, zer
 
 @FORMATS
 @pytest.mark.parametrize("offset", [1, 2, 3])
-def test_input_and_output_may_lie_anywhere(weight_format, offset, portable):
+def test_input_and_output_may_lie_anywhere(weight_storage, offset, portable):
     """``align=1`` puts arrays at odd addresses; a longer array shifts them by its length."""
-    layer = layer_of(19 + offset, 5, weight_format)
+    layer = layer_of(19 + offset, 5, weight_storage)
     x = np.arange(19 + offset).astype(np.int8)
     for align in (1, 2, 4):
         call = runner(layer)(x, in_align=align, out_align=align)
@@ -181,8 +182,8 @@ def test_input_and_output_may_lie_anywhere(weight_format, offset, portable):
 
 
 @FORMATS
-def test_output_may_lie_on_the_input(weight_format, portable):
-    layer = layer_of(24, 6, weight_format)
+def test_output_may_lie_on_the_input(weight_storage, portable):
+    layer = layer_of(24, 6, weight_storage)
     kernel = fully_connected(layer, "layer")
     caller = ".syntax unified\n.thumb\n.text\n.global both\n.thumb_func\nboth:\n    mov r1, r0\n    b layer\n"
     x = np.random.default_rng(0).integers(-128, 128, 24).astype(np.int8)
@@ -199,7 +200,7 @@ def with_second_sum(total: int, seed: int = 0) -> FullyConnectedLayer:
     weights[3] = 3
     bias = np.zeros(4, np.int64)
     bias[1] = total - 128 * 109 * 600
-    layer = replace(layer_of(600, 4, WeightFormat.INT8, seed), input_zero_point=0, bias=bias)
+    layer = replace(layer_of(600, 4, WeightStorage.BYTES, seed), input_zero_point=0, bias=bias)
     scaling = Requantization(np.full(4, 2**30 + 12345), np.full(4, -15), zero_point=-9)
     return replace(layer, weights=weights.astype(np.int8), requantization=scaling)
 
@@ -212,11 +213,11 @@ def test_second_of_a_pair_up_to_its_bound(portable):
 def test_second_of_a_pair_beyond_its_bound_is_refused():
     with pytest.raises(Refusal, match="output 1: 256 times its sum may leave 32 bits"):
         fully_connected(with_second_sum(2**23), "layer")
-    fully_connected(replace(with_second_sum(2**23), weight_format=WeightFormat.INT16), "layer")
+    fully_connected(replace(with_second_sum(2**23), weight_storage=WeightStorage.WIDE), "layer")
 
 
 def test_lanes_hold_what_int16_holds(portable):
-    layer = layer_of(9, 4, WeightFormat.INT8)
+    layer = layer_of(9, 4, WeightStorage.BYTES)
     layer.weights[0], layer.weights[1] = 0, -128
     check(layer, portable)
     layer.weights[0, 5] = -1
@@ -225,15 +226,16 @@ def test_lanes_hold_what_int16_holds(portable):
 
 
 @FORMATS
-def test_a_sum_beyond_30_bits_is_refused(weight_format):
-    layer = replace(layer_of(8, 4, weight_format), bias=np.array([0, 0, 2**30, 0]))
+def test_a_sum_beyond_30_bits_is_refused(weight_storage):
+    layer = replace(layer_of(8, 4, weight_storage), bias=np.array([0, 0, 2**30, 0]))
     with pytest.raises(Refusal, match="output channel 2: the scaled sum may leave 32 bits"):
         fully_connected(layer, "layer")
 
 
 @FORMATS
-def test_weights_take_the_bytes_their_format_says(weight_format):
-    kernel = fully_connected(layer_of(128, 12, weight_format), "layer")
+def test_wide_weights_take_two_bytes_and_others_one(weight_storage):
+    kernel = fully_connected(layer_of(128, 12, weight_storage), "layer")
     beside = 4 * 12 + 8  # start values; multiplier and C
-    assert kernel.constants.nbytes == weight_format.value * 128 * 12 + beside
+    weight_bytes = 2 if weight_storage is WeightStorage.WIDE else 1
+    assert kernel.constants.nbytes == weight_bytes * 128 * 12 + beside
     assert kernel.scratch_bytes == 2 * 128

@@ -15,15 +15,16 @@ from mcu_nas.compiler.generators.generated import GeneratedKernel, Refusal
 from mcu_nas.compiler.generators.lane_segments import segments, triples
 from mcu_nas.compiler.generators.one_lane import has_tail
 from mcu_nas.compiler.generators.pointwise_lanes import pointwise_lanes
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.overlaps import group_lag
+from mcu_nas.compiler.target import WeightStorage
 from mcu_nas.network import WindowAxis
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
 
 BY_PIXELS = (Format.NHWC, Format.PAIRS)
 FORMATS = [
-    (source, target, weights) for source in BY_PIXELS for target in BY_PIXELS for weights in WeightFormat
+    (source, target, weights) for source in BY_PIXELS for target in BY_PIXELS for weights in WeightStorage
 ]
 
 
@@ -89,32 +90,34 @@ def assert_equals_portable(
     assert done.stack_bytes == kernel.stack_bytes
 
 
-@pytest.mark.parametrize(("source", "target", "weight_format"), FORMATS)
+@pytest.mark.parametrize(("source", "target", "weight_storage"), FORMATS)
 @pytest.mark.parametrize("pixels", [2, 3, 4, 5])
-def test_pixels_near_pairs(pixels: int, source: Format, target: Format, weight_format: WeightFormat) -> None:
+def test_pixels_near_pairs(
+    pixels: int, source: Format, target: Format, weight_storage: WeightStorage
+) -> None:
     layer = layer_of(pixels, 6, 4)
-    assert_equals_portable(replace(layer, source=source, target=target, weight_format=weight_format))
+    assert_equals_portable(replace(layer, source=source, target=target, weight_storage=weight_storage))
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("inputs", [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 39, 48])
-def test_inputs_near_quads_and_turns_of_the_gather(inputs: int, weight_format: WeightFormat) -> None:
-    assert_equals_portable(replace(layer_of(3, inputs, 3), weight_format=weight_format))
+def test_inputs_near_quads_and_turns_of_the_gather(inputs: int, weight_storage: WeightStorage) -> None:
+    assert_equals_portable(replace(layer_of(3, inputs, 3), weight_storage=weight_storage))
 
 
-@pytest.mark.parametrize(("source", "target", "weight_format"), FORMATS)
+@pytest.mark.parametrize(("source", "target", "weight_storage"), FORMATS)
 @pytest.mark.parametrize("outputs", [3, 4, 5, 6, 7, 8, 127, 128])
 def test_outputs_near_triples_and_the_reach_of_a_store(
-    outputs: int, source: Format, target: Format, weight_format: WeightFormat
+    outputs: int, source: Format, target: Format, weight_storage: WeightStorage
 ) -> None:
     layer = layer_of(3, 4, outputs)
-    assert_equals_portable(replace(layer, source=source, target=target, weight_format=weight_format))
+    assert_equals_portable(replace(layer, source=source, target=target, weight_storage=weight_storage))
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("inputs", [15, 16, 17, 31, 32, 33, 47, 48, 49, 127, 128, 129])
-def test_inputs_near_turns_of_the_channel_alone(inputs: int, weight_format: WeightFormat) -> None:
-    assert_equals_portable(replace(layer_of(3, inputs, 4, shifts=(9,)), weight_format=weight_format))
+def test_inputs_near_turns_of_the_channel_alone(inputs: int, weight_storage: WeightStorage) -> None:
+    assert_equals_portable(replace(layer_of(3, inputs, 4, shifts=(9,)), weight_storage=weight_storage))
 
 
 @pytest.mark.parametrize("inputs", [128, 129])
@@ -126,16 +129,16 @@ def test_the_largest_weights_of_the_channel_alone(inputs: int) -> None:
         assert_equals_portable(replace(layer, weights=weights), image)
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("outputs", [3, 4])
 @pytest.mark.parametrize(("shifts", "zero_point"), [((9,), -128), ((9, 10), 5)])
 @pytest.mark.parametrize("inputs", [72, 73, 96, 100, 132, 133, 256, 300])
 def test_many_inputs_are_cut(
-    inputs: int, shifts: tuple[int, ...], zero_point: int, outputs: int, weight_format: WeightFormat
+    inputs: int, shifts: tuple[int, ...], zero_point: int, outputs: int, weight_storage: WeightStorage
 ) -> None:
     layer = layer_of(2, inputs, outputs, shifts, zero_point)
     assert not segments(layer.weights).is_whole
-    assert_equals_portable(replace(layer, weight_format=weight_format))
+    assert_equals_portable(replace(layer, weight_storage=weight_storage))
 
 
 @pytest.mark.parametrize("zero_point", [-128, 5])
@@ -151,7 +154,7 @@ def test_lanes_are_full_after_every_piece_and_segment(inputs: int, zero_point: i
 
 
 @pytest.mark.parametrize("inputs", [8, 68])
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize(
     ("shifts", "zero_point", "minimum", "maximum"),
     [
@@ -170,19 +173,19 @@ def test_every_requantization(
     zero_point: int,
     minimum: int,
     maximum: int,
-    weight_format: WeightFormat,
+    weight_storage: WeightStorage,
     inputs: int,
 ) -> None:
     layer = layer_of(4, inputs, 7, shifts, zero_point)
     assert_equals_portable(
-        replace(layer, output_min=minimum, output_max=maximum, weight_format=weight_format)
+        replace(layer, output_min=minimum, output_max=maximum, weight_storage=weight_storage)
     )
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("offset", [1, 2])
-def test_nhwc_needs_no_alignment(offset: int, weight_format: WeightFormat) -> None:
-    assert_equals_portable(replace(layer_of(3, 9, 5), weight_format=weight_format), align=(offset, offset))
+def test_nhwc_needs_no_alignment(offset: int, weight_storage: WeightStorage) -> None:
+    assert_equals_portable(replace(layer_of(3, 9, 5), weight_storage=weight_storage), align=(offset, offset))
 
 
 def layer_at_the_bound() -> PointwiseLayer:
@@ -302,13 +305,15 @@ def test_segments_cover_the_inputs_once(inputs: int) -> None:
     assert covered == list(range(inputs))
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("pixels", [2, 3, 4, 5])
 @pytest.mark.parametrize("channels", [(6, 4), (4, 127), (4, 128)])
 def test_descending_order_computes_the_same(
-    pixels: int, channels: tuple[int, int], weight_format: WeightFormat
+    pixels: int, channels: tuple[int, int], weight_storage: WeightStorage
 ) -> None:
-    assert_equals_portable(replace(layer_of(pixels, *channels), weight_format=weight_format, descending=True))
+    assert_equals_portable(
+        replace(layer_of(pixels, *channels), weight_storage=weight_storage, descending=True)
+    )
 
 
 @pytest.mark.parametrize(("source", "target"), [(Format.PAIRS, Format.NHWC), (Format.NHWC, Format.PAIRS)])
@@ -338,21 +343,21 @@ def assert_planes_equal_portable(layer: PointwiseLayer, planes: Planes) -> None:
 
 
 @pytest.mark.parametrize("source", BY_PIXELS)
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("outputs", [3, 4, 5, 6, 32])
 @pytest.mark.parametrize("border", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 0, 1, 1), (2, 3, 2, 2)])
 def test_planes_hold_pixels_within_their_border(
-    border: tuple[int, int, int, int], outputs: int, weight_format: WeightFormat, source: Format
+    border: tuple[int, int, int, int], outputs: int, weight_storage: WeightStorage, source: Format
 ) -> None:
     for rows, columns in ((1, 2), (3, 6), (4, 4)):
-        layer = replace(layer_of(rows * columns, 6, outputs), source=source, weight_format=weight_format)
+        layer = replace(layer_of(rows * columns, 6, outputs), source=source, weight_storage=weight_storage)
         assert_planes_equal_portable(layer, Planes(outputs, rows, columns, *border, zero_point=-128))
 
 
-@pytest.mark.parametrize("weight_format", WeightFormat)
+@pytest.mark.parametrize("weight_storage", WeightStorage)
 @pytest.mark.parametrize("zero_point", [-128, 0, 7])
-def test_planes_as_large_as_a_store_reaches(zero_point: int, weight_format: WeightFormat) -> None:
-    layer = replace(layer_of(29 * 32, 8, 5, (6, 7), zero_point), weight_format=weight_format)
+def test_planes_as_large_as_a_store_reaches(zero_point: int, weight_storage: WeightStorage) -> None:
+    layer = replace(layer_of(29 * 32, 8, 5, (6, 7), zero_point), weight_storage=weight_storage)
     assert_planes_equal_portable(layer, Planes(5, 29, 32, 1, 1, 0, 1, zero_point))
     beyond = Planes(5, 29, 32, 1, 1, 1, 1, zero_point)
     with pytest.raises(Refusal, match="too far apart"):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.kernels.arm_function import ArmFunction
 from mcu_nas.compiler.generators.generated import Refusal
-from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer, WeightFormat
+from mcu_nas.compiler.generators.pointwise_layer import PointwiseLayer
 from mcu_nas.compiler.generators.pointwise_pairs import pointwise_pairs
+from mcu_nas.compiler.target import WeightStorage
 from tests.compiler.generators.in_place import run_in_place
 from tests.compiler.generators.portable_pointwise import portable_pointwise
 from tests.compiler.generators.test_pointwise_lanes import image_of, lag_of, layer_of
@@ -22,8 +23,8 @@ def assert_equals_portable(
     layer: PointwiseLayer, image: np.ndarray | None = None, align: tuple[int, ...] = ()
 ) -> None:
     image = image_of(layer) if image is None else image
-    for descending, weights in ((False, WeightFormat.PACKED), (True, WeightFormat.BYTES)):
-        kernel = pointwise_pairs(replace(layer, descending=descending, weight_format=weights), "kernel")
+    for descending, weights in ((False, WeightStorage.WIDE), (True, WeightStorage.BYTES)):
+        kernel = pointwise_pairs(replace(layer, descending=descending, weight_storage=weights), "kernel")
         out, scratch = (
             np.zeros((layer.pixels, layer.outputs), np.int8),
             np.zeros(kernel.scratch_bytes, np.uint8),
