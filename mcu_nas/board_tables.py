@@ -70,7 +70,7 @@ class Placement(Table):
 class Serial(Table):
     """The serial line to the host."""
 
-    baud: int = Field(gt=0, description="bits per second, e.g. 115_200")
+    baud: int = Field(gt=0, lt=1 << 31, description="bits per second, e.g. 115_200")
 
 
 FlashTool = Literal["openocd", "st-flash"]

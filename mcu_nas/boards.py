@@ -14,9 +14,9 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from mcu_nas.board_tables import Flash, Placement, Region, Reserve, Serial, Table
 from mcu_nas.cores import CORE_FLAGS
@@ -30,9 +30,11 @@ class Board(Table):
     name: str = Field(description="the file's name without .toml")
     title: str = Field(description="what the board is called in reports")
     core: str = Field(description=f"processor core, one of {', '.join(sorted(CORE_FLAGS))}")
-    clock_hz: int = Field(gt=0, description="clock of the core in hertz once the firmware has set it up")
+    clock_hz: int = Field(
+        gt=0, lt=1 << 32, description="clock of the core in hertz once the firmware has set it up"
+    )
     port: str = Field(description="folder of firmware/ports/ that starts this microcontroller")
-    port_constants: dict[str, NonNegativeInt] = Field(
+    port_constants: dict[str, Annotated[int, Field(ge=0, lt=1 << 32)]] = Field(
         default={}, description="numbers of this board that the port is compiled with"
     )
     memory: tuple[Region, ...] = Field(strict=False, description="the [[memory]] regions, see the datasheet")
@@ -80,6 +82,30 @@ class Board(Table):
             if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
                 raise ValueError(f"has the key '{name}': use upper-case letters, digits and underscores")
         return constants
+
+    @field_validator("port_constants")
+    @classmethod
+    def port_constants_leave_alone_what_the_build_defines(cls, constants: dict[str, int]) -> dict[str, int]:
+        for name in constants:
+            if name.startswith(("BOARD_", "MCU_")):
+                raise ValueError(f"has the key '{name}': BOARD_ and MCU_ begin what the build itself defines")
+        return constants
+
+    @field_validator("emulator")
+    @classmethod
+    def emulator_is_the_name_of_a_machine(cls, emulator: str | None) -> str | None:
+        if emulator is not None and (emulator == "help" or not re.fullmatch(r"\w[\w.-]*", emulator)):
+            raise ValueError(f"is '{emulator}': `qemu-system-arm -M help` lists the machines")
+        return emulator
+
+    @field_validator("memory")
+    @classmethod
+    def regions_have_names_of_their_own(cls, memory: tuple[Region, ...]) -> tuple[Region, ...]:
+        names = [region.name for region in memory]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"has {names.count(name)} regions called '{name}'")
+        return memory
 
     @field_validator("memory")
     @classmethod

@@ -147,6 +147,18 @@ BROKEN = {
         ("HSE_HZ", "hse-hz"),
         "port_constants has the key 'hse-hz': use upper-case letters, digits and underscores",
     ),
+    "port_constants_leave_alone_what_the_build_defines": (
+        ("HSE_HZ", "BOARD_CLOCK_HZ"),
+        "port_constants has the key 'BOARD_CLOCK_HZ': BOARD_ and MCU_ begin what the build itself defines",
+    ),
+    "emulator_is_the_name_of_a_machine": (
+        ('port = "stm32f7"', 'port = "stm32f7"\nemulator = "-help"'),
+        "emulator is '-help': `qemu-system-arm -M help` lists the machines",
+    ),
+    "regions_have_names_of_their_own": (
+        ('name = "SRAM1"', 'name = "flash"'),
+        "memory has 2 regions called 'flash'",
+    ),
     "regions_do_not_overlap": (
         ("origin = 0x2001_0000", "origin = 0x0808_0000"),
         "memory has overlapping regions: flash ends after SRAM1 begins",
@@ -226,6 +238,9 @@ def test_every_rule_has_a_file_that_breaks_it():
         ('kind = "ram"', 'kind = "rom"', "memory[1].kind is 'rom': input should be 'flash', 'ram' or 'code'"),
         ("25_000_000", "-1", "port_constants.HSE_HZ is -1: input should be greater than or equal to 0"),
         ("flash_bytes = 16_384", "flash_bytes = 1_048_576", "reserve takes 1,048,576 B of 1,048,576 B flash"),
+        ("25_000_000", "4_294_967_296", "port_constants.HSE_HZ is 4294967296: input should be less than"),
+        ("216_000_000", "4_294_967_296", "clock_hz is 4294967296: input should be less than 4294967296"),
+        ("115_200", "2_147_483_648", "serial.baud is 2147483648: input should be less than 2147483648"),
         ('name = "acme"', 'name = "acme-2"', "name is 'acme-2': must be 'acme', as the file is called"),
         ('name = "acme"', "name = acme", "cannot be read as TOML: Invalid value (at line 1, column 8)"),
     ],

@@ -171,8 +171,17 @@ def _text(program: Program, paths: list[Path], following: str) -> str:
 
 
 def _target(core: str | None, weights: WeightStorage | None, loads: Loads) -> Target:
-    """The fastest of a core's targets with weights stored so; portable C where there is no core."""
+    """The fastest of a core's targets with weights stored so; portable C where there is no core.
+
+    Raises:
+        UsageError: neither stores weights so.
+    """
     if core is None:
+        if weights not in (None, PORTABLE.weights):
+            raise UsageError(
+                f"--weight-storage {weights}: portable C stores weights as bytes: --board or --core names a"
+                " core that has other kernels"
+            )
         return PORTABLE
     return targets(core, weights, loads)[0]
 

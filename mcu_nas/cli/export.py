@@ -53,7 +53,7 @@ def command(run: Path, pick: str | None, out_dir: Path | None, as_json: bool) ->
     """
     if not run.is_dir():
         raise UsageError(f"{run}: not a run folder; `mcu-nas compile` takes a .tflite file")
-    folder = _picked(RunFolder.open(run), pick) if pick else RunFolder.open(run)
+    folder = RunFolder.open(run) if pick is None else _picked(RunFolder.open(run), pick)
     board = load_board(folder.request().board)
     model = model_path(folder.path)
     out = out_dir or folder.winner / "export"
@@ -73,7 +73,7 @@ def command(run: Path, pick: str | None, out_dir: Path | None, as_json: bool) ->
         return
     for path in written:
         print(path)
-    if pick:
+    if pick is not None:
         print(_summary(_network(folder)))
     print(f"next: {following}")
 

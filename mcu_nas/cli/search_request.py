@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mcu_nas.boards import load_board
 from mcu_nas.errors import RunFolderError, UsageError
 from mcu_nas.search.effort import EFFORTS
 from mcu_nas.search.request import SearchRequest
@@ -110,6 +111,7 @@ def board_runs(
     """The folder of a search for several boards, made now or found.
 
     Raises:
+        BoardError: a board is unknown.
         RunFolderError: the folder is in use, or asked otherwise than is typed now.
         UsageError: boards or data that are missing or do not go together.
         NothingFitsError: no board has a space in which anything fits.
@@ -131,6 +133,8 @@ def board_runs(
         raise UsageError(f"--boards {','.join(boards)}: a board is named twice")
     options = {**options, "board": boards[0]}
     request = request_from(context, source, options) if source else request_of(options)
+    for board in boards:
+        load_board(board)  # an unknown one is told before anything is written
     requests = [replace(request, board=board) for board in boards]
     return BoardRuns.create(path, requests, None if source else _trainer(requests))
 

@@ -81,7 +81,7 @@ def build_firmware(sources: Path, model_name: str, board: Board, out_dir: Path) 
     Raises:
         ToolError: no Arm compiler is installed.
         BuildError: the compiler's first error, or which memory the image exceeds and by how much.
-        BoardError: the board reserves less stack than the firmware can come to need.
+        BoardError: the board reserves less than the firmware needs, or its numbers do not suit its port.
     """
     program = [
         sources / f"{model_name}.c",
@@ -123,12 +123,11 @@ def _board_flags(board: Board) -> list[str]:
         firmware / "cortex_m",
         firmware / "ports" / board.port,
     )
-    constants = {"BOARD_CLOCK_HZ": board.clock_hz, **board.port_constants}
     return [
         *CORE_FLAGS[board.core],
         *(f"-I{folder}" for folder in folders),
         f'-DBOARD_NAME="{board.title}"',
-        *(f"-D{name}={value}u" for name, value in constants.items()),
+        f"-DBOARD_CLOCK_HZ={board.clock_hz}u",
     ]
 
 
@@ -150,7 +149,7 @@ def build_program(
     """
     with tempfile.TemporaryDirectory(prefix="mcu-nas-build-") as scratch_name:
         scratch = Path(scratch_name)
-        objects = _compile(program, [*COMPILER_FLAGS, *flags, *_board_flags(board)], scratch)
+        objects = _compile(program, [*COMPILER_FLAGS, *flags, *_board_flags(board)], board, scratch)
         elf, binary = scratch / f"{stem}.elf", scratch / f"{stem}.bin"
         _link(objects, board, elf, binary)
         if model_name is not None and (region := board.hot_code_region):
@@ -186,13 +185,24 @@ def _checked_stack(elf: Path, model_name: str, board: Board) -> StackBound:
     return bound
 
 
-def _compile(program: Sequence[Path], flags: list[str], scratch: Path) -> list[Path]:
+def _compile(program: Sequence[Path], flags: list[str], board: Board, scratch: Path) -> list[Path]:
+    port = _sources_in("ports", board.port)
+    constants = [f"-D{name}={value}u" for name, value in board.port_constants.items()]
+
     def compiled(numbered: tuple[int, Path]) -> Path:
         number, source = numbered
         target = scratch / f"{number}-{source.stem}.o"
-        result = run_tool("arm-none-eabi-gcc", [*flags, "-c", source, "-o", target])
+        result = run_tool(
+            "arm-none-eabi-gcc", [*flags, *(constants if source in port else ()), "-c", source, "-o", target]
+        )
         if result.returncode != 0:
-            raise BuildError(f"{source.name} does not compile: {_first_error(result.stderr)}")
+            fault = _first_error(result.stderr)
+            if source in port:  # which compiles with any board's numbers that suit it
+                raise BoardError(
+                    f"{board.name}: its clock_hz and [port_constants] do not suit the port {board.port}:"
+                    f" {fault.partition('error: ')[2] or fault}"
+                )
+            raise BuildError(f"{source.name} does not compile: {fault}")
         return target
 
     with ThreadPoolExecutor(_JOBS) as pool:
@@ -206,7 +216,7 @@ def _link(objects: Sequence[Path], board: Board, elf: Path, binary: Path, hot: S
     flags = [*CORE_FLAGS[board.core], "-nostartfiles", f"-T{script}", "-Wl,--gc-sections"]
     linked = run_tool("arm-none-eabi-gcc", [*flags, "-o", elf, *objects])
     if linked.returncode != 0:
-        raise BuildError(_link_fault(linked.stderr, elf.stem, board))
+        raise _link_fault(linked.stderr, elf.stem, board)
     _checked("arm-none-eabi-objcopy", ["-O", "binary", elf, binary])
 
 
@@ -224,7 +234,7 @@ def _first_error(stderr: str) -> str:
     return (errors or lines or ["no message"])[0]
 
 
-def _link_fault(stderr: str, stem: str, board: Board) -> str:
+def _link_fault(stderr: str, stem: str, board: Board) -> BuildError | BoardError:
     overflows = dict(re.findall(r"region `(\w+)' overflowed by (\d+) byte", stderr))
     whole = {
         "flash": f"{board.flash_bytes:,} B of flash",
@@ -232,9 +242,10 @@ def _link_fault(stderr: str, stem: str, board: Board) -> str:
         "harness": f"{board.reserve.harness_bytes:,} B of [reserve] harness_bytes",
     }
     if not overflows:
-        return f"{stem} does not link: {_first_error(stderr)}"
+        return BuildError(f"{stem} does not link: {_first_error(stderr)}")
     faults = [f"{int(excess):,} B over the {whole[region]}" for region, excess in overflows.items()]
-    return f"{stem} does not fit {board.name}: {', and '.join(faults)}"
+    kind = BoardError if "harness" in overflows else BuildError  # the reserve is the board's to change
+    return kind(f"{stem} does not fit {board.name}: {', and '.join(faults)}")
 
 
 def _section_sizes(elf: Path) -> dict[str, int]:

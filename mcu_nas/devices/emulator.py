@@ -30,7 +30,7 @@ from typing import IO, NamedTuple
 
 from mcu_nas.boards import Board
 from mcu_nas.devices.toolchain import find_tool
-from mcu_nas.errors import DeviceError, UsageError
+from mcu_nas.errors import BoardError, DeviceError, UsageError
 
 _ICOUNT_SHIFT = 7
 _NANOSECONDS_PER_INSTRUCTION = 1 << _ICOUNT_SHIFT
@@ -52,7 +52,8 @@ def emulate(board: Board, elf: Path) -> Iterator[str]:
     Raises:
         UsageError: the board has no emulator.
         ToolError: QEMU is not installed.
-        DeviceError: QEMU ends at once; says its first line.
+        BoardError: QEMU has no machine of that name.
+        DeviceError: QEMU ends at once; says its first line that is no warning.
     """
     if board.emulator is None:
         raise UsageError(f"{board.name} has no emulator: give a serial port with --port, or another board")
@@ -114,7 +115,13 @@ def _wait_until_loaded(
         pass  # a closed socket tells the same as an end of file: QEMU has ended
     process.wait()
     complaints.seek(0)
-    said = complaints.readline().strip() or f"exit code {process.returncode}"
+    lines = [line.strip() for line in complaints if line.strip() and "warning:" not in line]
+    said = lines[0] if lines else f"exit code {process.returncode}"
+    if "unsupported machine type" in said:
+        raise BoardError(
+            f"{board.name}: emulator is '{board.emulator}', a machine that QEMU does not have:"
+            " `qemu-system-arm -M help` lists them"
+        )
     raise DeviceError(f"the emulator of {board.name} ended at once: {said}")
 
 

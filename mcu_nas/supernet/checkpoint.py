@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def checkpoint_identity(path: Path) -> str | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(state)
+    except Exception as error:  # whatever torch's unpickler meets in a damaged file
         raise RunFolderError(f"{path}: is not a readable checkpoint: delete it to train again") from error
-    return state

@@ -329,6 +329,11 @@ def test_wide_weights_on_a_core_without_kernels_for_them_are_refused(
     assert "kernels of cortex-m3 are in C, which stores weights as bytes" in line
 
 
+def test_wide_weights_without_a_core_are_refused(refused: Callable) -> None:
+    line = refused("compile", "m.tflite", "--out", "c", "--weight-storage", "wide")
+    assert line.startswith("--weight-storage wide: portable C stores weights as bytes: --board or --core")
+
+
 # ---- tools and devices
 
 
@@ -457,6 +462,11 @@ def test_unfinished_run_says_how_to_go_on(refused: Callable, here: Path, command
     assert line.endswith("no winner yet; `mcu-nas search --resume --run 'my run'` goes on with it")
 
 
+def test_empty_pick_is_not_taken_for_the_winner(refused: Callable, here: Path) -> None:
+    RunFolder(here / "run").record("winner", {})
+    assert refused("export", "run", "--pick", "").startswith("--pick : the log holds no evaluations")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -469,6 +479,14 @@ def test_unfinished_run_says_how_to_go_on(refused: Callable, here: Path, command
 )
 def test_absurd_measurement_is_refused(refused: Callable, options: str, message: str) -> None:
     assert message in refused("measure", "run", "--board", EMULATED, *options.split())
+
+
+def with_supernet(run: Path) -> None:
+    """Makes a run look as if its supernet were trained."""
+    folder = RunFolder(run)
+    folder.record("supernet", {})
+    folder.supernet.parent.mkdir()
+    folder.supernet.write_bytes(b"weights")
 
 
 @pytest.fixture
@@ -496,6 +514,15 @@ def test_search_takes_no_folder_that_is_in_use(
     refused: Callable, large_digits: str, folder: str, message: str
 ) -> None:
     assert message in refused("search", "--board", BOARD, "--data", large_digits, "--run", folder)
+
+
+@pytest.mark.parametrize("start", [("--data", "digits"), ("--from", "run")])
+def test_one_unknown_board_of_several_is_told_before_anything_begins(
+    refused: Callable, here: Path, large_digits: str, start: tuple[str, str]
+) -> None:
+    with_supernet(here / "run")
+    line = refused("search", "--boards", BOARD, "qemu-cortex-m8", *start, "--run", "n")
+    assert line.startswith("unknown board 'qemu-cortex-m8': did you mean ")
 
 
 def test_search_in_which_nothing_fits_exits_one_and_makes_no_folder(

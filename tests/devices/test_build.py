@@ -6,7 +6,7 @@ import pytest
 
 from mcu_nas.boards import board_names, load_board
 from mcu_nas.devices.build import build_program, port_sources
-from mcu_nas.errors import BuildError, ToolError
+from mcu_nas.errors import BoardError, BuildError, ToolError
 from mcu_nas.resources import firmware_dir
 from tests.devices.probe import PROBE, build_probe
 
@@ -19,8 +19,8 @@ def board():
     return load_board("stm32f746g-disco")
 
 
-def refusal(board, out_dir, *flags, **more) -> str:
-    with pytest.raises(BuildError) as caught:
+def refusal(board, out_dir, *flags, error=BuildError, **more) -> str:
+    with pytest.raises(error) as caught:
         build_probe(board, out_dir, *flags, **more)
     assert not out_dir.exists()
     return str(caught.value)
@@ -58,7 +58,30 @@ def test_variables_beyond_the_harness_reserve_do_not_link(board, tmp_path):
         f"char buffer[{board.reserve.harness_bytes}];\n"
         'void probe_extra(void) { __asm volatile("" ::"r"(buffer)); }\n'
     )
-    assert "B of [reserve] harness_bytes" in refusal(board, tmp_path / "out", extra=(variables,))
+    message = refusal(board, tmp_path / "out", extra=(variables,), error=BoardError)
+    assert "B of [reserve] harness_bytes" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"port_constants": {"HSE_HZ": 25_500_000}}, 'static assertion failed: "HSE_HZ: whole MHz, 2 to 63"'),
+        ({"port_constants": {}}, "'HSE_HZ' undeclared here"),
+        ({"clock_hz": 217_000_000}, 'static assertion failed: "clock_hz: whole MHz, 25 to 216"'),
+    ],
+)
+def test_numbers_that_do_not_suit_the_port_are_the_boards_fault(board, tmp_path, change, fault):
+    message = refusal(board.model_copy(update=change), tmp_path / "out", error=BoardError)
+    prefix = "stm32f746g-disco: its clock_hz and [port_constants] do not suit the port stm32f7: "
+    assert message.replace("‘", "'").replace("’", "'").startswith(prefix + fault)
+
+
+def test_constants_of_a_port_are_no_business_of_other_sources(board, tmp_path):
+    extra = tmp_path / "extra.c"
+    extra.write_text(
+        "#ifdef HSE_HZ\n#error seen\n#endif\nvoid probe_extra(void);\nvoid probe_extra(void) {}\n"
+    )
+    assert build_probe(board, tmp_path / "out", extra=(extra,)).elf.exists()
 
 
 def test_a_compiler_error_names_file_and_line(board, tmp_path):

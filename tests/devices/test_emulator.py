@@ -15,7 +15,7 @@ import serial
 from mcu_nas.boards import load_board
 from mcu_nas.devices.build import FirmwareImage
 from mcu_nas.devices.emulator import INSTRUCTIONS_PER_SECOND, emulate
-from mcu_nas.errors import DeviceError, ToolError, UsageError
+from mcu_nas.errors import BoardError, DeviceError, ToolError, UsageError
 from tests.devices.probe import build_probe
 
 EMULATED = [f"qemu-cortex-{core}" for core in ("m7", "m4", "m3", "m33", "m0", "m55")]
@@ -97,6 +97,22 @@ def test_an_image_that_cannot_be_loaded_gives_the_emulators_reason(tmp_path):
         pass
     reason = f"{tmp_path / 'absent.elf'}: No such file or directory"
     assert str(caught.value) == f"the emulator of qemu-cortex-m7 ended at once: {reason}"
+
+
+def test_a_machine_that_the_emulator_does_not_have_is_the_boards_fault(tmp_path):
+    board = load_board(EMULATED[0]).model_copy(update={"emulator": "mps9-an500"})
+    with pytest.raises(BoardError) as caught, emulate(board, tmp_path / "x.elf"):
+        pass
+    reason = "emulator is 'mps9-an500', a machine that QEMU does not have"
+    assert str(caught.value) == f"{board.name}: {reason}: `qemu-system-arm -M help` lists them"
+
+
+def test_an_emulators_warning_is_not_taken_for_the_reason(tmp_path):
+    board = load_board(EMULATED[0]).model_copy(update={"emulator": "mps3-an547"})  # warns of its network
+    with pytest.raises(DeviceError) as caught, emulate(board, tmp_path / "absent.elf"):
+        pass
+    assert "absent.elf" in str(caught.value)
+    assert "warning:" not in str(caught.value)
 
 
 def test_a_board_without_emulator_is_refused(tmp_path):

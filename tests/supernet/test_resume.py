@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,22 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         train_network(network, small_feed(), Schedule(2, 8, 0.2), checkpoint=checkpoint)
 
 
-def test_torn_checkpoint_is_an_error_not_a_fresh_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda whole: whole[:1000],
+        lambda whole: b"",
+        lambda whole: b"rubbish" * 99,  # torch's unpickler ends in an IndexError
+        lambda whole: b"\x80\x02]q\x00.",  # a pickled list
+    ],
+    ids=["torn", "empty", "rubbish", "list"],
+)
+def test_damaged_checkpoint_is_an_error_not_a_fresh_start(
+    tmp_path: Path, damaged: Callable[[bytes], bytes]
+) -> None:
     checkpoint = tmp_path / "supernet.pt"
     train_small_supernet(checkpoint)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    checkpoint.write_bytes(damaged(checkpoint.read_bytes()))
     with pytest.raises(RunFolderError, match=r"supernet\.pt: is not a readable checkpoint"):
         train_small_supernet(checkpoint)
 
