@@ -16,8 +16,9 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield temporary
-        temporary.replace(path)
+        with _naming(path):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -30,7 +31,7 @@ def staging(folder: Path) -> Iterator[Path]:
     Files of ``folder`` that the block did not write stay. Both folders lie on one file system, so that each
     file takes its place in one step. A folder that had to be made goes again where the block fails.
     """
-    with _made(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
+    with _naming(folder), _made(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
         staged = Path(name)
         yield staged
         places = {path: folder / path.relative_to(staged) for path in sorted(staged.rglob("*"))}
@@ -43,6 +44,17 @@ def staging(folder: Path) -> Iterator[Path]:
                 place.mkdir(exist_ok=True)
             else:
                 path.replace(place)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Says where an error happened that does not say so itself, as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager

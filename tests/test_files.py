@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,3 +65,36 @@ def test_folders_made_for_what_failed_go_again(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), staging(tmp_path / "new" / "deep"):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """As on a full disk, what is written beyond ``size`` bytes of a file is refused."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_full_disk_names_the_folder_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def staged() -> None:
+        with files_of_at_most(100), staging(out) as folder:
+            (folder / "small").write_bytes(bytes(100))
+            (folder / "large").write_bytes(bytes(101))
+
+    with pytest.raises(OSError, match="File too large") as caught:
+        staged()
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(out))
+    assert not out.exists()
+
+
+def test_full_disk_names_the_file_and_keeps_the_old_one(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    with pytest.raises(OSError, match="File too large") as caught, files_of_at_most(100):
+        write_bytes(tmp_path / "file", bytes(101))
+    assert caught.value.filename == str(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"old"

@@ -18,7 +18,7 @@ from mcu_nas.compiler.place import check_place
 from mcu_nas.cost.board_program import load_program_for
 from mcu_nas.errors import Interrupted, UsageError
 from mcu_nas.extras import require
-from mcu_nas.files import staging, write_bytes
+from mcu_nas.files import staging
 from mcu_nas.search.run.run_folder import RunFolder
 
 
@@ -58,7 +58,7 @@ def command(run: Path, pick: str | None, out_dir: Path | None, as_json: bool) ->
     model = model_path(folder.path)
     out = out_dir or folder.winner / "export"
     with staging(out) as staged:
-        write_bytes(staged / "model.tflite", model.read_bytes())
+        (staged / "model.tflite").write_bytes(model.read_bytes())
         program = load_program_for(model, board)
         files = [path.relative_to(staged) for path in write_exports(model, program, staged)]
         check_place(out, program.name, (file.as_posix() for file in files))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class Workers(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         """The number, or the address as it is."""
-        if isinstance(value, int) or value.startswith("ray://"):
+        if isinstance(value, int) or re.match(r"ray://[^/\s:]", value):
             return value
         if not value.isdecimal() or not 0 < int(value) <= _LARGEST:
             self.fail(f"'{value}' is neither a number of processes nor a ray:// address", param, ctx)

@@ -41,11 +41,13 @@ class _Search(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--boards" in args:
+            # what begins with a hyphen is the next option, never a board
             first = last = args.index("--boards") + 1
             while last < len(args) and not args[last].startswith("-"):
                 last += 1
-            if last > first:
-                args = [*args[:first], ",".join(args[first:last]), *args[last:]]
+            if last == first:
+                raise click.UsageError("Option '--boards' requires an argument.", ctx)
+            args = [*args[:first], ",".join(args[first:last]), *args[last:]]
         return super().parse_args(ctx, args)
 
 
@@ -150,6 +152,10 @@ def command(
     if options["workers"] != 1:
         require("ray", f"--workers {options['workers']}")
     workers = options["workers"]
+    if isinstance(workers, str):
+        from mcu_nas.search.evaluation.ray_workers import require_cluster
+
+        require_cluster(workers)
     if options["boards"] or (run_dir and BoardRuns.exists(run_dir)):
         _search_boards(context, board_runs(context, source, run_dir, resume, options), workers, as_json)
         return
@@ -188,10 +194,12 @@ def _search_boards(context: click.Context, runs: BoardRuns, workers: Any, as_jso
 
 @contextmanager
 def _interruptible(path: Path) -> Iterator[None]:
-    """Ctrl-C says how to go on."""
+    """Ctrl-C says how to go on, once there is what one can go on with."""
     try:
         yield
     except KeyboardInterrupt:
+        if not (RunFolder(path).is_begun() or BoardRuns.exists(path)):
+            raise
         raise Interrupted(
             f"interrupted: `mcu-nas search --resume --run {shlex.quote(str(path))}` goes on"
         ) from None

@@ -50,7 +50,7 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
     if not planned <= built < planned + ARENA_ALIGN:
         raise RunFolderError(
             f"{folder.path}: its firmware has an arena of {built:,} B, this version plans"
-            f" {planned:,} B: `mcu-nas search --resume` builds it anew"
+            f" {planned:,} B: `{folder.going_on}` builds it anew"
         )
     search = searched_in(folder).read()
     training = {section: (run if section in run else search).get(section) for section in _TRAINING}
@@ -60,7 +60,7 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
         "board": board.name,
         "request": request.to_record(),
         "model": model,
-        "architecture": json.loads(folder.architecture.read_text(encoding="utf-8")),
+        "architecture": _architecture(folder),
         "accuracy": accuracy,
         "constraints": _constraints(request, board, model),
         "training": _shortened(training, picked="pick" in run),
@@ -73,6 +73,15 @@ def card_record(folder: RunFolder, name: str, rebuild: Sequence[str]) -> dict[st
         "versions": folder.section("versions"),
         "rebuild": list(rebuild),
     }
+
+
+def _architecture(folder: RunFolder) -> Any:
+    try:
+        return json.loads(folder.architecture.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunFolderError(
+            f"{folder.architecture} cannot be read: {error}: `{folder.going_on}` writes it anew"
+        ) from None
 
 
 def searched_in(folder: RunFolder) -> RunFolder:

@@ -402,6 +402,7 @@ def test_other_firmware_on_the_device_is_named(refused: Callable, tmp_path: Path
     ("options", "message"),
     [
         ("", "--board and --data are needed (or --run DIR --resume, or --from RUN)"),
+        ("--boards --data digits", "Option '--boards' requires an argument. See `mcu-nas search --help`."),
         ("--resume", "--run DIR, or --board and --data, is needed"),
         ("--run gone --resume", "gone is not a run folder: run.json is missing; `mcu-nas search --run gone`"),
         ("--run full --resume", "full is not a run folder: run.json is missing"),
@@ -479,6 +480,32 @@ def test_empty_pick_is_not_taken_for_the_winner(refused: Callable, here: Path) -
 )
 def test_absurd_measurement_is_refused(refused: Callable, options: str, message: str) -> None:
     assert message in refused("measure", "run", "--board", EMULATED, *options.split())
+
+
+@pytest.mark.parametrize("address", ["ray://localhost:1", "ray://nowhere.invalid:10001", "ray://localhost:x"])
+def test_cluster_that_does_not_answer_is_told_before_a_supernet_is_trained(
+    refused: Callable, large_digits: str, address: str
+) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    command = ("search", "--board", BOARD, "--data", large_digits, "--run", "n", "--workers", address)
+    assert refused(*command).startswith(f"--workers {address}: no Ray cluster answers: ")
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two", "", "ray://", "ray://:10001", "http://head:10001"])
+def test_absurd_number_of_workers_is_refused(refused: Callable, workers: str) -> None:
+    line = refused("search", "--board", BOARD, "--data", "digits", "--run", "n", "--workers", workers)
+    assert f"'{workers}' is neither a number of processes nor a ray:// address" in line
+
+
+def test_search_interrupted_before_its_folder_is_made_offers_no_resume(
+    refused: Callable, large_digits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mcu_nas.search.task.require_firmware_tools", interrupted)
+    command = ("search", "--board", BOARD, "--data", large_digits, "--run", "n")
+    assert refused(*command, code=130) == "interrupted"
 
 
 def with_supernet(run: Path) -> None:

@@ -165,7 +165,13 @@ def test_firmware_that_another_version_planned_is_refused(copied: RunFolder) -> 
     record = copied.read()
     record["firmware"]["stm32f746g-disco"]["arena_bytes"] += 16
     (copied.path / "run.json").write_text(json.dumps(record))
-    with pytest.raises(RunFolderError, match="--resume` builds it anew"):
+    with pytest.raises(RunFolderError, match=r"search --resume --run .*` builds it anew"):
+        card_record(copied, "x", [])
+
+
+def test_broken_architecture_is_named_by_its_own_file(copied: RunFolder) -> None:
+    copied.architecture.write_text("{")
+    with pytest.raises(RunFolderError, match=r"architecture\.json cannot be read: .*--resume --run .* anew"):
         card_record(copied, "x", [])
 
 

@@ -8,9 +8,11 @@ another processor may round differently, as it may without Ray.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import ray
@@ -25,6 +27,9 @@ from mcu_nas.search.exploration.history import Score
 from mcu_nas.search.run.versions import versions
 from mcu_nas.spaces.space import Space
 from mcu_nas.supernet.supernet import Supernet
+
+_CLIENT_PORT = 10001  # Ray's own default
+_CONNECT_SECONDS = 10.0
 
 
 class _Worker:
@@ -90,6 +95,21 @@ class RayWorkers:
             yield from self._pool.map(lambda worker, race: worker.score.remote(race), list(races))
         except ray.exceptions.RayError as error:
             raise JobError(_failure(error)) from error
+
+
+def require_cluster(address: str) -> None:
+    """Before a supernet is trained for what evaluates at its end: that somebody listens at a ``ray://``
+    address. Whether that is a cluster of the right versions is found out by ``ray_workers``.
+
+    Raises:
+        UsageError: nobody does.
+    """
+    try:
+        place = urlsplit(address)
+        host, port = place.hostname or "", place.port or _CLIENT_PORT
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:  # a port that is no number is a ValueError
+        raise UsageError(f"--workers {address}: no Ray cluster answers: {_first_line(error)}") from None
 
 
 @contextmanager
